@@ -1,0 +1,1 @@
+//! Generated from schema/: the types, commands, events and introspection of Tinamou's interface.

@@ -1,0 +1,17 @@
+//! The QMP wire, sans-I/O: JSON reading and writing with QEMU's rules, the
+//! visitors that fill generated types, error classes and their wording, and
+//! the server session state machine.
+//!
+//! It knows bytes, values and messages. It must never know a socket, a clock,
+//! a task or a machine: time and bytes are passed in, actions are handed out.
+#![forbid(unsafe_code)]
+
+pub mod command;
+pub mod error;
+pub mod value;
+pub mod visit;
+
+pub use command::{Command, CommandSpec, Event};
+pub use error::{Error, ErrorClass, Result};
+pub use value::{Object, Value};
+pub use visit::{Kind, Name, Source, Visit, VisitMembers};

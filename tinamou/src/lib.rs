@@ -1,0 +1,1 @@
+//! The parts of the `tinamou` binary, as a library so that tests can reach them.

@@ -1,0 +1,1 @@
+//! Character devices: the byte pipes that monitors, serial ports and tests talk through.

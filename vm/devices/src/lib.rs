@@ -1,0 +1,1 @@
+//! The devices of the virt board, one directory each, and the interrupt lines between them.

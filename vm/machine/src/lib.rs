@@ -1,0 +1,1 @@
+//! Boards, run state, hart threads, firmware and kernel loading, and the qtest protocol.

@@ -1,0 +1,1 @@
+//! Guest physical memory: RAM blocks and the map of memory-mapped devices.

@@ -1,0 +1,1 @@
+//! The QEMU object model: types, properties, the object tree and its paths.
