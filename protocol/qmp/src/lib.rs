@@ -8,10 +8,12 @@
 
 pub mod command;
 pub mod error;
+mod hash_order;
+pub mod keyval;
 pub mod value;
 pub mod visit;
 
 pub use command::{Command, CommandSpec, Event};
 pub use error::{Error, ErrorClass, Result};
 pub use value::{Object, Value};
-pub use visit::{Kind, Name, Source, Visit, VisitMembers};
+pub use visit::{Kind, Name, Source, ValueSource, Visit, VisitMembers};

@@ -1,5 +1,6 @@
 //! JSON values as QMP keeps them.
 
+use crate::Kind;
 use indexmap::IndexMap;
 
 /// The members of a JSON object, in the order they were written.
@@ -24,4 +25,19 @@ pub enum Value {
     Array(Vec<Value>),
     /// An object.
     Object(Object),
+}
+
+impl Value {
+    /// What kind of JSON value it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Null => Kind::Null,
+            Self::Bool(_) => Kind::Bool,
+            Self::Int(_) | Self::Uint(_) | Self::Double(_) => Kind::Number,
+            Self::String(_) => Kind::String,
+            Self::Array(_) => Kind::Array,
+            Self::Object(_) => Kind::Object,
+        }
+    }
 }
