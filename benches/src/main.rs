@@ -1,0 +1,62 @@
+//! Measures Tinamou beside QEMU on this machine in one run and prints a table.
+//!
+//! `cargo run --release -p tinamou-benches` builds both ends. The Linux boot
+//! is measured when `TINAMOU_GUEST` names the guest that `guest/linux/make.sh`
+//! makes.
+
+mod guest;
+mod monitor;
+mod peer;
+mod table;
+
+use std::io;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use peer::Program;
+use table::Row;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("benches: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> io::Result<()> {
+    let ours = Program {
+        name: "tinamou",
+        path: build()?,
+    };
+    let theirs = Program {
+        name: "qemu",
+        path: "qemu-system-riscv64".into(),
+    };
+    table::print(&measure(&ours)?, &measure(&theirs)?);
+    Ok(())
+}
+
+fn measure(program: &Program) -> io::Result<Vec<Row>> {
+    eprintln!("measuring {}", program.name);
+    let mut rows = monitor::measure(program)?;
+    rows.extend(guest::measure(program)?);
+    Ok(rows)
+}
+
+/// Builds the machine with optimisation and returns the path of its binary.
+fn build() -> io::Result<PathBuf> {
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--release", "-p", "tinamou"])
+        .status()?;
+    if !status.success() {
+        return Err(io::Error::other("the build of tinamou failed"));
+    }
+    let benches = std::env::current_exe()?;
+    let profile = benches
+        .parent()
+        .ok_or_else(|| io::Error::other("no build directory"))?;
+    Ok(profile.with_file_name("release").join("tinamou"))
+}
