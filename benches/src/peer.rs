@@ -171,8 +171,4 @@ impl Session {
         }
     }
 
-    /// The line read last.
-    pub fn last(&self) -> &[u8] {
-        &self.line
-    }
 }
