@@ -215,8 +215,13 @@ impl Error {
 
 /// JSON.
 impl Error {
-    /// Text that is no JSON; `text` is cut where QEMU's buffer ends.
+    /// Text that is no JSON.
     pub(crate) fn json(text: &str) -> Self {
         Self::generic(format!("JSON parse error, {text}"))
+    }
+
+    /// Text that exceeds the limit on `what`.
+    pub(crate) fn json_limit(what: &str) -> Self {
+        Self::generic(format!("JSON {what} limit exceeded"))
     }
 }

@@ -9,7 +9,9 @@
 pub mod command;
 pub mod error;
 mod hash_order;
-pub mod keyval;
+pub mod json;
+mod keyval;
+pub mod session;
 pub mod value;
 pub mod visit;
 
