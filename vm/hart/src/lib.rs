@@ -1,1 +1,21 @@
-//! One RISC-V hart: decode, execute, MMU, CSRs, and the built-in SBI firmware. It knows no devices.
+//! One RISC-V hart: decode, execute, MMU, CSRs, and the built-in SBI firmware.
+//!
+//! A [`Hart`] belongs to the thread that runs it; other threads hold its [`HartControl`]. It knows
+//! guest physical memory through [`tinamou_memory`] and the machine through [`Environment`]; it
+//! must never know a device, a board or a monitor.
+
+mod control;
+mod csr;
+mod environment;
+mod error;
+mod hart;
+mod isa;
+mod state;
+
+pub use control::{HartControl, HartStatus, Line};
+pub use csr::{Csrs, number as csr_number};
+pub use environment::{Environment, SystemReset, TIME_FREQUENCY};
+pub use error::Error;
+pub use hart::{Config, Exit, Firmware, Hart, Start};
+pub use isa::{Extension, Isa};
+pub use state::{Privilege, Registers, Reservation, State};
