@@ -1,0 +1,323 @@
+//! `-chardev`, and the short notation of `-serial`, `-monitor` and `-qmp`.
+
+use super::config::{ChardevBackend, ChardevConfig, SocketAddress, SocketConfig};
+use super::error::{Error, Origin, Result, Warning};
+use super::help;
+use super::low::LowArgs;
+use super::params::{self, Group, Param, Params};
+use std::time::Duration;
+
+/// The parameters of all kinds of character device together.
+pub(crate) static GROUP: Group = Group {
+    name: "chardev",
+    implied: Some("backend"),
+    merge: false,
+    params: &[
+        Param::number("max-clients")
+            .help("how many clients a server serves at once (default: no limit)"),
+        Param::boolean("abstract"),
+        Param::boolean("tight").default("on"),
+        Param::boolean("clipboard"),
+        Param::boolean("mouse"),
+        Param::boolean("logappend"),
+        Param::string("logfile"),
+        Param::boolean("append"),
+        Param::string("chardevs.3"),
+        Param::string("chardevs.2"),
+        Param::string("chardevs.1"),
+        Param::string("chardevs.0"),
+        Param::string("chardev"),
+        Param::size("size"),
+        Param::number("debug"),
+        Param::string("name"),
+        Param::boolean("signal"),
+        Param::boolean("mux"),
+        Param::number("rows"),
+        Param::number("cols"),
+        Param::number("height"),
+        Param::number("width"),
+        Param::boolean("websocket"),
+        Param::string("tls-authz"),
+        Param::string("tls-creds"),
+        Param::boolean("tn3270"),
+        Param::boolean("telnet"),
+        Param::number("reconnect-ms"),
+        Param::number("reconnect"),
+        Param::boolean("nodelay"),
+        Param::boolean("delay"),
+        Param::boolean("server"),
+        Param::boolean("wait"),
+        Param::boolean("ipv6"),
+        Param::boolean("ipv4"),
+        Param::number("to"),
+        Param::string("localport"),
+        Param::string("localaddr"),
+        Param::string("fd"),
+        Param::string("port"),
+        Param::string("host"),
+        Param::string("input-path"),
+        Param::string("path"),
+        Param::string("backend"),
+    ],
+};
+
+/// The kinds of character device that can be made, as `-chardev help` and
+/// `query-chardev-backends` list them.
+pub const BACKENDS: &[&str] = &[
+    "ringbuf", "pipe", "null", "socket", "memory", "file", "pty", "stdio",
+];
+
+/// Reads `-chardev`.
+pub(crate) fn read(low: &mut LowArgs, text: &str, origin: &Origin) -> Result<()> {
+    if params::asks_for_help(text) {
+        low.answer = Some(help::list("Available chardev backend types:", BACKENDS));
+        return Ok(());
+    }
+    let params = GROUP.parse_or_json(text, origin, &mut low.warnings)?;
+    low.chardevs.push(params);
+    Ok(())
+}
+
+/// Makes sense of the parameters of one `-chardev`.
+pub(crate) fn resolve(params: &Params) -> Result<ChardevConfig> {
+    resolve_here(params).map_err(|error| error.at(&params.origin))
+}
+
+fn resolve_here(params: &Params) -> Result<ChardevConfig> {
+    let id = params
+        .id
+        .clone()
+        .ok_or_else(|| Error::new("chardev: no id specified"))?;
+    let Some(kind) = params.text("backend") else {
+        return Err(Error::new(format!("chardev: \"{id}\" missing backend")));
+    };
+    Ok(ChardevConfig {
+        backend: backend(kind, params)?,
+        id,
+        mux: params.boolean("mux")?.unwrap_or(false),
+        logfile: params.path("logfile"),
+        logappend: params.boolean("logappend")?.unwrap_or(false),
+        origin: params.origin.clone(),
+    })
+}
+
+fn backend(kind: &str, params: &Params) -> Result<ChardevBackend> {
+    Ok(match kind {
+        "null" => ChardevBackend::Null,
+        "ringbuf" | "memory" => ringbuf(params)?,
+        "stdio" => ChardevBackend::Stdio {
+            signal: params.boolean("signal")?,
+        },
+        "pty" => ChardevBackend::Pty {
+            path: params.path("path"),
+        },
+        "file" => ChardevBackend::File {
+            out: params
+                .path("path")
+                .ok_or_else(|| Error::new("chardev: file: no filename given"))?,
+            input: params.path("input-path"),
+            append: params.boolean("append")?.unwrap_or(false),
+        },
+        "pipe" => ChardevBackend::Pipe {
+            path: params
+                .path("path")
+                .ok_or_else(|| Error::new("chardev: pipe: no device path given"))?,
+        },
+        "socket" => ChardevBackend::Socket(socket(params)?),
+        _ => {
+            return Err(Error::new(format!(
+                "'{kind}' is not a valid char driver name"
+            )));
+        }
+    })
+}
+
+fn ringbuf(params: &Params) -> Result<ChardevBackend> {
+    let size = params.size("size")?.unwrap_or(65536);
+    if !size.is_power_of_two() {
+        return Err(Error::new("size of ringbuf chardev must be power of two"));
+    }
+    Ok(ChardevBackend::Ringbuf { size })
+}
+
+fn socket(params: &Params) -> Result<SocketConfig> {
+    for unavailable in ["tls-creds", "tls-authz", "tn3270"] {
+        if params.text(unavailable).is_some_and(|text| text != "off") {
+            return Err(Error::new(format!(
+                "'{unavailable}' is not available in this program"
+            )));
+        }
+    }
+    let server = params.boolean("server")?.unwrap_or(false);
+    let wait = params.boolean("wait")?;
+    if wait.is_some() && !server {
+        return Err(Error::new(
+            "'wait' option is incompatible with socket in client connect mode",
+        ));
+    }
+    let delay = params.boolean("delay")?.unwrap_or(true);
+    Ok(SocketConfig {
+        address: address(params)?,
+        server,
+        wait: wait.unwrap_or(server),
+        nodelay: params.boolean("nodelay")?.unwrap_or(!delay),
+        telnet: params.boolean("telnet")?.unwrap_or(false),
+        websocket: websocket(params, server)?,
+        reconnect: reconnect(params, server)?,
+        max_clients: params.number("max-clients")?,
+    })
+}
+
+fn websocket(params: &Params, server: bool) -> Result<bool> {
+    let websocket = params.boolean("websocket")?.unwrap_or(false);
+    if websocket && !server {
+        return Err(Error::new("Websocket client is not implemented"));
+    }
+    Ok(websocket)
+}
+
+fn reconnect(params: &Params, server: bool) -> Result<Duration> {
+    let seconds = params.number("reconnect")?;
+    let milliseconds = params.number("reconnect-ms")?;
+    if seconds.is_some() && milliseconds.is_some() {
+        return Err(Error::new(
+            "'reconnect' and 'reconnect-ms' are mutually exclusive",
+        ));
+    }
+    let delay = match seconds {
+        Some(seconds) => Duration::from_secs(seconds),
+        None => Duration::from_millis(milliseconds.unwrap_or(0)),
+    };
+    if server && !delay.is_zero() {
+        return Err(Error::new(
+            "'reconnect' option is incompatible with socket in server listen mode",
+        ));
+    }
+    Ok(delay)
+}
+
+fn address(params: &Params) -> Result<SocketAddress> {
+    let given = ["path", "fd", "host"]
+        .into_iter()
+        .filter(|key| params.text(key).is_some());
+    if given.count() > 1 {
+        return Err(Error::new(
+            "None or one of 'path', 'fd' or 'host' option required.",
+        ));
+    }
+    if let Some(path) = params.string("path") {
+        return Ok(SocketAddress::Unix {
+            path,
+            is_abstract: params.boolean("abstract")?.unwrap_or(false),
+            tight: params.boolean("tight")?.unwrap_or(true),
+        });
+    }
+    if let Some(host) = params.string("host") {
+        return inet(host, params);
+    }
+    match params.string("fd") {
+        Some(fd) if fd.parse::<i32>().is_ok() => Ok(SocketAddress::Fd(fd)),
+        Some(fd) => Err(Error::new(format!("Unable to parse FD number {fd}"))),
+        None => Err(Error::new(
+            "chardev: socket: none of 'path', 'fd' and 'host' given",
+        )),
+    }
+}
+
+fn inet(host: String, params: &Params) -> Result<SocketAddress> {
+    let Some(port) = params.string("port") else {
+        return Err(Error::new("chardev: socket: no port given"));
+    };
+    let to = match params.number("to")?.map(u16::try_from) {
+        None => None,
+        Some(Ok(port)) => Some(port),
+        Some(Err(_)) => return Err(Error::new("Parameter 'to' expects a port number")),
+    };
+    Ok(SocketAddress::Inet {
+        host,
+        port,
+        to,
+        ipv4: params.boolean("ipv4")?,
+        ipv6: params.boolean("ipv6")?,
+    })
+}
+
+/// Reads the short notation, such as `tcp:localhost:4444,server=on`, into the
+/// parameters of a character device called `id`.
+pub(crate) fn parse_short(
+    text: &str,
+    id: &str,
+    origin: &Origin,
+    warnings: &mut Vec<Warning>,
+) -> Result<Params> {
+    let mut params = Params {
+        id: Some(id.to_owned()),
+        ..Params::at(origin)
+    };
+    let bare = match text.strip_prefix("mon:") {
+        Some(rest) => {
+            params.set("mux", "on");
+            if rest == "stdio" {
+                // Ctrl-C is for the guest when it shares the terminal.
+                params.set("signal", "off");
+            }
+            rest
+        }
+        None => text,
+    };
+    read_short(bare, &mut params, warnings).map_err(|error| error.at(origin))?;
+    Ok(params)
+}
+
+fn read_short(text: &str, params: &mut Params, warnings: &mut Vec<Warning>) -> Result<()> {
+    let invalid = || Error::new(format!("'{text}' is not a valid char driver"));
+    if matches!(text, "null" | "pty" | "stdio") {
+        params.set("backend", text);
+        return Ok(());
+    }
+    let (scheme, rest) = text.split_once(':').ok_or_else(invalid)?;
+    match scheme {
+        "file" | "pipe" | "pty" => {
+            params.set("backend", scheme);
+            params.set("path", rest);
+            Ok(())
+        }
+        "unix" => {
+            params.set("backend", "socket");
+            GROUP.parse_into(params, rest, Some("path"), warnings)
+        }
+        "fd" => {
+            params.set("backend", "socket");
+            GROUP.parse_into(params, rest, Some("fd"), warnings)
+        }
+        "tcp" | "telnet" | "websocket" => {
+            params.set("backend", "socket");
+            if scheme != "tcp" {
+                params.set(scheme, "on");
+            }
+            let options = host_and_port(rest, params).ok_or_else(|| no_port(text))?;
+            GROUP.parse_into(params, options, None, warnings)
+        }
+        _ => Err(invalid()),
+    }
+}
+
+/// Reads `HOST:PORT[,…]`, where an IPv6 address stands in brackets. Gives
+/// what comes after the comma.
+fn host_and_port<'a>(text: &'a str, params: &mut Params) -> Option<&'a str> {
+    let (address, options) = text.split_once(',').unwrap_or((text, ""));
+    let (host, port) = match address.strip_prefix('[') {
+        Some(bracketed) => bracketed.split_once("]:")?,
+        None => address.split_once(':')?,
+    };
+    if port.is_empty() {
+        return None;
+    }
+    params.set("host", host);
+    params.set("port", port);
+    Some(options)
+}
+
+fn no_port(text: &str) -> Error {
+    Error::new(format!("'{text}' has no port"))
+}

@@ -1,0 +1,193 @@
+//! `-object`, `-device` and `-global`: objects made from the command line.
+
+use super::config::{Config, Global, MemoryBackend};
+use super::error::{Error, Origin, Result};
+use super::help;
+use super::low::LowArgs;
+use super::params::{self, Group, Param, Params};
+use super::value;
+
+/// `-object`; each type has its own parameters.
+pub(crate) static OBJECT: Group = Group {
+    name: "object",
+    implied: Some("qom-type"),
+    merge: false,
+    params: &[],
+};
+
+/// `-device`; each model has its own parameters.
+pub(crate) static DEVICE: Group = Group {
+    name: "device",
+    implied: Some("driver"),
+    merge: false,
+    params: &[],
+};
+
+/// `-global`
+pub(crate) static GLOBAL: Group = Group {
+    name: "global",
+    implied: None,
+    merge: false,
+    params: &[
+        Param::string("value"),
+        Param::string("property"),
+        Param::string("driver"),
+    ],
+};
+
+/// The types that `-object` makes, as `-object help` lists them.
+pub(crate) const TYPES: &[&str] = &["memory-backend-ram"];
+
+/// Reads `-object`.
+pub(crate) fn read_object(low: &mut LowArgs, text: &str, origin: &Origin) -> Result<()> {
+    if params::asks_for_help(text) {
+        low.answer = Some(help::list("List of user creatable objects:", TYPES));
+        return Ok(());
+    }
+    let pairs = params::keyval_or_json(text, OBJECT.implied)?;
+    low.objects.push(Params {
+        pairs,
+        ..Params::at(origin)
+    });
+    Ok(())
+}
+
+/// Reads `-device`.
+pub(crate) fn read_device(low: &mut LowArgs, text: &str, origin: &Origin) -> Result<()> {
+    if params::asks_for_help(text) {
+        low.answer = Some(String::new());
+        return Ok(());
+    }
+    let params = DEVICE.parse_or_json(text, origin, &mut low.warnings)?;
+    low.devices.push(params);
+    Ok(())
+}
+
+/// Makes sense of the three.
+pub(crate) fn resolve(low: &LowArgs, config: &mut Config) -> Result<()> {
+    for params in &low.objects {
+        let backend = memory_backend(params).map_err(|error| error.at(&params.origin))?;
+        if config.objects.iter().any(|other| other.id == backend.id) {
+            let message = format!("Duplicate ID '{}' for object", backend.id);
+            return Err(Error::new(message).at(&params.origin));
+        }
+        config.objects.push(backend);
+    }
+    if let Some(params) = low.devices.first() {
+        return Err(no_device(params).at(&params.origin));
+    }
+    config.globals = low.globals.iter().map(global).collect::<Result<_>>()?;
+    check_main_memory(config)
+}
+
+fn memory_backend(params: &Params) -> Result<MemoryBackend> {
+    let kind = params
+        .text("qom-type")
+        .ok_or_else(|| Error::missing_parameter("qom-type"))?;
+    if !TYPES.contains(&kind) {
+        return Err(Error::value_not_accepted("qom-type", kind));
+    }
+    let id = params
+        .string("id")
+        .ok_or_else(|| Error::missing_parameter("id"))?;
+    let mut backend = MemoryBackend {
+        id,
+        size: 0,
+        dump: None,
+        merge: None,
+        prealloc: false,
+        share: false,
+        reserve: true,
+        origin: params.origin.clone(),
+    };
+    let mut size = None;
+    for (key, text) in &params.pairs {
+        match key.as_str() {
+            "qom-type" | "id" => {}
+            "size" => size = Some(byte_count(text)?),
+            "dump" => backend.dump = Some(value::boolean(key, text)?),
+            "merge" => backend.merge = Some(value::boolean(key, text)?),
+            "prealloc" => backend.prealloc = value::boolean(key, text)?,
+            "share" => backend.share = value::boolean(key, text)?,
+            "reserve" => backend.reserve = value::boolean(key, text)?,
+            _ => return Err(Error::invalid_parameter(key)),
+        }
+    }
+    backend.size = size.ok_or_else(|| Error::missing_parameter("size"))?;
+    params::check_id(&backend.id)?;
+    check_memory_backend(backend)
+}
+
+fn check_memory_backend(backend: MemoryBackend) -> Result<MemoryBackend> {
+    if backend.size == 0 {
+        return Err(Error::new(
+            "property 'size' of memory-backend-ram doesn't take value '0'",
+        ));
+    }
+    if backend.prealloc && !backend.reserve {
+        return Err(Error::new(
+            "'prealloc=on' and 'reserve=off' are incompatible",
+        ));
+    }
+    Ok(backend)
+}
+
+fn byte_count(text: &str) -> Result<u64> {
+    value::parse_size(text, 'B').map_err(|_| Error::new("Parameter 'size' expects a size value"))
+}
+
+/// There are no device models to choose from yet.
+fn no_device(params: &Params) -> Error {
+    match params.text("driver") {
+        None => Error::missing_parameter("driver"),
+        Some(driver) => Error::new(format!("'{driver}' is not a valid device model name")),
+    }
+}
+
+fn global(params: &Params) -> Result<Global> {
+    let text = |key| {
+        params
+            .string(key)
+            .ok_or_else(|| Error::missing_parameter(key).at(&params.origin))
+    };
+    Ok(Global {
+        driver: text("driver")?,
+        property: text("property")?,
+        value: text("value")?,
+    })
+}
+
+/// An object that is the main memory must exist and have the right size.
+fn check_main_memory(config: &Config) -> Result<()> {
+    let Some(id) = &config.machine.memory_backend else {
+        return Ok(());
+    };
+    match config.objects.iter().find(|object| object.id == *id) {
+        None => Err(Error::new(format!("Memory backend '{id}' not found"))),
+        Some(object) if object.size != config.memory.size => Err(Error::new(
+            "Machine memory size does not match the size of the memory backend",
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Reads `-global`, which has a notation of its own: `DRIVER.PROPERTY=VALUE`.
+pub(crate) fn read_global(low: &mut LowArgs, text: &str, origin: &Origin) -> Result<()> {
+    let mut params = Params::at(origin);
+    match short_global(text) {
+        Some((driver, property, value)) => {
+            params.set("driver", driver);
+            params.set("property", property);
+            params.set("value", value);
+        }
+        None => GLOBAL.parse_into(&mut params, text, None, &mut low.warnings)?,
+    }
+    low.globals.push(params);
+    Ok(())
+}
+
+fn short_global(text: &str) -> Option<(&str, &str, &str)> {
+    let (left, value) = text.split_once('=')?;
+    let (driver, property) = left.split_once('.')?;
+    (!driver.is_empty() && !property.is_empty()).then_some((driver, property, value))
+}
