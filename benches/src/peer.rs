@@ -170,5 +170,4 @@ impl Session {
             length => Ok(length),
         }
     }
-
 }

@@ -10,7 +10,7 @@ pub mod command;
 pub mod error;
 mod hash_order;
 pub mod json;
-mod keyval;
+pub mod keyval;
 pub mod session;
 pub mod value;
 pub mod visit;

@@ -266,9 +266,15 @@ impl Session {
 
     /// Whether reading must pause until a request was answered.
     fn held_up(&self) -> bool {
-        let limit = if self.oob { QUEUE_LIMIT } else { 1 };
-        let in_band = self.in_band.is_some() && !self.oob;
-        in_band || self.out_of_band.is_some() || self.queue.len() >= limit
+        if self.out_of_band.is_some() {
+            return true;
+        }
+        match (self.oob, &self.in_band) {
+            (false, running) => running.is_some() || !self.queue.is_empty(),
+            (true, Some(_)) => self.queue.len() >= QUEUE_LIMIT,
+            // The first one is about to run, and does not count.
+            (true, None) => self.queue.len() > QUEUE_LIMIT,
+        }
     }
 
     /// Checks a request and either answers it or hands it out.

@@ -117,6 +117,11 @@ impl ValueSource {
         Error::invalid_type(&self.path(name), expected)
     }
 
+    /// A value with the right type, but a wrong content.
+    fn expects(&self, name: Name<'_>, what: &str) -> Error {
+        Error::expects(Some(&self.path(name)), what)
+    }
+
     /// The text under `name`, in a source of text.
     fn take_text(&mut self, name: Name<'_>) -> Result<String> {
         match self.take(name)? {
@@ -228,7 +233,7 @@ impl Source for ValueSource {
     fn integer(&mut self, name: Name<'_>) -> Result<i64> {
         if self.text {
             let text = self.take_text(name)?;
-            return keyval::integer(&text).ok_or_else(|| self.invalid(name, "integer"));
+            return keyval::integer(&text).ok_or_else(|| self.expects(name, "integer"));
         }
         match self.take(name)? {
             Value::Int(value) => Ok(value),
@@ -239,12 +244,12 @@ impl Source for ValueSource {
     fn unsigned(&mut self, name: Name<'_>) -> Result<u64> {
         if self.text {
             let text = self.take_text(name)?;
-            return keyval::unsigned(&text).ok_or_else(|| self.invalid(name, "integer"));
+            return keyval::unsigned(&text).ok_or_else(|| self.expects(name, "integer"));
         }
         match self.take(name)? {
             Value::Int(value) => Ok(value.cast_unsigned()),
             Value::Uint(value) => Ok(value),
-            _ => Err(Error::expects(Some(&self.path(name)), "uint64")),
+            _ => Err(self.expects(name, "uint64")),
         }
     }
 
@@ -253,13 +258,13 @@ impl Source for ValueSource {
             return self.unsigned(name);
         }
         let text = self.take_text(name)?;
-        keyval::size(&text).ok_or_else(|| Error::expects(Some(&self.path(name)), "size"))
+        keyval::size(&text).ok_or_else(|| self.expects(name, "size"))
     }
 
     fn boolean(&mut self, name: Name<'_>) -> Result<bool> {
         if self.text {
             let text = self.take_text(name)?;
-            return keyval::boolean(&text).ok_or_else(|| Error::expects(name, "'on' or 'off'"));
+            return keyval::boolean(&text).ok_or_else(|| self.expects(name, "'on' or 'off'"));
         }
         match self.take(name)? {
             Value::Bool(value) => Ok(value),
@@ -270,7 +275,7 @@ impl Source for ValueSource {
     fn number(&mut self, name: Name<'_>) -> Result<f64> {
         if self.text {
             let text = self.take_text(name)?;
-            return keyval::number(&text).ok_or_else(|| self.invalid(name, "number"));
+            return keyval::number(&text).ok_or_else(|| self.expects(name, "number"));
         }
         match self.take(name)? {
             Value::Double(value) => Ok(value),
