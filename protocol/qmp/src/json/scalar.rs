@@ -41,12 +41,10 @@ fn keyword(text: &[u8]) -> Result<Value> {
 
 /// An integer beyond 64 bits becomes a double.
 fn integer(text: &[u8]) -> Value {
-    let ascii = ascii(text);
-    match (ascii.parse(), ascii.parse()) {
-        (Ok(value), _) => Value::Int(value),
-        (_, Ok(value)) => Value::Uint(value),
-        _ => Value::Double(double(text)),
-    }
+    let text = ascii(text);
+    let signed = text.parse().map(Value::Int);
+    let integer = signed.or_else(|_| text.parse().map(Value::Uint));
+    integer.unwrap_or_else(|_| Value::Double(double(text.as_bytes())))
 }
 
 /// The nearest double; beyond its range that is an infinity.

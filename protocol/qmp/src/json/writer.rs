@@ -152,7 +152,7 @@ impl Formatter for Layout {
             CharEscape::LineFeed => out.write_all(br"\n"),
             CharEscape::CarriageReturn => out.write_all(br"\r"),
             CharEscape::Tab => out.write_all(br"\t"),
-            CharEscape::AsciiControl(byte) => write!(out, "\\u{byte:04X}"),
+            CharEscape::AsciiControl(byte) => write_unit(out, byte.into()),
         }
     }
 }
@@ -169,7 +169,12 @@ fn write_escaped<W: Write + ?Sized>(out: &mut W, character: char) -> io::Result<
     shown
         .encode_utf16(&mut units)
         .iter()
-        .try_for_each(|unit| write!(out, "\\u{unit:04X}"))
+        .try_for_each(|&unit| write_unit(out, unit))
+}
+
+fn write_unit<W: Write + ?Sized>(out: &mut W, unit: u16) -> io::Result<()> {
+    let digit = |shift: u16| b"0123456789ABCDEF"[usize::from(unit >> shift & 0xF)];
+    out.write_all(&[b'\\', b'u', digit(12), digit(8), digit(4), digit(0)])
 }
 
 /// Writes a double as C's `%.17g` does: 17 significant digits, without
