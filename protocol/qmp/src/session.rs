@@ -176,30 +176,20 @@ impl Session {
     /// The next request to run, if there is one.
     pub fn next(&mut self, catalog: &impl Catalog) -> Option<Request> {
         loop {
-            while !self.held_up() {
-                let Some(message) = self.reader.read() else {
-                    break;
-                };
-                match message {
-                    Ok(Value::Object(request)) if envelope::is_oob(&request) => {
-                        if let Some(request) = self.dispatch(request, true, catalog) {
-                            return Some(request);
-                        }
-                    }
-                    message => self.queue.push_back(message),
-                }
+            if let Some(request) = self.read_ahead(catalog) {
+                return Some(request);
             }
             if self.in_band.is_some() {
                 return None;
             }
             match self.queue.pop_front()? {
+                Err(error) => self.write_error(None, &error),
                 Ok(Value::Object(request)) => {
                     if let Some(request) = self.dispatch(request, false, catalog) {
                         return Some(request);
                     }
                 }
                 Ok(_) => self.write_error(None, &Error::not_an_object()),
-                Err(error) => self.write_error(None, &error),
             }
         }
     }
@@ -262,6 +252,23 @@ impl Session {
     /// Forgets the first `length` bytes of the output, which were sent.
     pub fn sent(&mut self, length: usize) {
         self.output.drain(..length.min(self.output.len()));
+    }
+
+    /// Reads messages into the queue as far as it goes, up to an out-of-band
+    /// request that is to be run.
+    fn read_ahead(&mut self, catalog: &impl Catalog) -> Option<Request> {
+        while !self.held_up() {
+            match self.reader.read()? {
+                Ok(Value::Object(request)) if envelope::is_oob(&request) => {
+                    let request = self.dispatch(request, true, catalog);
+                    if request.is_some() {
+                        return request;
+                    }
+                }
+                message => self.queue.push_back(message),
+            }
+        }
+        None
     }
 
     /// Whether reading must pause until a request was answered.
