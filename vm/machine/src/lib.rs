@@ -1,3 +1,25 @@
 //! Boards, run state, hart threads, firmware and kernel loading, and the qtest protocol.
+//!
+//! A [`Machine`] is owned by the main loop. It knows boards, devices and harts, and tells an
+//! [`Observer`] what happens; it must never know a monitor, a command line or a character device.
+#![forbid(unsafe_code)]
 
+mod boot;
+pub mod config;
+mod cpu;
+mod error;
+pub mod fdt;
+mod loader;
+mod machine;
 pub mod qtest;
+mod requests;
+pub mod run_state;
+mod virt;
+
+pub use config::MachineConfig;
+pub use error::{Error, LoadError};
+pub use loader::{Payload, Rom};
+pub use machine::{Machine, Observer, Progress};
+pub use requests::Requests;
+pub use run_state::{Event, RunState, RunStateCell, ShutdownCause};
+pub use virt::Virt;

@@ -1,0 +1,105 @@
+//! What a machine is made from: plain values, no files opened yet.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tinamou_devices::rtc::TimeOfDay;
+use tinamou_devices::uart::{NullBackend, SerialBackend};
+use tinamou_hart::Isa;
+
+use crate::loader::Payload;
+use crate::run_state::Actions;
+
+/// The machine type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BoardKind {
+    /// No board: run state and nothing that could run.
+    None,
+    /// RISC-V VirtIO board.
+    #[default]
+    Virt,
+}
+
+impl BoardKind {
+    /// The name of `-machine`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Virt => "virt",
+        }
+    }
+}
+
+/// Who executes guest code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Accelerator {
+    /// The harts of this machine.
+    #[default]
+    Tcg,
+    /// Nobody: a test drives the devices.
+    Qtest,
+}
+
+/// What answers SBI calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Bios {
+    /// The SBI built into the harts (`-bios default`).
+    #[default]
+    BuiltIn,
+    /// Nothing: what is in RAM starts in machine mode (`-bios none`).
+    None,
+    /// Firmware that starts in machine mode.
+    File(PathBuf),
+}
+
+/// What a machine is made from.
+#[derive(Clone)]
+pub struct MachineConfig {
+    /// The machine type.
+    pub board: BoardKind,
+    /// Who executes guest code.
+    pub accelerator: Accelerator,
+    /// Bytes of RAM.
+    pub ram_size: u64,
+    /// Harts.
+    pub cpus: usize,
+    /// The harts' extensions.
+    pub isa: Isa,
+    /// Firmware.
+    pub bios: Bios,
+    /// Kernel, or any program to start.
+    pub kernel: Option<Payload>,
+    /// Initial RAM disk.
+    pub initrd: Option<PathBuf>,
+    /// Kernel command line.
+    pub append: String,
+    /// A device tree instead of the board's own.
+    pub dtb: Option<PathBuf>,
+    /// What carries the serial port's bytes.
+    pub serial: Arc<dyn SerialBackend>,
+    /// Where the real-time clock starts.
+    pub rtc: TimeOfDay,
+    /// What is done about things that happen.
+    pub actions: Actions,
+}
+
+impl Default for MachineConfig {
+    fn default() -> Self {
+        Self {
+            board: BoardKind::default(),
+            accelerator: Accelerator::default(),
+            ram_size: 128 << 20,
+            cpus: 1,
+            isa: Isa::default(),
+            bios: Bios::default(),
+            kernel: None,
+            initrd: None,
+            append: String::new(),
+            dtb: None,
+            serial: Arc::new(NullBackend),
+            rtc: TimeOfDay::default(),
+            actions: Actions::default(),
+        }
+    }
+}
