@@ -9,6 +9,7 @@
 mod accepted;
 mod chardev;
 pub mod config;
+mod cpu;
 mod error;
 mod help;
 mod low;
@@ -25,8 +26,10 @@ mod value;
 
 pub use chardev::BACKENDS;
 pub use config::Config;
+pub use cpu::CPUS;
 pub use error::{Error, Origin, Result, Warning};
 pub use help::QEMU_VERSION;
+pub use process::LOG_ITEMS;
 pub use sizing::max_cpus;
 
 use std::ffi::{OsStr, OsString};

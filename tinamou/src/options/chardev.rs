@@ -1,6 +1,6 @@
 //! `-chardev`, and the short notation of `-serial`, `-monitor` and `-qmp`.
 
-use super::config::{ChardevBackend, ChardevConfig, SocketAddress, SocketConfig};
+use super::config::{ChardevBackend, ChardevConfig, InetAddress, SocketAddress, SocketConfig};
 use super::error::{Error, Origin, Result, Warning};
 use super::help;
 use super::low::LowArgs;
@@ -124,6 +124,17 @@ fn backend(kind: &str, params: &Params) -> Result<ChardevBackend> {
                 .ok_or_else(|| Error::new("chardev: pipe: no device path given"))?,
         },
         "socket" => ChardevBackend::Socket(socket(params)?),
+        "udp" => udp(params)?,
+        "serial" => ChardevBackend::Serial {
+            path: params
+                .path("path")
+                .ok_or_else(|| Error::new("chardev: serial/tty: no device path given"))?,
+        },
+        "mux" => ChardevBackend::Mux {
+            chardev: params
+                .string("chardev")
+                .ok_or_else(|| Error::new("chardev: mux: no chardev given"))?,
+        },
         _ => {
             return Err(Error::new(format!(
                 "'{kind}' is not a valid char driver name"
@@ -141,7 +152,7 @@ fn ringbuf(params: &Params) -> Result<ChardevBackend> {
 }
 
 fn socket(params: &Params) -> Result<SocketConfig> {
-    for unavailable in ["tls-creds", "tls-authz", "tn3270"] {
+    for unavailable in ["tls-creds", "tls-authz", "tn3270", "websocket"] {
         if params.text(unavailable).is_some_and(|text| text != "off") {
             return Err(Error::new(format!(
                 "'{unavailable}' is not available in this program"
@@ -162,18 +173,9 @@ fn socket(params: &Params) -> Result<SocketConfig> {
         wait: wait.unwrap_or(server),
         nodelay: params.boolean("nodelay")?.unwrap_or(!delay),
         telnet: params.boolean("telnet")?.unwrap_or(false),
-        websocket: websocket(params, server)?,
         reconnect: reconnect(params, server)?,
         max_clients: params.number("max-clients")?,
     })
-}
-
-fn websocket(params: &Params, server: bool) -> Result<bool> {
-    let websocket = params.boolean("websocket")?.unwrap_or(false);
-    if websocket && !server {
-        return Err(Error::new("Websocket client is not implemented"));
-    }
-    Ok(websocket)
 }
 
 fn reconnect(params: &Params, server: bool) -> Result<Duration> {
@@ -213,7 +215,10 @@ fn address(params: &Params) -> Result<SocketAddress> {
         });
     }
     if let Some(host) = params.string("host") {
-        return inet(host, params);
+        let port = params
+            .string("port")
+            .ok_or_else(|| Error::new("chardev: socket: no port given"))?;
+        return Ok(SocketAddress::Inet(inet(host, port, params)?));
     }
     match params.string("fd") {
         Some(fd) if fd.parse::<i32>().is_ok() => Ok(SocketAddress::Fd(fd)),
@@ -224,21 +229,32 @@ fn address(params: &Params) -> Result<SocketAddress> {
     }
 }
 
-fn inet(host: String, params: &Params) -> Result<SocketAddress> {
-    let Some(port) = params.string("port") else {
-        return Err(Error::new("chardev: socket: no port given"));
-    };
-    let to = match params.number("to")?.map(u16::try_from) {
-        None => None,
-        Some(Ok(port)) => Some(port),
-        Some(Err(_)) => return Err(Error::new("Parameter 'to' expects a port number")),
-    };
-    Ok(SocketAddress::Inet {
+fn inet(host: String, port: String, params: &Params) -> Result<InetAddress> {
+    let to = params.number("to")?.map(u16::try_from).transpose();
+    Ok(InetAddress {
         host,
         port,
-        to,
+        to: to.map_err(|_| Error::new("Parameter 'to' expects a port number"))?,
         ipv4: params.boolean("ipv4")?,
         ipv6: params.boolean("ipv6")?,
+    })
+}
+
+fn udp(params: &Params) -> Result<ChardevBackend> {
+    let text = |key: &str| params.string(key).filter(|text| !text.is_empty());
+    let port = text("port").ok_or_else(|| Error::new("chardev: udp: remote port not specified"))?;
+    let host = text("host").unwrap_or_else(|| "localhost".to_owned());
+    let (address, local_port) = (text("localaddr"), text("localport"));
+    let local = match (address, local_port) {
+        (None, None) => None,
+        (address, port) => {
+            let port = port.unwrap_or_else(|| "0".to_owned());
+            Some(inet(address.unwrap_or_default(), port, params)?)
+        }
+    };
+    Ok(ChardevBackend::Udp {
+        remote: inet(host, port, params)?,
+        local,
     })
 }
 
@@ -275,6 +291,11 @@ fn read_short(text: &str, params: &mut Params, warnings: &mut Vec<Warning>) -> R
         params.set("backend", text);
         return Ok(());
     }
+    if text.starts_with("/dev/") {
+        params.set("backend", "serial");
+        params.set("path", text);
+        return Ok(());
+    }
     let (scheme, rest) = text.split_once(':').ok_or_else(invalid)?;
     match scheme {
         "file" | "pipe" | "pty" => {
@@ -298,8 +319,24 @@ fn read_short(text: &str, params: &mut Params, warnings: &mut Vec<Warning>) -> R
             let options = host_and_port(rest, params).ok_or_else(|| no_port(text))?;
             GROUP.parse_into(params, options, None, warnings)
         }
+        "udp" => {
+            params.set("backend", "udp");
+            udp_ends(rest, params).ok_or_else(|| no_port(text))
+        }
         _ => Err(invalid()),
     }
+}
+
+/// Reads `[HOST]:PORT[@[HOST]:PORT]`, remote and local end.
+fn udp_ends(text: &str, params: &mut Params) -> Option<()> {
+    let (remote, local) = text.split_once('@').unwrap_or((text, ""));
+    let ends = [(remote, "host", "port"), (local, "localaddr", "localport")];
+    for (end, host_key, port_key) in ends.into_iter().filter(|(end, ..)| !end.is_empty()) {
+        let (host, port) = end.rsplit_once(':')?;
+        params.set(host_key, host);
+        params.set(port_key, port);
+    }
+    Some(())
 }
 
 /// Reads `HOST:PORT[,…]`, where an IPv6 address stands in brackets. Gives

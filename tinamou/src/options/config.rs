@@ -4,6 +4,7 @@
 use super::Origin;
 use std::path::PathBuf;
 use std::time::Duration;
+use tinamou_hart::Isa;
 
 /// A machine with everything around it, ready to be built.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,8 +15,8 @@ pub struct Config {
     pub memory: MemoryConfig,
     /// `-smp`
     pub smp: Topology,
-    /// `-cpu`; `None` is the machine's default.
-    pub cpu: Option<CpuConfig>,
+    /// `-cpu`
+    pub cpu: CpuConfig,
     /// `-accel`
     pub accel: Accel,
     /// `-object`, in order.
@@ -38,6 +39,8 @@ pub struct Config {
     pub dtb: Option<PathBuf>,
     /// `-name guest=`
     pub name: Option<String>,
+    /// `-name process=`
+    pub process_name: Option<String>,
     /// `-name debug-threads=`: name the threads after what they do.
     pub debug_threads: bool,
     /// `-uuid`
@@ -143,8 +146,8 @@ pub struct Topology {
 pub struct CpuConfig {
     /// The model.
     pub model: String,
-    /// `key=value` after it, in order, not yet checked against the model.
-    pub properties: Vec<(String, String)>,
+    /// What it can do.
+    pub isa: Isa,
 }
 
 /// `-accel`: what executes the guest.
@@ -241,6 +244,23 @@ pub enum ChardevBackend {
     },
     /// A stream socket.
     Socket(SocketConfig),
+    /// Datagrams to and from one peer.
+    Udp {
+        /// Where output is sent.
+        remote: InetAddress,
+        /// What is bound; any free port unless given.
+        local: Option<InetAddress>,
+    },
+    /// A terminal device of the host.
+    Serial {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// Shares another character device.
+    Mux {
+        /// Its id.
+        chardev: String,
+    },
 }
 
 /// A stream socket and how it is used.
@@ -256,8 +276,6 @@ pub struct SocketConfig {
     pub nodelay: bool,
     /// Speak telnet.
     pub telnet: bool,
-    /// Speak WebSocket.
-    pub websocket: bool,
     /// As a client, try again after this long; zero is never.
     pub reconnect: Duration,
     /// As a server, how many clients at once; `None` is no limit.
@@ -268,18 +286,7 @@ pub struct SocketConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SocketAddress {
     /// TCP
-    Inet {
-        /// Name or address; empty is any.
-        host: String,
-        /// Number or service name.
-        port: String,
-        /// As a server, the last port to try.
-        to: Option<u16>,
-        /// Whether IPv4 may be used.
-        ipv4: Option<bool>,
-        /// Whether IPv6 may be used.
-        ipv6: Option<bool>,
-    },
+    Inet(InetAddress),
     /// A Unix socket.
     Unix {
         /// Path or abstract name.
@@ -291,6 +298,21 @@ pub enum SocketAddress {
     },
     /// A descriptor that is open already: a number, or a name given to `getfd`.
     Fd(String),
+}
+
+/// An Internet address to resolve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InetAddress {
+    /// Name or address; empty is any.
+    pub host: String,
+    /// Number or service name.
+    pub port: String,
+    /// As a server, the last port to try.
+    pub to: Option<u16>,
+    /// Whether IPv4 may be used.
+    pub ipv4: Option<bool>,
+    /// Whether IPv6 may be used.
+    pub ipv6: Option<bool>,
 }
 
 /// A monitor.

@@ -1,7 +1,7 @@
 //! The command line as it was typed: which options, with which parameters,
 //! before anything is asked about what they mean together.
 
-use super::config::{Actions, CpuConfig};
+use super::config::Actions;
 use super::error::{Error, Origin, Result, Warning};
 use super::help;
 use super::monitor::Monitor;
@@ -22,7 +22,7 @@ pub(crate) struct LowArgs {
     pub(crate) smp: Vec<(String, String)>,
     pub(crate) boot: Vec<(String, String)>,
     pub(crate) memory: Params,
-    pub(crate) cpu: Option<CpuConfig>,
+    pub(crate) cpu: Option<String>,
     pub(crate) accel: Vec<Params>,
     pub(crate) objects: Vec<Params>,
     pub(crate) devices: Vec<Params>,

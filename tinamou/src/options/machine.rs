@@ -1,6 +1,6 @@
 //! `-machine`, `-accel` and `-cpu`: which board, and what executes on it.
 
-use super::config::{Accel, CpuConfig, MachineConfig, MachineKind};
+use super::config::{Accel, MachineConfig, MachineKind};
 use super::error::{Error, Origin, Result};
 use super::help;
 use super::low::LowArgs;
@@ -44,9 +44,6 @@ pub(crate) static ACCEL: Group = Group {
 /// The accelerators, as `-accel help` lists them.
 pub(crate) const ACCELS: &[Accel] = &[Accel::Tcg, Accel::Qtest];
 
-/// The CPU models, as `-cpu help` lists them.
-pub(crate) const CPUS: &[&str] = &["rv64"];
-
 /// The machines, as `-machine help` lists them: kind, description.
 pub(crate) const MACHINES: &[(MachineKind, &str)] = &[
     (MachineKind::None, "empty machine"),
@@ -67,6 +64,13 @@ pub(crate) fn read_machine(low: &mut LowArgs, text: &str, _: &Origin) -> Result<
     Ok(())
 }
 
+/// `-enable-kvm` is `-accel kvm`.
+pub(crate) fn kvm() -> Params {
+    let mut params = Params::at(&Origin::option("-enable-kvm", None));
+    params.set("accel", "kvm");
+    params
+}
+
 /// Reads `-accel`.
 pub(crate) fn read_accel(low: &mut LowArgs, text: &str, origin: &Origin) -> Result<()> {
     let given = ACCEL.parse(text, origin, &mut low.warnings)?;
@@ -75,16 +79,6 @@ pub(crate) fn read_accel(low: &mut LowArgs, text: &str, origin: &Origin) -> Resu
         return Ok(());
     }
     low.accel.push(given);
-    Ok(())
-}
-
-/// Reads `-cpu`.
-pub(crate) fn read_cpu(low: &mut LowArgs, text: &str, _: &Origin) -> Result<()> {
-    if params::asks_for_help(text) {
-        low.answer = Some(help::list("Available CPUs:", CPUS));
-        return Ok(());
-    }
-    low.cpu = Some(parse_cpu(text)?);
     Ok(())
 }
 
@@ -151,6 +145,10 @@ impl Machine {
             "dump-guest-core" => config.dump_guest_core = Some(value::boolean(key, text)?),
             "mem-merge" => config.mem_merge = Some(value::boolean(key, text)?),
             "graphics" | "suppress-vmdesc" => drop(value::boolean(key, text)?),
+            "smp" | "memory" | "boot" => {
+                let message = format!("Invalid parameter type for '{key}', expected: object");
+                return Err(Error::new(message));
+            }
             "usb" if !value::boolean(key, text)? => {}
             "usb" => return Err(Error::new("this machine has no USB")),
             _ if config.kind == MachineKind::Virt => return config.set_virt(key, text),
@@ -179,9 +177,18 @@ impl MachineConfig {
     fn set_virt(&mut self, key: &str, text: &str) -> Result<()> {
         match key {
             "aclint" => self.aclint = value::boolean(key, text)?,
-            "acpi" => match text {
-                "on" | "off" | "auto" => {}
+            "acpi" | "iommu-sys" => match text {
+                "off" | "auto" => {}
+                "on" if key == "acpi" => {}
+                "on" => return Err(Error::new("this machine has no IOMMU")),
                 _ => return Err(Error::value_not_accepted(key, text)),
+            },
+            "aia-guests" => match text.parse::<u8>() {
+                Ok(0..=7) => {}
+                _ => {
+                    return Err(Error::new("Invalid number of AIA IMSIC guests")
+                        .hint("Valid values be between 0 and 7."));
+                }
             },
             "aia" => match text {
                 "none" => {}
@@ -259,28 +266,4 @@ fn check_accel_property(accel: Accel, key: &str, text: &str) -> Result<()> {
             accel.name()
         ))),
     }
-}
-
-/// Takes `MODEL[,KEY=VALUE…]` apart. The board knows which models and
-/// properties there are.
-fn parse_cpu(text: &str) -> Result<CpuConfig> {
-    let mut pieces = text.split(',');
-    let model = pieces.next().unwrap_or_default().to_owned();
-    if model.is_empty() {
-        return Err(Error::new("-cpu option cannot be empty"));
-    }
-    let properties = pieces
-        .filter(|piece| !piece.is_empty())
-        .map(cpu_property)
-        .collect::<Result<_>>()?;
-    Ok(CpuConfig { model, properties })
-}
-
-fn cpu_property(piece: &str) -> Result<(String, String)> {
-    let Some((key, value)) = piece.split_once('=') else {
-        return Err(Error::new(format!(
-            "Expected key=value format, found {piece}."
-        )));
-    };
-    Ok((key.to_owned(), value.to_owned()))
 }

@@ -2,7 +2,7 @@
 //! `-serial`, `-qtest`, and what there is when nothing is said about them.
 
 use super::chardev;
-use super::config::{ChardevConfig, Config, MonitorConfig, MonitorMode};
+use super::config::{ChardevBackend, ChardevConfig, Config, MonitorConfig, MonitorMode};
 use super::error::{Error, Origin, Result, Warning};
 use super::low::LowArgs;
 use super::params::{Group, Param, Params};
@@ -83,34 +83,23 @@ pub(crate) fn resolve(low: &mut LowArgs, config: &mut Config) -> Result<()> {
         short_monitors: 0,
     };
     for monitor in &low.monitors {
-        match monitor {
-            Monitor::Long(params) => wiring
-                .add_monitor(params)
-                .map_err(|e| e.at(&params.origin))?,
-            Monitor::Short {
-                device,
-                mode,
-                pretty,
-                origin,
-            } => {
-                wiring.add_short_monitor(device, *mode, *pretty, origin)?;
-            }
-        }
+        wiring.add_monitor(monitor)?;
     }
     for (device, origin) in &low.serials {
         wiring
             .add_serial(device, origin)
-            .map_err(|e| e.at(origin))?;
+            .map_err(|error| error.at(origin))?;
     }
     if let Some((device, origin)) = &low.qtest {
         let id = wiring.device(device, "qtest", origin)?;
+        wiring.claim(&id).map_err(|error| error.at(origin))?;
         wiring.config.qtest = Some(id);
     }
     Ok(())
 }
 
-/// Asks for what was left out. Gives whether that is the whole of it, so that
-/// the user should be told.
+/// Asks for what was left out. Gives whether nothing was said about terminals
+/// at all, so that the user should be told what there is.
 fn fill_in(low: &mut LowArgs) -> bool {
     if low.no_defaults {
         return false;
@@ -118,33 +107,35 @@ fn fill_in(low: &mut LowArgs) -> bool {
     let serial = low.serials.is_empty();
     let monitor =
         low.monitors.is_empty() && !low.serials.iter().any(|(text, _)| text.starts_with("mon:"));
-    let origin = Origin::default();
-    let silent = low.display_none || low.daemonize || low.qtest.is_some();
-    let embedded = serial && monitor && !low.nographic && !silent;
-    if low.nographic || embedded {
-        match (serial, monitor) {
-            (true, true) => low.serials.push(("mon:stdio".to_owned(), origin.clone())),
-            (true, false) => low.serials.push(("stdio".to_owned(), origin.clone())),
-            (false, true) => low.monitors.push(Monitor::Short {
-                device: "stdio".to_owned(),
-                mode: MonitorMode::Readline,
-                pretty: false,
-                origin: origin.clone(),
-            }),
-            (false, false) => {}
-        }
-    } else if serial {
-        low.serials.push(("null".to_owned(), origin.clone()));
+    let elsewhere = low.display_none || low.daemonize || low.qtest.is_some();
+    let embedded = serial && monitor && !low.nographic && !elsewhere;
+    match (low.nographic || embedded, serial, monitor) {
+        (true, true, true) => low.add_serial("mon:stdio"),
+        (true, true, false) => low.add_serial("stdio"),
+        (true, false, true) => low.add_monitor("stdio", MonitorMode::Readline),
+        (false, true, _) => low.add_serial("null"),
+        (_, false, _) => {}
     }
     if embedded {
-        low.monitors.push(Monitor::Short {
-            device: DEFAULT_QMP.to_owned(),
-            mode: MonitorMode::Control,
+        low.add_monitor(DEFAULT_QMP, MonitorMode::Control);
+    }
+    embedded
+}
+
+impl LowArgs {
+    fn add_serial(&mut self, device: &str) {
+        self.serials.push((device.to_owned(), Origin::default()));
+    }
+
+    fn add_monitor(&mut self, device: &str, mode: MonitorMode) {
+        let (device, origin) = (device.to_owned(), Origin::default());
+        self.monitors.push(Monitor::Short {
+            device,
+            mode,
             pretty: false,
             origin,
         });
     }
-    embedded
 }
 
 struct Wiring<'a> {
@@ -154,61 +145,37 @@ struct Wiring<'a> {
 }
 
 impl Wiring<'_> {
-    fn add_monitor(&mut self, params: &Params) -> Result<()> {
-        let Some(chardev) = params.text("chardev") else {
-            return Err(Error::missing_parameter("chardev"));
-        };
-        let mode = match params.text("mode") {
-            None | Some("readline") => MonitorMode::Readline,
-            Some("control") => MonitorMode::Control,
-            Some(other) => return Err(Error::value_not_accepted("mode", other)),
-        };
-        let pretty = params.boolean("pretty")?.unwrap_or(false);
-        if pretty && mode == MonitorMode::Readline {
-            return Err(Error::new("'pretty' is not compatible with HMP monitors"));
+    fn add_monitor(&mut self, monitor: &Monitor) -> Result<()> {
+        match monitor {
+            Monitor::Long(params) => {
+                let monitor = long_monitor(params).map_err(|error| error.at(&params.origin))?;
+                self.push_monitor(monitor)
+            }
+            Monitor::Short { device, .. } if device == "none" => Ok(()),
+            Monitor::Short {
+                device,
+                mode,
+                pretty,
+                origin,
+            } => {
+                let id = format!("compat_monitor{}", self.short_monitors);
+                self.short_monitors += 1;
+                let chardev = self.device(device, &id, origin)?;
+                let (mode, pretty, origin) = (*mode, *pretty, origin.clone());
+                self.push_monitor(MonitorConfig {
+                    chardev,
+                    mode,
+                    pretty,
+                    origin,
+                })
+            }
         }
-        self.push_monitor(chardev, mode, pretty, &params.origin)
     }
 
-    fn add_short_monitor(
-        &mut self,
-        device: &str,
-        mode: MonitorMode,
-        pretty: bool,
-        origin: &Origin,
-    ) -> Result<()> {
-        let id = format!("compat_monitor{}", self.short_monitors);
-        self.short_monitors += 1;
-        let id = self.device(device, &id, origin)?;
-        self.push_monitor(&id, mode, pretty, origin)
-    }
-
-    fn push_monitor(
-        &mut self,
-        id: &str,
-        mode: MonitorMode,
-        pretty: bool,
-        origin: &Origin,
-    ) -> Result<()> {
-        let Some(chardev) = self.chardev(id) else {
-            return Err(Error::new(format!("chardev \"{id}\" not found")));
-        };
-        if !chardev.mux
-            && self
-                .config
-                .monitors
-                .iter()
-                .any(|monitor| monitor.chardev == id)
-        {
-            return Err(Error::new(format!("chardev '{id}' is already in use")));
-        }
-        let origin = origin.clone();
-        self.config.monitors.push(MonitorConfig {
-            chardev: id.to_owned(),
-            mode,
-            pretty,
-            origin,
-        });
+    fn push_monitor(&mut self, monitor: MonitorConfig) -> Result<()> {
+        self.claim(&monitor.chardev)
+            .map_err(|error| error.at(&monitor.origin))?;
+        self.config.monitors.push(monitor);
         Ok(())
     }
 
@@ -218,11 +185,18 @@ impl Wiring<'_> {
             return Ok(());
         }
         let id = format!("serial{}", self.config.serials.len());
-        let id = self.device(device, &id, origin)?;
+        let chardev = self.device(device, &id, origin)?;
+        self.claim(&chardev)?;
+        self.config.serials.push(Some(chardev.clone()));
         if device.starts_with("mon:") {
-            self.push_monitor(&id, MonitorMode::Readline, false, origin)?;
+            let (mode, origin) = (MonitorMode::Readline, origin.clone());
+            self.push_monitor(MonitorConfig {
+                chardev,
+                mode,
+                pretty: false,
+                origin,
+            })?;
         }
-        self.config.serials.push(Some(id));
         Ok(())
     }
 
@@ -230,28 +204,68 @@ impl Wiring<'_> {
     /// and called `id`.
     fn device(&mut self, text: &str, id: &str, origin: &Origin) -> Result<String> {
         if let Some(existing) = text.strip_prefix("chardev:") {
-            return match self.chardev(existing) {
-                Some(_) => Ok(existing.to_owned()),
-                None => Err(Error::new(format!("chardev \"{existing}\" not found")).at(origin)),
-            };
+            return Ok(existing.to_owned());
         }
         let params = chardev::parse_short(text, id, origin, self.warnings)?;
-        let chardev = chardev::resolve(&params)?;
-        add_chardev(self.config, chardev)?;
+        add_chardev(self.config, chardev::resolve(&params)?)?;
         Ok(id.to_owned())
     }
 
-    fn chardev(&self, id: &str) -> Option<&ChardevConfig> {
-        self.config.chardevs.iter().find(|chardev| chardev.id == id)
+    /// Checks that a character device is there and free for one more user.
+    fn claim(&self, id: &str) -> Result<()> {
+        let Some(chardev) = self.config.chardevs.iter().find(|chardev| chardev.id == id) else {
+            return Err(Error::new(format!("chardev \"{id}\" not found")));
+        };
+        let monitors = self.config.monitors.iter().map(|monitor| &monitor.chardev);
+        let mut taken = monitors.chain(self.config.serials.iter().flatten());
+        if !is_shared(chardev) && taken.any(|other| other == id) {
+            return Err(Error::new(format!("chardev '{id}' is already in use")));
+        }
+        Ok(())
     }
 }
 
-/// Adds a character device under an id of its own.
+fn is_shared(chardev: &ChardevConfig) -> bool {
+    chardev.mux || matches!(chardev.backend, ChardevBackend::Mux { .. })
+}
+
+fn long_monitor(params: &Params) -> Result<MonitorConfig> {
+    let chardev = params
+        .string("chardev")
+        .ok_or_else(|| Error::missing_parameter("chardev"))?;
+    let mode = match params.text("mode") {
+        None | Some("readline") => MonitorMode::Readline,
+        Some("control") => MonitorMode::Control,
+        Some(other) => return Err(Error::value_not_accepted("mode", other)),
+    };
+    let pretty = params.boolean("pretty")?.unwrap_or(false);
+    if pretty && mode == MonitorMode::Readline {
+        return Err(Error::new("'pretty' is not compatible with HMP monitors"));
+    }
+    Ok(MonitorConfig {
+        chardev,
+        mode,
+        pretty,
+        origin: params.origin.clone(),
+    })
+}
+
+/// Adds a character device, if its id and the terminal are still free.
 pub(crate) fn add_chardev(config: &mut Config, chardev: ChardevConfig) -> Result<()> {
+    let refuse = |message: String| Err(Error::new(message).at(&chardev.origin));
     if config.chardevs.iter().any(|other| other.id == chardev.id) {
-        let message = format!("Duplicate ID '{}' for chardev", chardev.id);
-        return Err(Error::new(message).at(&chardev.origin));
+        return refuse(format!("Duplicate ID '{}' for chardev", chardev.id));
+    }
+    if is_stdio(&chardev) && config.daemonize {
+        return refuse("cannot use stdio with -daemonize".to_owned());
+    }
+    if is_stdio(&chardev) && config.chardevs.iter().any(is_stdio) {
+        return refuse("cannot use stdio by multiple character devices".to_owned());
     }
     config.chardevs.push(chardev);
     Ok(())
+}
+
+fn is_stdio(chardev: &ChardevConfig) -> bool {
+    matches!(chardev.backend, ChardevBackend::Stdio { .. })
 }

@@ -55,12 +55,44 @@ pub(crate) fn read_object(low: &mut LowArgs, text: &str, origin: &Origin) -> Res
 /// Reads `-device`.
 pub(crate) fn read_device(low: &mut LowArgs, text: &str, origin: &Origin) -> Result<()> {
     if params::asks_for_help(text) {
+        // No models, nothing to list.
         low.answer = Some(String::new());
         return Ok(());
     }
     let params = DEVICE.parse_or_json(text, origin, &mut low.warnings)?;
     low.devices.push(params);
     Ok(())
+}
+
+/// Reads `-set GROUP.ID.KEY=VALUE`, which adds to what has that id.
+pub(crate) fn read_set(low: &mut LowArgs, text: &str, _: &Origin) -> Result<()> {
+    let Some((group, id, key, value)) = short_set(text) else {
+        return Err(Error::new(format!("can't parse: \"{text}\"")));
+    };
+    let (group, things) = match group {
+        "chardev" => (&super::chardev::GROUP, &mut low.chardevs),
+        "device" => (&DEVICE, &mut low.devices),
+        _ => return Err(Error::new(format!("There is no option group '{group}'"))),
+    };
+    let Some(params) = things
+        .iter_mut()
+        .find(|params| params.id.as_deref() == Some(id))
+    else {
+        return Err(Error::new(format!(
+            "there is no {} \"{id}\" defined",
+            group.name
+        )));
+    };
+    group.check(key, value)?;
+    params.set(key, value);
+    Ok(())
+}
+
+fn short_set(text: &str) -> Option<(&str, &str, &str, &str)> {
+    let (path, value) = text.split_once('=')?;
+    let (group, path) = path.split_once('.')?;
+    let (id, key) = path.split_once('.')?;
+    Some((group, id, key, value))
 }
 
 /// Makes sense of the three.

@@ -254,32 +254,12 @@ impl Params {
 }
 
 /// Reads `key=value,…` without flags. The first value may come without its
-/// key if there is an `implied` one.
+/// key if there is an `implied` one. Nested keys keep their dots.
 pub(crate) fn keyval(text: &str, implied: Option<&str>) -> Result<Vec<(String, String)>> {
+    let parsed =
+        tinamou_qmp::keyval::parse(text, implied).map_err(|error| Error::new(error.desc))?;
     let mut pairs = Vec::new();
-    let mut implied = implied;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let end = rest.find(['=', ',']).unwrap_or(rest.len());
-        let (word, after) = rest.split_at(end);
-        let first = implied.take().filter(|_| !word.is_empty());
-        let (key, value);
-        if let Some(after) = after.strip_prefix('=') {
-            key = word;
-            (value, rest) = unescape(after);
-        } else if let Some(name) = first {
-            key = name;
-            (value, rest) = (word.to_owned(), after.strip_prefix(',').unwrap_or(after));
-        } else if is_key(word) {
-            return Err(Error::new(format!("Expected '=' after parameter '{word}'")));
-        } else {
-            return Err(Error::invalid_parameter(word));
-        }
-        if !is_key(key) {
-            return Err(Error::invalid_parameter(key));
-        }
-        pairs.push((key.to_owned(), value));
-    }
+    flatten("", &Value::Object(parsed.members), &mut pairs);
     Ok(pairs)
 }
 
@@ -415,23 +395,4 @@ fn short_form(word: &str) -> (&str, &'static str) {
 fn short_form_warning(word: &str, key: &str, text: &str) -> Warning {
     Warning::new(format!("short-form boolean option '{word}' deprecated"))
         .hint(format!("Please use {key}={text} instead"))
-}
-
-/// Keys are words joined by dots; a word after a dot may be an index.
-fn is_key(key: &str) -> bool {
-    !key.is_empty()
-        && key.len() < 128
-        && key
-            .split('.')
-            .enumerate()
-            .all(|(depth, part)| is_key_part(part, depth))
-}
-
-fn is_key_part(part: &str, depth: usize) -> bool {
-    let index = depth > 0 && !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    let word = part.starts_with(|c: char| c.is_ascii_alphabetic())
-        && part
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
-    index || word
 }

@@ -87,8 +87,8 @@ pub(crate) static BOOT: Group = Group {
     ],
 };
 
-/// What `-d` can log, with a description.
-const LOG_ITEMS: &[(&str, &str)] = &[
+/// What `-d` can log: name and description.
+pub const LOG_ITEMS: &[(&str, &str)] = &[
     ("guest_errors", "what the guest does wrong with a device"),
     ("int", "interrupts and exceptions"),
     ("cpu_reset", "resets of CPUs"),
@@ -249,6 +249,10 @@ pub(crate) fn resolve_messages(params: &Params) -> Result<MessageConfig> {
 
 /// Makes sense of one `-add-fd`.
 pub(crate) fn resolve_fd(params: &Params) -> Result<PassedFd> {
+    passed_fd(params).map_err(|error| error.at(&params.origin))
+}
+
+fn passed_fd(params: &Params) -> Result<PassedFd> {
     let required = || Error::new("fd option is required and must be non-negative");
     let fd = params
         .number("fd")?

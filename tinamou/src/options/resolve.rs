@@ -4,7 +4,7 @@
 use super::config::{Config, Firmware, LogConfig};
 use super::error::{Error, Result};
 use super::low::LowArgs;
-use super::{chardev, machine, monitor, object, process, sizing};
+use super::{chardev, cpu, machine, monitor, object, process, sizing};
 
 /// Makes a [`Config`] of the options. Faults are reported in the order in
 /// which QEMU meets them, so that the first message is the same.
@@ -25,7 +25,7 @@ pub(crate) fn resolve(low: &mut LowArgs) -> Result<Config> {
     let mut config = Config {
         smp,
         memory,
-        cpu: low.cpu.take(),
+        cpu: cpu::resolve(low.cpu.as_deref())?,
         accel,
         objects: Vec::new(),
         chardevs: Vec::new(),
@@ -37,6 +37,7 @@ pub(crate) fn resolve(low: &mut LowArgs) -> Result<Config> {
         append,
         dtb: low.dtb.take().or(machine.dtb).map(Into::into),
         name: low.name.string("guest"),
+        process_name: low.name.string("process"),
         debug_threads: low.name.boolean("debug-threads")?.unwrap_or(false),
         uuid: low.uuid,
         start_paused: low.start_paused,

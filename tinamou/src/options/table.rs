@@ -5,7 +5,7 @@ use super::config::{MonitorMode, RebootAction, ShutdownAction};
 use super::error::{Origin, Result};
 use super::low::LowArgs;
 use super::params::{Group, Params};
-use super::{accepted, chardev, help, machine, monitor, object, process, readconfig, sizing};
+use super::{accepted, chardev, cpu, help, machine, monitor, object, process, readconfig, sizing};
 
 /// One option.
 #[derive(Debug)]
@@ -139,12 +139,14 @@ pub static OPTIONS: &[Opt] = &[
         .usage("[[cpus=]N][,maxcpus=N][,sockets=N][,cores=N][,threads=N]")
         .group(&sizing::SMP),
     opt(Section::Machine, "cpu", "CPU model and its properties; 'help' lists the models",
-        Apply::Custom(machine::read_cpu))
+        Apply::Custom(cpu::read))
         .usage("MODEL[,PROPERTY=VALUE...]"),
     opt(Section::Machine, "accel", "what executes the guest: tcg, or qtest for nothing at all",
         Apply::Custom(machine::read_accel))
         .usage("NAME[,PROPERTY=VALUE...]")
         .group(&machine::ACCEL),
+    opt(Section::Machine, "enable-kvm", "there is no KVM",
+        Apply::Flag(|low| low.accel.push(machine::kvm()))),
     opt(Section::Machine, "object", "make an object; 'help' lists the types",
         Apply::Custom(object::read_object))
         .usage("TYPE[,PROPERTY=VALUE...]")
@@ -205,6 +207,8 @@ pub static OPTIONS: &[Opt] = &[
         Apply::Custom(object::read_global))
         .usage("DRIVER.PROPERTY=VALUE")
         .group(&object::GLOBAL),
+    opt(Section::Devices, "set", "one more parameter for a character device or device",
+        Apply::Custom(object::read_set)).usage("GROUP.ID.KEY=VALUE"),
     opt(Section::Devices, "display", "there is no display",
         Apply::Custom(accepted::display)).usage("none"),
     opt(Section::Devices, "vga", "there is no graphics card",
