@@ -122,7 +122,7 @@ impl LowArgs {
                 slot(self).extend(params::keyval(text, implied)?);
             }
             (Apply::Params(_) | Apply::List(_), None) => {
-                unreachable!("the table gives these a group")
+                unreachable!("every entry that needs a group has one, as the table's tests check")
             }
         }
         Ok(())

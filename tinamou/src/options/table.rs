@@ -90,6 +90,11 @@ pub fn find(name: &str) -> Option<&'static Opt> {
         .find(|opt| opt.name == name || opt.aliases.contains(&name))
 }
 
+/// What `query-command-line-options` describes: every option with parameters.
+pub fn groups() -> impl Iterator<Item = &'static Group> {
+    OPTIONS.iter().filter_map(|opt| opt.group)
+}
+
 const fn opt(section: Section, name: &'static str, help: &'static str, apply: Apply) -> Opt {
     Opt {
         name,
@@ -279,3 +284,54 @@ pub static OPTIONS: &[Opt] = &[
     opt(Section::Process, "help", "show this help and exit",
         Apply::Flag(|low| low.answer = Some(help::options(&low.program)))).alias(&["h"]),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_name_is_one_option() {
+        let names: Vec<_> = OPTIONS
+            .iter()
+            .flat_map(|opt| opt.aliases.iter().chain([&opt.name]))
+            .collect();
+        let unique: HashSet<_> = names.iter().collect();
+        assert_eq!(unique.len(), names.len());
+        assert_eq!(
+            groups()
+                .map(|group| group.name)
+                .collect::<HashSet<_>>()
+                .len(),
+            groups().count()
+        );
+    }
+
+    #[test]
+    fn entries_are_whole() {
+        for opt in OPTIONS {
+            let flag = matches!(opt.apply, Apply::Flag(_));
+            assert_eq!(opt.usage.is_none(), flag, "-{}: usage", opt.name);
+            let parsed = matches!(
+                opt.apply,
+                Apply::Params(_) | Apply::List(_) | Apply::Keyval(_)
+            );
+            assert!(opt.group.is_some() || !parsed, "-{}: group", opt.name);
+        }
+    }
+
+    #[test]
+    fn parameters_are_named_once() {
+        for group in groups() {
+            let names: HashSet<_> = group.params.iter().map(|param| param.name).collect();
+            assert_eq!(names.len(), group.params.len(), "{}", group.name);
+            assert!(
+                group
+                    .implied
+                    .is_none_or(|key| group.params.is_empty() || names.contains(key)),
+                "{}",
+                group.name
+            );
+        }
+    }
+}
