@@ -11,9 +11,11 @@ mod error;
 pub mod fdt;
 mod loader;
 mod machine;
+mod memory;
 pub mod qtest;
 mod requests;
 pub mod run_state;
+mod under_test;
 mod virt;
 
 pub use config::MachineConfig;
@@ -22,4 +24,5 @@ pub use loader::{Payload, Rom};
 pub use machine::{Machine, Observer, Progress};
 pub use requests::Requests;
 pub use run_state::{Event, RunState, RunStateCell, ShutdownCause};
+pub use under_test::LineReport;
 pub use virt::Virt;

@@ -15,6 +15,7 @@ use crate::run_state::{
     Actions, Event, PanicAction, RebootAction, RunState, RunStateCell, ShutdownAction,
     ShutdownCause,
 };
+use crate::under_test::TestState;
 use crate::virt::{BoardEnvironment, CPUS_MAX, Site, Virt};
 
 /// Whether the main loop goes on.
@@ -42,6 +43,7 @@ pub struct Machine {
     virt: Option<Virt>,
     cpus: Vec<Cpu>,
     timers: Option<JoinHandle<()>>,
+    pub(crate) test: TestState,
 }
 
 impl Machine {
@@ -60,6 +62,7 @@ impl Machine {
             virt: None,
             cpus: Vec::new(),
             timers: None,
+            test: TestState::default(),
             clock,
             config,
         };

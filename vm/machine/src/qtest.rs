@@ -30,9 +30,9 @@ pub trait Target {
     fn clock_step(&mut self, nanoseconds: Option<u64>) -> Option<u64>;
     /// Moves the virtual clock to a time.
     fn clock_set(&mut self, nanoseconds: u64) -> Option<u64>;
-    /// Reports the changes of a device's interrupt lines from now on, instead
-    /// of passing them on.
-    fn intercept(&mut self, path: &str, lines: Lines) -> Result<(), Refusal>;
+    /// Reports the changes of a device's interrupt lines of this name from now on, besides
+    /// passing them on.
+    fn intercept(&mut self, path: &str, lines: Lines, name: Option<&str>) -> Result<(), Refusal>;
     /// Drives an input line of a device.
     fn set_line(&mut self, path: &str, name: &str, line: u32, level: bool) -> Result<(), Refusal>;
     /// Reads a CSR of a hart, after writing it if a value is given.
@@ -61,6 +61,12 @@ pub enum Refusal {
     /// The device has no such line.
     #[error("Unknown line")]
     UnknownLine,
+    /// Input lines that have a name cannot be intercepted.
+    #[error("Interception of named in-GPIOs not yet supported")]
+    NamedInputs,
+    /// The device has no output line of that name.
+    #[error("No intercepts installed")]
+    NoneInstalled,
 }
 
 /// One connection that speaks the protocol.
@@ -242,9 +248,9 @@ fn intercept(
     target: &mut dyn Target,
     lines: Lines,
 ) -> Result<String, String> {
-    let path = words.word()?;
+    let (path, name) = (words.word()?, words.optional_word());
     target
-        .intercept(path, lines)
+        .intercept(path, lines, name)
         .map_err(|refusal| refusal.to_string())?;
     Ok("OK".into())
 }
@@ -373,7 +379,7 @@ mod tests {
             self.time = nanoseconds;
             Some(self.time)
         }
-        fn intercept(&mut self, path: &str, _: Lines) -> Result<(), Refusal> {
+        fn intercept(&mut self, path: &str, _: Lines, _: Option<&str>) -> Result<(), Refusal> {
             if path != "/plic" {
                 return Err(Refusal::UnknownDevice);
             }

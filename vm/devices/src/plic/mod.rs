@@ -50,6 +50,12 @@ impl Plic {
         Arc::new(Self { outputs, state })
     }
 
+    /// The wires to the harts, by context.
+    #[must_use]
+    pub fn outputs(&self) -> &[IrqLine] {
+        &self.outputs
+    }
+
     /// Puts the registers as at power-on; the input wires keep their levels.
     pub fn reset(&self) {
         let mut state = self.lock();
