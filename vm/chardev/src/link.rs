@@ -1,0 +1,213 @@
+//! An opened back end: its name, its live connections, and what is undone when it is closed.
+
+use std::any::Any;
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tokio::task::AbortHandle;
+
+use crate::hangup::Hangup;
+use crate::mux::Mux;
+use crate::sink::Ring;
+
+/// Shared by the device's handle, the task that runs the back end and every connection it made.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) kind: Kind,
+    idle_name: String,
+    live: Mutex<Vec<Live>>,
+    count: watch::Sender<Count>,
+    log: Option<File>,
+    task: Mutex<Option<AbortHandle>>,
+    guards: Mutex<Vec<Box<dyn Any + Send>>>,
+}
+
+/// What sets back ends apart for those who hold the handle.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Plain,
+    Socket { wait: bool },
+    Pty { name: String },
+    Ringbuf(Arc<Ring>),
+    Mux(Arc<Mux>),
+}
+
+/// Connections now, and whether there ever was one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Count {
+    pub(crate) now: usize,
+    pub(crate) ever: bool,
+}
+
+#[derive(Debug)]
+struct Live {
+    hangup: Arc<Hangup>,
+    name: String,
+}
+
+impl Link {
+    /// A back end shown as `idle_name` while nobody is connected.
+    pub(crate) fn new(kind: Kind, idle_name: impl Into<String>, log: Option<File>) -> Self {
+        Self {
+            kind,
+            idle_name: idle_name.into(),
+            live: Mutex::default(),
+            count: watch::Sender::default(),
+            log,
+            task: Mutex::default(),
+            guards: Mutex::default(),
+        }
+    }
+
+    /// Keeps `guard`, whose drop undoes something, until the back end is closed.
+    pub(crate) fn guard(&self, guard: impl Any + Send) {
+        lock(&self.guards).push(Box::new(guard));
+    }
+
+    /// The task that runs the back end, ended by [`Link::close`].
+    pub(crate) fn run_by(&self, task: AbortHandle) {
+        *lock(&self.task) = Some(task);
+    }
+
+    /// What `query-chardev` shows.
+    pub(crate) fn filename(&self) -> String {
+        lock(&self.live)
+            .last()
+            .map_or_else(|| self.idle_name.clone(), |live| live.name.clone())
+    }
+
+    pub(crate) fn count(&self) -> Count {
+        *self.count.borrow()
+    }
+
+    pub(crate) fn watch_count(&self) -> watch::Receiver<Count> {
+        self.count.subscribe()
+    }
+
+    /// Ends every connection; the back end goes on and may make new ones.
+    pub(crate) fn hang_up(&self) {
+        let live: Vec<_> = lock(&self.live)
+            .iter()
+            .map(|live| Arc::clone(&live.hangup))
+            .collect();
+        live.iter().for_each(|hangup| hangup.hang_up());
+    }
+
+    /// Ends the back end.
+    pub(crate) fn close(&self) {
+        if let Some(task) = lock(&self.task).take() {
+            task.abort();
+        }
+        self.hang_up();
+        lock(&self.guards).clear();
+    }
+
+    /// Copies output to the log file. A full disk must not stop the guest, so failures are only
+    /// reported.
+    pub(crate) fn log(&self, bytes: &[u8]) {
+        let Some(mut log) = self.log.as_ref() else {
+            return;
+        };
+        if let Err(error) = log.write_all(bytes) {
+            tracing::warn!("cannot write the log of a character device: {error}");
+        }
+    }
+
+    fn add(&self, live: Live) {
+        lock(&self.live).push(live);
+        self.count.send_modify(|count| {
+            count.now += 1;
+            count.ever = true;
+        });
+    }
+
+    fn remove(&self, hangup: &Arc<Hangup>) {
+        lock(&self.live).retain(|live| !Arc::ptr_eq(&live.hangup, hangup));
+        self.count.send_modify(|count| count.now -= 1);
+    }
+}
+
+/// A connection's place among the live ones of its back end, given up when dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    link: Arc<Link>,
+    hangup: Arc<Hangup>,
+    _permit: OwnedSemaphorePermit,
+    _gone: oneshot::Sender<()>,
+}
+
+impl Seat {
+    /// Enters a connection shown as `name`; what is returned with the seat resolves when the
+    /// connection is gone.
+    pub(crate) fn take(
+        link: Arc<Link>,
+        permit: OwnedSemaphorePermit,
+        hangup: Arc<Hangup>,
+        name: Option<String>,
+    ) -> (Self, oneshot::Receiver<()>) {
+        link.add(Live {
+            hangup: Arc::clone(&hangup),
+            name: name.unwrap_or_else(|| link.idle_name.clone()),
+        });
+        let (sender, gone) = oneshot::channel();
+        let seat = Self {
+            link,
+            hangup,
+            _permit: permit,
+            _gone: sender,
+        };
+        (seat, gone)
+    }
+
+    pub(crate) fn hangup(&self) -> &Hangup {
+        &self.hangup
+    }
+
+    pub(crate) fn log(&self, bytes: &[u8]) {
+        self.link.log(bytes);
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.link.remove(&self.hangup);
+    }
+}
+
+/// A socket or link of ours in the file system, removed when dropped unless someone has replaced
+/// it.
+#[derive(Debug)]
+pub(crate) struct OwnPath {
+    path: PathBuf,
+    identity: Option<(u64, u64)>,
+}
+
+impl OwnPath {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        let identity = identity(&path);
+        Self { path, identity }
+    }
+}
+
+impl Drop for OwnPath {
+    fn drop(&mut self) {
+        if self.identity.is_some() && identity(&self.path) == self.identity {
+            // Someone else may be faster.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let metadata = std::fs::symlink_metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+/// A poisoned lock guards plain data here, which stays usable.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
