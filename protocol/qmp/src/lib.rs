@@ -9,6 +9,7 @@
 pub mod command;
 pub mod error;
 mod hash_order;
+pub mod introspect;
 pub mod json;
 pub mod keyval;
 pub mod session;
