@@ -1,1 +1,45 @@
-//! The QAPI schema language: source, tokens, checked model, and back ends for Rust, introspection and docs.
+//! The QAPI schema language: source text → tokens → expressions → a checked
+//! [`Schema`] → back ends.
+//!
+//! It knows the language as QEMU documents it and refuses what QEMU's own
+//! generator refuses, with the position of the fault. It must never know what
+//! a particular schema describes.
+#![forbid(unsafe_code)]
+
+mod condition;
+mod doc;
+mod error;
+mod expression;
+
+mod lexer;
+
+mod model;
+mod names;
+mod parser;
+mod pragma;
+mod resolve;
+
+mod shape;
+mod source;
+
+use std::path::Path;
+
+pub use condition::Condition;
+pub use doc::{Doc, Section, SectionKind};
+pub use error::{Error, Result};
+
+
+pub use model::{
+    Alternate, Body, Branch, Command, Content, Definition, Enum, EnumValue, Event, Feature, Member, Module, Object,
+    Schema, TypeRef, Union,
+};
+
+
+/// Reads a schema and everything it includes, and checks it whole.
+///
+/// # Errors
+/// The first fault, with its position and the source line.
+pub fn compile(path: &Path) -> Result<Schema> {
+    let parsed = parser::parse(path)?;
+    resolve::resolve(parsed)
+}

@@ -1,0 +1,211 @@
+//! A checked schema.
+
+use crate::condition::Condition;
+use crate::doc::Doc;
+
+/// A schema and its parts, in the order that QEMU's generators keep.
+#[derive(Debug)]
+pub struct Schema {
+    /// The files, those included before those that include them.
+    pub modules: Vec<Module>,
+    /// Every definition; the order of definition, file by file.
+    pub definitions: Vec<Definition>,
+}
+
+/// A file.
+#[derive(Debug)]
+pub struct Module {
+    /// Its path from the main file, without extension.
+    pub name: String,
+    /// Its free-form texts and definitions in order.
+    pub contents: Vec<Content>,
+}
+
+/// A thing in a file.
+#[derive(Debug)]
+pub enum Content {
+    /// Free-form text, by itself.
+    Text(String),
+    /// The index of a definition.
+    Definition(usize),
+}
+
+/// A feature.
+#[derive(Clone, Debug)]
+pub struct Feature {
+    /// Its name.
+    pub name: String,
+    /// When it is there.
+    pub condition: Condition,
+}
+
+/// A type as it is referred to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum TypeRef {
+    /// A builtin or defined type.
+    Name(String),
+    /// A list of them.
+    List(String),
+}
+
+/// A member of an object, an argument of a command, or an event's datum.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Its name on the wire.
+    pub name: String,
+    /// Its type.
+    pub kind: TypeRef,
+    /// Whether it may be absent.
+    pub optional: bool,
+    /// When it is there.
+    pub condition: Condition,
+    /// Its features.
+    pub features: Vec<Feature>,
+}
+
+/// A value of an enumeration.
+#[derive(Clone, Debug)]
+pub struct EnumValue {
+    /// Its name on the wire.
+    pub name: String,
+    /// When it is there.
+    pub condition: Condition,
+    /// Its features.
+    pub features: Vec<Feature>,
+}
+
+/// An enumeration.
+#[derive(Clone, Debug)]
+pub struct Enum {
+    /// Its values.
+    pub values: Vec<EnumValue>,
+}
+
+/// A struct.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// The struct whose members come first.
+    pub base: Option<String>,
+    /// Its own members.
+    pub members: Vec<Member>,
+}
+
+/// A branch of a union or an alternate.
+#[derive(Clone, Debug)]
+pub struct Branch {
+    /// The discriminator's value, or the alternate's label.
+    pub name: String,
+    /// What the branch holds.
+    pub kind: TypeRef,
+    /// When it is there.
+    pub condition: Condition,
+}
+
+/// A flat union.
+#[derive(Clone, Debug)]
+pub struct Union {
+    /// The struct whose members all branches share, if it has a name.
+    pub base: Option<String>,
+    /// The members all branches share, if they stand in the union itself.
+    pub members: Vec<Member>,
+    /// The shared member that chooses the branch.
+    pub discriminator: String,
+    /// The branches that have members.
+    pub branches: Vec<Branch>,
+}
+
+/// A choice by the kind of JSON value.
+#[derive(Clone, Debug)]
+pub struct Alternate {
+    /// The choices.
+    pub branches: Vec<Branch>,
+}
+
+/// A command.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// A named argument type (`boxed`, or simply named).
+    pub data: Option<String>,
+    /// Arguments that stand in the command itself.
+    pub members: Vec<Member>,
+    /// What it returns.
+    pub returns: Option<TypeRef>,
+    /// `gen`: whether arguments are read by generated code.
+    pub generated: bool,
+    /// `boxed`
+    pub boxed: bool,
+    /// `success-response`
+    pub success_response: bool,
+    /// `allow-oob`
+    pub allow_oob: bool,
+    /// `allow-preconfig`
+    pub allow_preconfig: bool,
+    /// `coroutine`
+    pub coroutine: bool,
+}
+
+/// An event.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// A named type of data.
+    pub data: Option<String>,
+    /// Data that stand in the event itself.
+    pub members: Vec<Member>,
+    /// `boxed`
+    pub boxed: bool,
+}
+
+/// What a definition defines.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// `enum`
+    Enum(Enum),
+    /// `struct`
+    Struct(Object),
+    /// `union`
+    Union(Union),
+    /// `alternate`
+    Alternate(Alternate),
+    /// `command`
+    Command(Command),
+    /// `event`
+    Event(Event),
+}
+
+/// A definition.
+#[derive(Debug)]
+pub struct Definition {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub body: Body,
+    /// When it is part of the interface.
+    pub condition: Condition,
+    /// Its features.
+    pub features: Vec<Feature>,
+    /// Its documentation.
+    pub doc: Option<Doc>,
+}
+
+impl Schema {
+    /// The definition of that name.
+    pub fn find(&self, name: &str) -> Option<&Definition> {
+        self.definitions.iter().find(|definition| definition.name == name)
+    }
+}
+
+impl TypeRef {
+    /// The name of the type, or of the elements of the list.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Name(name) | Self::List(name) => name,
+        }
+    }
+}
+
+impl Definition {
+    /// Whether it has the feature of that name.
+    pub fn has_feature(&self, name: &str) -> bool {
+        self.features.iter().any(|feature| feature.name == name)
+    }
+}

@@ -1,0 +1,59 @@
+//! Source files and positions in them.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use crate::error::{Error, Result};
+
+/// A file of the schema.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
+    pub(crate) text: String,
+}
+
+impl Source {
+    pub(crate) fn read(path: &Path) -> std::io::Result<Rc<Self>> {
+        let text = std::fs::read_to_string(path)?;
+        Ok(Rc::new(Self { path: path.to_owned(), text }))
+    }
+}
+
+/// A place in a file, and the definition it belongs to.
+#[derive(Clone, Debug)]
+pub(crate) struct Position {
+    pub(crate) source: Rc<Source>,
+    pub(crate) offset: usize,
+    /// `command 'stop'`, once that is known; shown before messages.
+    pub(crate) context: Rc<str>,
+}
+
+impl Position {
+    pub(crate) fn new(source: &Rc<Source>, offset: usize) -> Self {
+        Self { source: Rc::clone(source), offset, context: "".into() }
+    }
+
+    pub(crate) fn within(&self, context: &str) -> Self {
+        Self { context: context.into(), ..self.clone() }
+    }
+
+    /// A fault at this place.
+    pub(crate) fn error(&self, message: impl Into<String>) -> Error {
+        let text = &self.source.text;
+        let offset = self.offset.min(text.len());
+        let start = text[..offset].rfind('\n').map_or(0, |newline| newline + 1);
+        let end = text[offset..].find('\n').map_or(text.len(), |length| offset + length);
+        Error {
+            file: self.source.path.clone(),
+            at: Some((text[..start].matches('\n').count() + 1, text[start..offset].chars().count() + 1)),
+            line: text[start..end].to_owned(),
+            context: self.context.to_string(),
+            message: message.into(),
+        }
+    }
+
+    /// The same as a result.
+    pub(crate) fn fail<T>(&self, message: impl Into<String>) -> Result<T> {
+        Err(self.error(message))
+    }
+}
