@@ -28,7 +28,11 @@ const LAYERS: &[&str] = &[
 const LONGEST_FILE: usize = 1000;
 
 /// Words that mark unfinished work; written apart so that this file passes.
-const UNFINISHED: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X:")];
+const UNFINISHED: &[&str] = &[
+    concat!("TO", "DO"),
+    concat!("FIX", "ME"),
+    concat!("XX", "X:"),
+];
 
 /// Runs every check on the repository at `root`; prints and counts the faults.
 pub fn check(root: &Path) -> Result<(), String> {
@@ -47,7 +51,11 @@ pub fn check(root: &Path) -> Result<(), String> {
 }
 
 fn tracked_files(root: &Path) -> Result<Vec<String>, String> {
-    let output = run(root, "git", &["ls-files", "--cached", "--others", "--exclude-standard"])?;
+    let output = run(
+        root,
+        "git",
+        &["ls-files", "--cached", "--others", "--exclude-standard"],
+    )?;
     let exists = |path: &&str| root.join(path).exists();
     Ok(output.lines().filter(exists).map(str::to_owned).collect())
 }
@@ -82,13 +90,19 @@ fn check_source(path: &str, text: &str, faults: &mut Vec<String>) {
 }
 
 fn check_dependencies(root: &Path, faults: &mut Vec<String>) -> Result<(), String> {
-    let metadata = run(root, "cargo", &["metadata", "--no-deps", "--format-version", "1"])?;
+    let metadata = run(
+        root,
+        "cargo",
+        &["metadata", "--no-deps", "--format-version", "1"],
+    )?;
     let metadata: Value = serde_json::from_str(&metadata).map_err(|error| error.to_string())?;
     let papers = fs::read_to_string(root.join("DEPENDENCIES.md")).unwrap_or_default();
     for package in metadata["packages"].as_array().into_iter().flatten() {
         let name = package["name"].as_str().unwrap_or_default();
         let Some(layer) = LAYERS.iter().position(|layer| *layer == name) else {
-            faults.push(format!("{name}: has no place in the layers of xtask/src/tidy.rs"));
+            faults.push(format!(
+                "{name}: has no place in the layers of xtask/src/tidy.rs"
+            ));
             continue;
         };
         for dependency in package["dependencies"].as_array().into_iter().flatten() {
@@ -112,14 +126,22 @@ fn check_dependency(
             faults.push(format!("{name} depends on {wanted}, which stands below it"));
         }
         None if !papers.contains(&format!("| {wanted} |")) => {
-            faults.push(format!("{name} depends on {wanted}, which DEPENDENCIES.md does not explain"));
+            faults.push(format!(
+                "{name} depends on {wanted}, which DEPENDENCIES.md does not explain"
+            ));
         }
         _ => {}
     }
 }
 
 fn check_papers(files: &[String], faults: &mut Vec<String>) {
-    for paper in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "DEPENDENCIES.md"] {
+    for paper in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "DEPENDENCIES.md",
+    ] {
         if !files.iter().any(|file| file == paper) {
             faults.push(format!("{paper}: missing"));
         }
@@ -133,7 +155,10 @@ fn run(root: &Path, program: &str, arguments: &[&str]) -> Result<String, String>
         .output()
         .map_err(|error| format!("{program}: {error}"))?;
     if !output.status.success() {
-        return Err(format!("{program}: {}", String::from_utf8_lossy(&output.stderr)));
+        return Err(format!(
+            "{program}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        ));
     }
     String::from_utf8(output.stdout).map_err(|error| format!("{program}: {error}"))
 }

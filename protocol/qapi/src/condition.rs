@@ -51,12 +51,22 @@ fn read(expression: &Expression, what: &str) -> Result<Condition> {
     let members = match &expression.value {
         Value::String(symbol) if is_symbol(symbol) => return Ok(Condition::Symbol(symbol.clone())),
         Value::String(symbol) => {
-            return expression.fail(format!("'if' condition '{symbol}' of {what} is not a valid identifier"));
+            return expression.fail(format!(
+                "'if' condition '{symbol}' of {what} is not a valid identifier"
+            ));
         }
         Value::Object(members) => members,
-        _ => return expression.fail(format!("'if' condition of {what} must be a string or an object")),
+        _ => {
+            return expression.fail(format!(
+                "'if' condition of {what} must be a string or an object"
+            ));
+        }
     };
-    expression.check_keys(&format!("'if' condition of {what}"), &[], &["all", "any", "not"])?;
+    expression.check_keys(
+        &format!("'if' condition of {what}"),
+        &[],
+        &["all", "any", "not"],
+    )?;
     let [(operator, operand)] = members.as_slice() else {
         return expression.fail(format!("'if' condition of {what} has conflicting keys"));
     };
@@ -69,11 +79,20 @@ fn read(expression: &Expression, what: &str) -> Result<Condition> {
     if operands.is_empty() {
         return operand.fail(format!("'if' condition [] of {what} is useless"));
     }
-    let conditions = operands.iter().map(|operand| read(operand, what)).collect::<Result<_>>()?;
-    Ok(if operator == "all" { Condition::All(conditions) } else { Condition::Any(conditions) })
+    let conditions = operands
+        .iter()
+        .map(|operand| read(operand, what))
+        .collect::<Result<_>>()?;
+    Ok(if operator == "all" {
+        Condition::All(conditions)
+    } else {
+        Condition::Any(conditions)
+    })
 }
 
 fn is_symbol(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_uppercase())
-        && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
 }

@@ -51,8 +51,16 @@ const TAGS: &[(&str, SectionKind)] = &[
 
 impl Doc {
     /// Parses the lines of a comment, each with its offset.
-    pub(crate) fn parse(lines: &[(usize, String)], position: Position, lexer: &Lexer) -> Result<Self> {
-        let mut parser = Parser { lines, at: 0, lexer };
+    pub(crate) fn parse(
+        lines: &[(usize, String)],
+        position: Position,
+        lexer: &Lexer,
+    ) -> Result<Self> {
+        let mut parser = Parser {
+            lines,
+            at: 0,
+            lexer,
+        };
         let first = lines.iter().position(|(_, text)| !text.is_empty());
         let symbol = match first.map(|index| (index, lines[index].1.trim_start())) {
             Some((index, line)) if line.starts_with('@') => {
@@ -65,12 +73,19 @@ impl Doc {
             true => parser.free_form()?,
             false => parser.definition()?,
         };
-        Ok(Self { symbol, position, sections })
+        Ok(Self {
+            symbol,
+            position,
+            sections,
+        })
     }
 
     /// The text of the sections of a kind.
     pub fn text(&self, kind: &SectionKind) -> Option<&str> {
-        self.sections.iter().find(|section| section.kind == *kind).map(|section| section.text.as_str())
+        self.sections
+            .iter()
+            .find(|section| section.kind == *kind)
+            .map(|section| section.text.as_str())
     }
 
     /// The first sentence-bearing text: what the thing is.
@@ -84,22 +99,29 @@ impl Doc {
     }
 
     pub(crate) fn members(&self) -> impl Iterator<Item = &str> {
-        self.sections.iter().filter_map(|section| match &section.kind {
-            SectionKind::Member(name) => Some(name.as_str()),
-            _ => None,
-        })
+        self.sections
+            .iter()
+            .filter_map(|section| match &section.kind {
+                SectionKind::Member(name) => Some(name.as_str()),
+                _ => None,
+            })
     }
 
     pub(crate) fn features(&self) -> impl Iterator<Item = &str> {
-        self.sections.iter().filter_map(|section| match &section.kind {
-            SectionKind::Feature(name) => Some(name.as_str()),
-            _ => None,
-        })
+        self.sections
+            .iter()
+            .filter_map(|section| match &section.kind {
+                SectionKind::Feature(name) => Some(name.as_str()),
+                _ => None,
+            })
     }
 
     /// The place of a section.
     pub(crate) fn section_position(&self, section: &Section) -> Position {
-        Position { offset: section.line, ..self.position.clone() }
+        Position {
+            offset: section.line,
+            ..self.position.clone()
+        }
     }
 }
 
@@ -134,12 +156,19 @@ impl Parser<'_> {
                     return self.fail(index, "'=' heading must come first in a comment block");
                 }
             } else if let Some(tag) = argument_tag(line) {
-                return self.fail(index, format!("'@{tag}:' not allowed in free-form documentation"));
+                return self.fail(
+                    index,
+                    format!("'@{tag}:' not allowed in free-form documentation"),
+                );
             }
             text.push(line);
         }
         let line = self.lines.first().map_or(0, |line| line.0);
-        Ok(vec![Section { kind: SectionKind::Plain, text: join(&text), line }])
+        Ok(vec![Section {
+            kind: SectionKind::Plain,
+            text: join(&text),
+            line,
+        }])
     }
 
     fn definition(&mut self) -> Result<Vec<Section>> {
@@ -153,7 +182,11 @@ impl Parser<'_> {
             if line.is_empty() {
                 self.at += 1;
             } else if line == "Features:" {
-                if in_features || sections.iter().any(|s| matches!(s.kind, SectionKind::Feature(_))) {
+                if in_features
+                    || sections
+                        .iter()
+                        .any(|s| matches!(s.kind, SectionKind::Feature(_)))
+                {
                     return self.fail(index, "duplicated 'Features:' line");
                 }
                 self.at += 1;
@@ -162,10 +195,18 @@ impl Parser<'_> {
             } else if let Some(name) = argument_tag(line) {
                 let kind = self.argument(index, name, in_features, had_tagged, &sections)?;
                 let text = self.indented(&line[name.len() + 2..])?;
-                sections.push(Section { kind, text, line: *offset });
+                sections.push(Section {
+                    kind,
+                    text,
+                    line: *offset,
+                });
             } else if let Some((tag, kind)) = TAGS.iter().find(|(tag, _)| line.starts_with(tag)) {
                 let text = self.tagged(index, tag, kind, line, &sections)?;
-                sections.push(Section { kind: kind.clone(), text, line: *offset });
+                sections.push(Section {
+                    kind: kind.clone(),
+                    text,
+                    line: *offset,
+                });
                 in_features = false;
                 had_tagged = true;
             } else if line.starts_with("= ") || line.starts_with("== ") {
@@ -173,7 +214,11 @@ impl Parser<'_> {
             } else {
                 let text = self.plain();
                 let had_members = sections.iter().any(|s| s.kind != SectionKind::Plain);
-                sections.push(Section { kind: SectionKind::Plain, text, line: *offset });
+                sections.push(Section {
+                    kind: SectionKind::Plain,
+                    text,
+                    line: *offset,
+                });
                 had_tagged |= had_members;
                 in_features = false;
             }
@@ -182,10 +227,16 @@ impl Parser<'_> {
     }
 
     fn expect_features(&self) -> Result<()> {
-        let next = self.lines[self.at..].iter().map(|(_, line)| line.trim_start()).find(|line| !line.is_empty());
+        let next = self.lines[self.at..]
+            .iter()
+            .map(|(_, line)| line.trim_start())
+            .find(|line| !line.is_empty());
         match next {
             Some(line) if line.starts_with('@') => Ok(()),
-            _ => self.fail(self.at.min(self.lines.len() - 1), "feature descriptions expected"),
+            _ => self.fail(
+                self.at.min(self.lines.len() - 1),
+                "feature descriptions expected",
+            ),
         }
     }
 
@@ -201,7 +252,10 @@ impl Parser<'_> {
             return self.fail(index, "invalid parameter name");
         }
         if had_tagged && !in_features {
-            return self.fail(index, format!("description of '@{name}:' follows a section"));
+            return self.fail(
+                index,
+                format!("description of '@{name}:' follows a section"),
+            );
         }
         let kind = match in_features {
             true => SectionKind::Feature(name.to_owned()),
@@ -213,9 +267,19 @@ impl Parser<'_> {
         Ok(kind)
     }
 
-    fn tagged(&mut self, index: usize, tag: &str, kind: &SectionKind, line: &str, sections: &[Section]) -> Result<String> {
+    fn tagged(
+        &mut self,
+        index: usize,
+        tag: &str,
+        kind: &SectionKind,
+        line: &str,
+        sections: &[Section],
+    ) -> Result<String> {
         if *kind != SectionKind::Todo && sections.iter().any(|section| section.kind == *kind) {
-            return self.fail(index, format!("duplicated '{}' section", tag.trim_end_matches(':')));
+            return self.fail(
+                index,
+                format!("duplicated '{}' section", tag.trim_end_matches(':')),
+            );
         }
         let text = self.indented(&line[tag.len()..])?;
         if text.is_empty() {
@@ -239,7 +303,10 @@ impl Parser<'_> {
                 if indent == 0 || after_blank || argument_tag(line).is_some() {
                     break;
                 }
-                return self.fail(self.at, format!("unexpected de-indent (expected at least {indent} spaces)"));
+                return self.fail(
+                    self.at,
+                    format!("unexpected de-indent (expected at least {indent} spaces)"),
+                );
             }
             if indent == 0 {
                 indent = depth;
@@ -272,7 +339,9 @@ impl Parser<'_> {
 /// The name of a line `@NAME: …`.
 fn argument_tag(line: &str) -> Option<&str> {
     let (name, _) = line.strip_prefix('@')?.split_once(':')?;
-    name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.*".contains(c)).then_some(name)
+    name.chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-_.*".contains(c))
+        .then_some(name)
 }
 
 fn join(lines: &[&str]) -> String {

@@ -28,7 +28,13 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, at, line, context, message } = self;
+        let Self {
+            file,
+            at,
+            line,
+            context,
+            message,
+        } = self;
         let file = file.display();
         let Some((row, column)) = at else {
             return write!(f, "{file}: {message}");
@@ -38,7 +44,10 @@ impl fmt::Display for Error {
         let gutter = row.to_string().len();
         writeln!(f, "{row} | {line}")?;
         // Tabs before the column are kept, so that the mark stands below it.
-        let before = line.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' });
+        let before = line
+            .chars()
+            .take(column - 1)
+            .map(|c| if c == '\t' { '\t' } else { ' ' });
         write!(f, "{:gutter$} | {}^", "", before.collect::<String>())
     }
 }

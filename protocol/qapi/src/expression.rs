@@ -49,7 +49,10 @@ impl Expression {
     }
 
     pub(crate) fn member(&self, key: &str) -> Option<&Expression> {
-        self.as_object()?.iter().find(|(name, _)| name == key).map(|(_, value)| value)
+        self.as_object()?
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value)
     }
 
     pub(crate) fn fail<T>(&self, message: impl Into<String>) -> Result<T> {
@@ -57,12 +60,22 @@ impl Expression {
     }
 
     /// Checks that an object has the required keys and no unknown ones.
-    pub(crate) fn check_keys(&self, what: &str, required: &[&str], optional: &[&str]) -> Result<()> {
+    pub(crate) fn check_keys(
+        &self,
+        what: &str,
+        required: &[&str],
+        optional: &[&str],
+    ) -> Result<()> {
         if let Some(missing) = required.iter().find(|key| self.member(key).is_none()) {
             return self.fail(format!("{what} misses key '{missing}'"));
         }
         let known = |key: &str| required.contains(&key) || optional.contains(&key);
-        match self.as_object().into_iter().flatten().find(|(key, _)| !known(key)) {
+        match self
+            .as_object()
+            .into_iter()
+            .flatten()
+            .find(|(key, _)| !known(key))
+        {
             Some((key, value)) => value.fail(format!("{what} has unknown key '{key}'")),
             None => Ok(()),
         }

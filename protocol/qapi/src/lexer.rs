@@ -86,7 +86,9 @@ impl Lexer {
                 '\\' => match chars.next() {
                     Some((_, '\\')) => value.push('\\'),
                     Some((_, other)) if other != '\n' => {
-                        return self.position(here).fail(format!("unknown escape \\{other}"));
+                        return self
+                            .position(here)
+                            .fail(format!("unknown escape \\{other}"));
                     }
                     _ => break,
                 },
@@ -105,7 +107,9 @@ impl Lexer {
         let mut text = source.text[offset..].split('\n');
         let first = text.next().unwrap_or("");
         if first.trim_end() != "##" {
-            return self.position(offset).fail("junk after '##' at start of documentation comment");
+            return self
+                .position(offset)
+                .fail("junk after '##' at start of documentation comment");
         }
         offset += first.len() + 1;
         for line in text {
@@ -119,7 +123,9 @@ impl Lexer {
             };
             if let Some(rest) = comment.strip_prefix('#') {
                 if !rest.trim_end().is_empty() {
-                    return self.position(offset).fail("junk after '##' at end of documentation comment");
+                    return self
+                        .position(offset)
+                        .fail("junk after '##' at end of documentation comment");
                 }
                 self.offset = offset + line.len();
                 return Ok(Token::Doc(lines));
@@ -130,6 +136,7 @@ impl Lexer {
             lines.push((offset, comment.trim_end().to_owned()));
             offset += line.len() + 1;
         }
-        self.position(offset.min(source.text.len())).fail("documentation comment must end with '##'")
+        self.position(offset.min(source.text.len()))
+            .fail("documentation comment must end with '##'")
     }
 }

@@ -10,14 +10,13 @@ mod condition;
 mod doc;
 mod error;
 mod expression;
-
 mod lexer;
-
 mod model;
 mod names;
 mod parser;
 mod pragma;
 mod resolve;
+mod rust;
 
 mod shape;
 mod source;
@@ -27,13 +26,12 @@ use std::path::Path;
 pub use condition::Condition;
 pub use doc::{Doc, Section, SectionKind};
 pub use error::{Error, Result};
-
+pub use rust::rust;
 
 pub use model::{
-    Alternate, Body, Branch, Command, Content, Definition, Enum, EnumValue, Event, Feature, Member, Module, Object,
-    Schema, TypeRef, Union,
+    Alternate, Body, Branch, Command, Content, Definition, Enum, EnumValue, Event, Feature, Member,
+    Module, Object, Schema, TypeRef, Union,
 };
-
 
 /// Reads a schema and everything it includes, and checks it whole.
 ///

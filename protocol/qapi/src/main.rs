@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let path = std::env::args_os().nth(1).map(PathBuf::from).unwrap_or_default();
+    let path = std::env::args_os()
+        .nth(1)
+        .map(PathBuf::from)
+        .unwrap_or_default();
     match tinamou_qapi::compile(&path) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {

@@ -190,7 +190,9 @@ pub struct Definition {
 impl Schema {
     /// The definition of that name.
     pub fn find(&self, name: &str) -> Option<&Definition> {
-        self.definitions.iter().find(|definition| definition.name == name)
+        self.definitions
+            .iter()
+            .find(|definition| definition.name == name)
     }
 }
 

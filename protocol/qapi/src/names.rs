@@ -15,9 +15,13 @@ fn stem(name: &str) -> Option<&str> {
         }
         rest = after;
     }
-    rest = rest.strip_prefix("x-").or_else(|| rest.strip_prefix("X-")).unwrap_or(rest);
+    rest = rest
+        .strip_prefix("x-")
+        .or_else(|| rest.strip_prefix("X-"))
+        .unwrap_or(rest);
     let lawful = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    (rest.starts_with(|c: char| c.is_ascii_alphabetic()) && rest.chars().all(lawful)).then_some(rest)
+    (rest.starts_with(|c: char| c.is_ascii_alphabetic()) && rest.chars().all(lawful))
+        .then_some(rest)
 }
 
 fn check(name: &str, what: &str, position: &Position) -> Result<String> {
@@ -38,7 +42,12 @@ pub(crate) fn check_upper(name: &str, what: &str, position: &Position) -> Result
 
 /// The name of a command, member or feature: lower case with dashes, unless
 /// a pragma permits more.
-pub(crate) fn check_lower(name: &str, what: &str, permissive: bool, position: &Position) -> Result<()> {
+pub(crate) fn check_lower(
+    name: &str,
+    what: &str,
+    permissive: bool,
+    position: &Position,
+) -> Result<()> {
     let stem = check(name, what, position)?;
     match !permissive && stem.contains(|c: char| c.is_ascii_uppercase() || c == '_') {
         true => position.fail(format!("name of {what} must not use uppercase or '_'")),
@@ -47,7 +56,12 @@ pub(crate) fn check_lower(name: &str, what: &str, permissive: bool, position: &P
 }
 
 /// The value of an enumeration may also begin with a digit.
-pub(crate) fn check_value(name: &str, what: &str, permissive: bool, position: &Position) -> Result<()> {
+pub(crate) fn check_value(
+    name: &str,
+    what: &str,
+    permissive: bool,
+    position: &Position,
+) -> Result<()> {
     match name.starts_with(|c: char| c.is_ascii_digit()) {
         true => check_lower(&format!("d{name}"), what, permissive, position),
         false => check_lower(name, what, permissive, position),

@@ -58,11 +58,22 @@ pub(crate) fn parse(path: &Path) -> Result<Parsed> {
         at: None,
         line: String::new(),
         context: String::new(),
-        message: format!("can't read schema file '{}': {}", path.display(), describe(&error)),
+        message: format!(
+            "can't read schema file '{}': {}",
+            path.display(),
+            describe(&error)
+        ),
     })?;
-    let mut reader = Reader { root: path.to_owned(), seen: Vec::new(), modules: Vec::new(), pragmas: Rc::default() };
+    let mut reader = Reader {
+        root: path.to_owned(),
+        seen: Vec::new(),
+        modules: Vec::new(),
+        pragmas: Rc::default(),
+    };
     reader.file(source, path, &mut Vec::new())?;
-    Ok(Parsed { modules: reader.modules })
+    Ok(Parsed {
+        modules: reader.modules,
+    })
 }
 
 fn describe(error: &std::io::Error) -> String {
@@ -87,7 +98,10 @@ impl Reader {
         let index = self.modules.len();
         let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         self.seen.push(canonical.clone());
-        self.modules.push(ParsedModule { name: self.module_name(path), entries: Vec::new() });
+        self.modules.push(ParsedModule {
+            name: self.module_name(path),
+            entries: Vec::new(),
+        });
         open.push(canonical);
         let mut file = FileParser::new(source)?;
         let mut text: Option<Position> = None;
@@ -99,7 +113,9 @@ impl Reader {
                 }
                 Top::Expression(expression, doc) => {
                     // Text right before a definition was meant to describe it.
-                    let directive = ["include", "pragma"].iter().any(|key| expression.member(key).is_some());
+                    let directive = ["include", "pragma"]
+                        .iter()
+                        .any(|key| expression.member(key).is_some());
                     if let Some(position) = text.take()
                         && doc.is_none()
                         && !directive
@@ -143,11 +159,19 @@ impl Reader {
             }
         }
         let item = item(expression, doc, &self.pragmas)?;
-        self.modules[index].entries.push(Entry::Item(Box::new(item)));
+        self.modules[index]
+            .entries
+            .push(Entry::Item(Box::new(item)));
         Ok(())
     }
 
-    fn include(&mut self, index: usize, value: &Expression, path: &Path, open: &mut Vec<PathBuf>) -> Result<()> {
+    fn include(
+        &mut self,
+        index: usize,
+        value: &Expression,
+        path: &Path,
+        open: &mut Vec<PathBuf>,
+    ) -> Result<()> {
         let Some(name) = value.as_str() else {
             return value.fail("value of 'include' must be a string");
         };
@@ -160,7 +184,10 @@ impl Reader {
             return Ok(());
         }
         let source = Source::read(&wanted).map_err(|error| {
-            value.position.error(format!("can't read include file '{name}': {}", describe(&error)))
+            value.position.error(format!(
+                "can't read include file '{name}': {}",
+                describe(&error)
+            ))
         })?;
         let included = self.file(source, &wanted, open)?;
         self.modules[index].entries.push(Entry::Include(included));
@@ -177,10 +204,15 @@ impl Reader {
 
 /// Finds out what an expression defines.
 fn item(expression: Expression, doc: Option<Doc>, pragmas: &Rc<Pragmas>) -> Result<Item> {
-    let mut found = KINDS.iter().filter_map(|kind| Some((*kind, expression.member(kind)?)));
+    let mut found = KINDS
+        .iter()
+        .filter_map(|kind| Some((*kind, expression.member(kind)?)));
     let (Some((kind, value)), None) = (found.next(), found.next()) else {
         let kinds: Vec<String> = KINDS.iter().map(|kind| format!("'{kind}'")).collect();
-        return expression.fail(format!("expression must have exactly one key {}", kinds.join(", ")));
+        return expression.fail(format!(
+            "expression must have exactly one key {}",
+            kinds.join(", ")
+        ));
     };
     let Some(name) = value.as_str().map(str::to_owned) else {
         return value.fail(format!("'{kind}' requires a string name"));
@@ -188,12 +220,20 @@ fn item(expression: Expression, doc: Option<Doc>, pragmas: &Rc<Pragmas>) -> Resu
     if let Some(doc) = &doc
         && doc.symbol != name
     {
-        return doc.position.fail(format!("documentation comment is for '{}'", doc.symbol));
+        return doc
+            .position
+            .fail(format!("documentation comment is for '{}'", doc.symbol));
     }
     if doc.is_none() && pragmas.doc_required {
         return expression.fail("documentation comment required");
     }
-    Ok(Item { kind, name, expression, doc, pragmas: Rc::clone(pragmas) })
+    Ok(Item {
+        kind,
+        name,
+        expression,
+        doc,
+        pragmas: Rc::clone(pragmas),
+    })
 }
 
 enum Top {
@@ -211,7 +251,11 @@ impl FileParser {
     fn new(source: Rc<Source>) -> Result<Self> {
         let mut lexer = Lexer::new(source);
         let (token, position) = lexer.next()?;
-        Ok(Self { lexer, token, position })
+        Ok(Self {
+            lexer,
+            token,
+            position,
+        })
     }
 
     fn advance(&mut self) -> Result<Token> {
@@ -226,7 +270,9 @@ impl FileParser {
             Token::End => return Ok(None),
             Token::Doc(_) => {
                 let position = self.position.clone();
-                let Token::Doc(lines) = self.advance()? else { return Ok(None) };
+                let Token::Doc(lines) = self.advance()? else {
+                    return Ok(None);
+                };
                 let doc = Doc::parse(&lines, position, &self.lexer)?;
                 if doc.symbol.is_empty() {
                     return Ok(Some(Top::Text(doc)));
@@ -277,7 +323,9 @@ impl FileParser {
                 let or = if members.is_empty() { " or '}'" } else { "" };
                 return position.fail(format!("expected string{or}"));
             };
-            let Token::String(key) = self.advance()? else { break };
+            let Token::String(key) = self.advance()? else {
+                break;
+            };
             if self.token != Token::Mark(':') {
                 return self.position.fail("expected ':'");
             }

@@ -40,7 +40,10 @@ impl Pragmas {
                 _ => return value.fail(format!("unknown pragma '{name}'")),
             };
             let names = value.as_array().and_then(|names| {
-                names.iter().map(|name| name.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+                names
+                    .iter()
+                    .map(|name| name.as_str().map(str::to_owned))
+                    .collect::<Option<Vec<_>>>()
             });
             match names {
                 Some(names) => list.extend(names),

@@ -32,7 +32,10 @@ pub(crate) const BUILTINS: &[(&str, &str)] = &[
 
 /// The kind of JSON value of a builtin type.
 pub(crate) fn builtin(name: &str) -> Option<&'static str> {
-    BUILTINS.iter().find(|(builtin, _)| *builtin == name).map(|(_, json)| *json)
+    BUILTINS
+        .iter()
+        .find(|(builtin, _)| *builtin == name)
+        .map(|(_, json)| *json)
 }
 
 /// QEMU's generator keeps the features of a schema in the bits of a word.
@@ -45,12 +48,24 @@ const SPECIAL_FEATURES: &[&str] = &["allow-write-only-overlay", "deprecated", "u
 pub(crate) fn resolve(mut parsed: Parsed) -> Result<Schema> {
     let mut collector = Collector::default();
     collector.module(0, &mut parsed)?;
-    let Collector { modules, definitions, items, index, .. } = collector;
-    let checker = Checker { definitions: &definitions, index: &index };
+    let Collector {
+        modules,
+        definitions,
+        items,
+        index,
+        ..
+    } = collector;
+    let checker = Checker {
+        definitions: &definitions,
+        index: &index,
+    };
     for (definition, item) in definitions.iter().zip(&items) {
         checker.definition(definition, item)?;
     }
-    Ok(Schema { modules, definitions })
+    Ok(Schema {
+        modules,
+        definitions,
+    })
 }
 
 #[derive(Default)]
@@ -74,7 +89,10 @@ impl Collector {
                 Entry::Item(item) => contents.push(Content::Definition(self.item(*item)?)),
             }
         }
-        self.modules.push(Module { name: parsed.modules[index].name.clone(), contents });
+        self.modules.push(Module {
+            name: parsed.modules[index].name.clone(),
+            contents,
+        });
         Ok(())
     }
 
@@ -91,15 +109,27 @@ impl Collector {
         if self.index.contains_key(name) {
             return position.fail(format!("{} '{name}' is already defined", item.kind));
         }
-        let clash = self.definitions.iter().find(|other| mangle(&other.name) == mangle(name));
+        let clash = self
+            .definitions
+            .iter()
+            .find(|other| mangle(&other.name) == mangle(name));
         if let Some(other) = clash {
-            return position.fail(format!("{} '{name}' collides with '{}'", item.kind, other.name));
+            return position.fail(format!(
+                "{} '{name}' collides with '{}'",
+                item.kind, other.name
+            ));
         }
-        self.features.extend(all_features(&definition).into_iter().map(str::to_owned));
+        self.features
+            .extend(all_features(&definition).into_iter().map(str::to_owned));
         // `deprecated` and `unstable` count whether used or not.
-        let own = self.features.iter().filter(|name| !matches!(name.as_str(), "deprecated" | "unstable"));
+        let own = self
+            .features
+            .iter()
+            .filter(|name| !matches!(name.as_str(), "deprecated" | "unstable"));
         if own.count() + 2 > MOST_FEATURES {
-            return position.fail(format!("Maximum of {MOST_FEATURES} schema features is permitted"));
+            return position.fail(format!(
+                "Maximum of {MOST_FEATURES} schema features is permitted"
+            ));
         }
         let index = self.definitions.len();
         self.index.insert(name.clone(), index);
@@ -153,24 +183,54 @@ impl<'a> Checker<'a> {
         let position = &item.expression.position;
         match &definition.body {
             Body::Enum(body) => check_values(body, position)?,
-            Body::Struct(body) => self.object(definition, body.base.as_deref(), &body.members, "member", position)?,
+            Body::Struct(body) => self.object(
+                definition,
+                body.base.as_deref(),
+                &body.members,
+                "member",
+                position,
+            )?,
             Body::Union(body) => {
-                self.object(definition, body.base.as_deref(), &body.members, "member", position)?;
+                self.object(
+                    definition,
+                    body.base.as_deref(),
+                    &body.members,
+                    "member",
+                    position,
+                )?;
                 self.union(definition, position)?;
             }
             Body::Alternate(body) => self.alternate(&body.branches, position)?,
             Body::Command(body) => {
-                self.data(definition, body.data.as_deref(), &body.members, body.boxed, position)?;
+                self.data(
+                    definition,
+                    body.data.as_deref(),
+                    &body.members,
+                    body.boxed,
+                    position,
+                )?;
                 if let Some(returns) = &body.returns {
                     self.returns(definition, returns, item)?;
                 }
             }
-            Body::Event(body) => self.data(definition, body.data.as_deref(), &body.members, body.boxed, position)?,
+            Body::Event(body) => self.data(
+                definition,
+                body.data.as_deref(),
+                &body.members,
+                body.boxed,
+                position,
+            )?,
         }
         let is_type = !matches!(definition.body, Body::Command(_) | Body::Event(_));
-        let special = definition.features.iter().find(|f| SPECIAL_FEATURES.contains(&f.name.as_str()));
+        let special = definition
+            .features
+            .iter()
+            .find(|f| SPECIAL_FEATURES.contains(&f.name.as_str()));
         if let Some(feature) = special.filter(|_| is_type) {
-            return position.fail(format!("feature '{}' is not supported for types", feature.name));
+            return position.fail(format!(
+                "feature '{}' is not supported for types",
+                feature.name
+            ));
         }
         self.documentation(definition, item)
     }
@@ -188,8 +248,14 @@ impl<'a> Checker<'a> {
             if !self.exists(base) {
                 return position.fail(format!("'base' uses unknown type '{base}'"));
             }
-            if !matches!(self.find(base).map(|found| &found.body), Some(Body::Struct(_))) {
-                return position.fail(format!("'base' requires a struct type, {} isn't", self.describe(base)));
+            if !matches!(
+                self.find(base).map(|found| &found.body),
+                Some(Body::Struct(_))
+            ) {
+                return position.fail(format!(
+                    "'base' requires a struct type, {} isn't",
+                    self.describe(base)
+                ));
             }
         }
         for member in members {
@@ -243,11 +309,17 @@ impl<'a> Checker<'a> {
             None => "'base'".into(),
         };
         let discriminator = &union.discriminator;
-        let Some((member, _)) = shared.iter().find(|(member, _)| member.name == *discriminator) else {
-            return position.fail(format!("discriminator '{discriminator}' is not a member of {base}"));
+        let Some((member, _)) = shared
+            .iter()
+            .find(|(member, _)| member.name == *discriminator)
+        else {
+            return position.fail(format!(
+                "discriminator '{discriminator}' is not a member of {base}"
+            ));
         };
         let what = format!("discriminator member '{discriminator}' of {base}");
-        let Some(Body::Enum(values)) = self.find(member.kind.name()).map(|found| &found.body) else {
+        let Some(Body::Enum(values)) = self.find(member.kind.name()).map(|found| &found.body)
+        else {
             return position.fail(format!("{what} must be of enum type"));
         };
         if member.optional {
@@ -256,7 +328,7 @@ impl<'a> Checker<'a> {
         if !member.condition.is_always() {
             return position.fail(format!("{what} must not be conditional"));
         }
-        if union.branches.is_empty() {
+        if values.values.is_empty() {
             return position.fail("union has no branches");
         }
         for branch in &union.branches {
@@ -275,14 +347,21 @@ impl<'a> Checker<'a> {
     ) -> Result<()> {
         let name = &branch.name;
         if !values.values.iter().any(|value| value.name == *name) {
-            return position.fail(format!("branch '{name}' is not a value of enum type '{enumeration}'"));
+            return position.fail(format!(
+                "branch '{name}' is not a value of enum type '{enumeration}'"
+            ));
         }
         let kind = branch.kind.name();
         self.check_type(&branch.kind, &format!("branch '{name}'"), position)?;
         let nested = match self.find(kind).map(|found| &found.body) {
             Some(Body::Struct(_)) => None,
             Some(Body::Union(union)) => Some(union),
-            _ => return position.fail(format!("branch '{name}' cannot use {}", self.describe(kind))),
+            _ => {
+                return position.fail(format!(
+                    "branch '{name}' cannot use {}",
+                    self.describe(kind)
+                ));
+            }
         };
         let mut all = shared.to_vec();
         match nested {
@@ -310,11 +389,16 @@ impl<'a> Checker<'a> {
                 return position.fail(format!("branch '{name}' collides with another"));
             }
             let Some(json) = self.json_kind(&branch.kind) else {
-                return position.fail(format!("branch '{name}' cannot use {}", self.describe(branch.kind.name())));
+                return position.fail(format!(
+                    "branch '{name}' cannot use {}",
+                    self.describe(branch.kind.name())
+                ));
             };
             for kind in self.claimed_kinds(branch, json) {
                 if let Some(other) = taken.insert(kind, name) {
-                    return position.fail(format!("branch '{name}' can't be distinguished from '{other}'"));
+                    return position.fail(format!(
+                        "branch '{name}' can't be distinguished from '{other}'"
+                    ));
                 }
             }
         }
@@ -350,11 +434,14 @@ impl<'a> Checker<'a> {
         match self.find(branch.kind.name()).map(|found| &found.body) {
             Some(Body::Enum(values)) => {
                 let mut kinds = vec![json];
-                let any = |test: &dyn Fn(&str) -> bool| values.values.iter().any(|value| test(&value.name));
+                let any = |test: &dyn Fn(&str) -> bool| {
+                    values.values.iter().any(|value| test(&value.name))
+                };
                 if any(&|name| name == "on" || name == "off") {
                     kinds.push("boolean");
                 }
-                if any(&|name| name.starts_with(|c: char| c.is_ascii_digit() || "-+.".contains(c))) {
+                if any(&|name| name.starts_with(|c: char| c.is_ascii_digit() || "-+.".contains(c)))
+                {
                     kinds.push("number");
                 }
                 kinds
@@ -385,7 +472,10 @@ impl<'a> Checker<'a> {
                     let mut all = Vec::new();
                     self.inherited(Some(name), &mut all);
                     conditional |= all.iter().any(|(member, _)| !member.condition.is_always());
-                    conditional |= object.members.iter().any(|member| !member.condition.is_always());
+                    conditional |= object
+                        .members
+                        .iter()
+                        .any(|member| !member.condition.is_always());
                 }
                 Some(Body::Union(_)) if boxed => {}
                 Some(Body::Union(_)) => {
@@ -394,12 +484,20 @@ impl<'a> Checker<'a> {
                         self.describe(name)
                     ));
                 }
-                _ => return position.fail(format!("{kind}'s 'data' cannot take {}", self.describe(name))),
+                _ => {
+                    return position.fail(format!(
+                        "{kind}'s 'data' cannot take {}",
+                        self.describe(name)
+                    ));
+                }
             }
         }
         match conditional && !boxed {
-            true if is_command => position.fail("conditional command arguments require 'boxed': true"),
-            true => position.fail("event's 'data' members may have 'if' conditions only with 'boxed': true"),
+            true if is_command => {
+                position.fail("conditional command arguments require 'boxed': true")
+            }
+            true => position
+                .fail("event's 'data' members may have 'if' conditions only with 'boxed': true"),
             false => Ok(()),
         }
     }
@@ -407,10 +505,15 @@ impl<'a> Checker<'a> {
     fn returns(&self, definition: &Definition, returns: &TypeRef, item: &Item) -> Result<()> {
         let position = &item.expression.position;
         if !self.exists(returns.name()) {
-            return position.fail(format!("command's 'returns' uses unknown type '{}'", returns.name()));
+            return position.fail(format!(
+                "command's 'returns' uses unknown type '{}'",
+                returns.name()
+            ));
         }
-        let is_object =
-            matches!(self.find(returns.name()).map(|found| &found.body), Some(Body::Struct(_) | Body::Union(_)));
+        let is_object = matches!(
+            self.find(returns.name()).map(|found| &found.body),
+            Some(Body::Struct(_) | Body::Union(_))
+        );
         if is_object || item.pragmas.command_returns.contains(&definition.name) {
             return Ok(());
         }
@@ -427,26 +530,55 @@ impl<'a> Checker<'a> {
             return Ok(());
         };
         let names = documentable(definition);
-        let unknown: Vec<&str> = doc.members().filter(|member| !names.contains(member)).collect();
+        let unknown: Vec<&str> = doc
+            .members()
+            .filter(|member| !names.contains(member))
+            .collect();
         if !unknown.is_empty() {
-            return doc.position.fail(plural("documented member", &unknown, "does not exist", "do not exist"));
+            return doc.position.fail(plural(
+                "documented member",
+                &unknown,
+                "does not exist",
+                "do not exist",
+            ));
         }
-        let required = item.pragmas.doc_required && !item.pragmas.documentation.contains(&definition.name);
-        let silent: Vec<&str> = names.into_iter().filter(|name| doc.member(name).is_none()).collect();
+        let required =
+            item.pragmas.doc_required && !item.pragmas.documentation.contains(&definition.name);
+        let silent: Vec<&str> = names
+            .into_iter()
+            .filter(|name| doc.member(name).is_none())
+            .collect();
         if required && !silent.is_empty() {
-            return item.expression.fail(plural("member", &silent, "lacks documentation", "lack documentation"));
+            return item.expression.fail(plural(
+                "member",
+                &silent,
+                "lacks documentation",
+                "lack documentation",
+            ));
         }
         self.feature_documentation(definition, item)?;
-        let returns = doc.sections.iter().find(|section| section.kind == SectionKind::Returns);
-        let errors = doc.sections.iter().find(|section| section.kind == SectionKind::Errors);
-        let misplaced = |section: &Section, message: &str| doc.section_position(section).fail(message);
+        let returns = doc
+            .sections
+            .iter()
+            .find(|section| section.kind == SectionKind::Returns);
+        let errors = doc
+            .sections
+            .iter()
+            .find(|section| section.kind == SectionKind::Errors);
+        let misplaced =
+            |section: &Section, message: &str| doc.section_position(section).fail(message);
         match (&definition.body, returns, errors) {
-            (Body::Command(command), Some(section), _) if command.returns.is_none() => {
-                misplaced(section, "'Returns' section, but command doesn't return anything")
-            }
+            (Body::Command(command), Some(section), _) if command.returns.is_none() => misplaced(
+                section,
+                "'Returns' section, but command doesn't return anything",
+            ),
             (Body::Command(_), ..) | (_, None, None) => Ok(()),
-            (_, Some(section), _) => misplaced(section, "'Returns' section is only valid for commands"),
-            (_, None, Some(section)) => misplaced(section, "'Errors' section is only valid for commands"),
+            (_, Some(section), _) => {
+                misplaced(section, "'Returns' section is only valid for commands")
+            }
+            (_, None, Some(section)) => {
+                misplaced(section, "'Errors' section is only valid for commands")
+            }
         }
     }
 
@@ -455,12 +587,25 @@ impl<'a> Checker<'a> {
             return Ok(());
         };
         let features: Vec<&str> = all_features(definition);
-        let unknown: Vec<&str> = doc.features().filter(|name| !features.contains(name)).collect();
+        let unknown: Vec<&str> = doc
+            .features()
+            .filter(|name| !features.contains(name))
+            .collect();
         if !unknown.is_empty() {
-            return doc.position.fail(plural("documented feature", &unknown, "does not exist", "do not exist"));
+            return doc.position.fail(plural(
+                "documented feature",
+                &unknown,
+                "does not exist",
+                "do not exist",
+            ));
         }
-        match features.iter().find(|name| !doc.features().any(|documented| documented == **name)) {
-            Some(name) => item.expression.fail(format!("feature '{name}' lacks documentation")),
+        match features
+            .iter()
+            .find(|name| !doc.features().any(|documented| documented == **name))
+        {
+            Some(name) => item
+                .expression
+                .fail(format!("feature '{name}' lacks documentation")),
             None => Ok(()),
         }
     }
@@ -469,25 +614,71 @@ impl<'a> Checker<'a> {
 fn all_features(definition: &Definition) -> Vec<&str> {
     let own = definition.features.iter();
     let inner: Vec<&crate::model::Feature> = match &definition.body {
-        Body::Enum(body) => body.values.iter().flat_map(|value| &value.features).collect(),
-        Body::Struct(body) => body.members.iter().flat_map(|member| &member.features).collect(),
-        Body::Union(body) => body.members.iter().flat_map(|member| &member.features).collect(),
-        Body::Command(body) => body.members.iter().flat_map(|member| &member.features).collect(),
-        Body::Event(body) => body.members.iter().flat_map(|member| &member.features).collect(),
+        Body::Enum(body) => body
+            .values
+            .iter()
+            .flat_map(|value| &value.features)
+            .collect(),
+        Body::Struct(body) => body
+            .members
+            .iter()
+            .flat_map(|member| &member.features)
+            .collect(),
+        Body::Union(body) => body
+            .members
+            .iter()
+            .flat_map(|member| &member.features)
+            .collect(),
+        Body::Command(body) => body
+            .members
+            .iter()
+            .flat_map(|member| &member.features)
+            .collect(),
+        Body::Event(body) => body
+            .members
+            .iter()
+            .flat_map(|member| &member.features)
+            .collect(),
         Body::Alternate(_) => Vec::new(),
     };
-    own.chain(inner).map(|feature| feature.name.as_str()).collect()
+    own.chain(inner)
+        .map(|feature| feature.name.as_str())
+        .collect()
 }
 
 /// The names that documentation may describe.
 fn documentable(definition: &Definition) -> Vec<&str> {
     match &definition.body {
-        Body::Enum(body) => body.values.iter().map(|value| value.name.as_str()).collect(),
-        Body::Struct(body) => body.members.iter().map(|member| member.name.as_str()).collect(),
-        Body::Union(body) => body.members.iter().map(|member| member.name.as_str()).collect(),
-        Body::Alternate(body) => body.branches.iter().map(|branch| branch.name.as_str()).collect(),
-        Body::Command(body) => body.members.iter().map(|member| member.name.as_str()).collect(),
-        Body::Event(body) => body.members.iter().map(|member| member.name.as_str()).collect(),
+        Body::Enum(body) => body
+            .values
+            .iter()
+            .map(|value| value.name.as_str())
+            .collect(),
+        Body::Struct(body) => body
+            .members
+            .iter()
+            .map(|member| member.name.as_str())
+            .collect(),
+        Body::Union(body) => body
+            .members
+            .iter()
+            .map(|member| member.name.as_str())
+            .collect(),
+        Body::Alternate(body) => body
+            .branches
+            .iter()
+            .map(|branch| branch.name.as_str())
+            .collect(),
+        Body::Command(body) => body
+            .members
+            .iter()
+            .map(|member| member.name.as_str())
+            .collect(),
+        Body::Event(body) => body
+            .members
+            .iter()
+            .map(|member| member.name.as_str())
+            .collect(),
     }
 }
 
@@ -503,7 +694,10 @@ fn check_values(body: &Enum, position: &Position) -> Result<()> {
     let mut seen: HashMap<String, &str> = HashMap::new();
     for value in &body.values {
         if let Some(other) = seen.insert(mangle(&value.name), &value.name) {
-            return position.fail(format!("value '{}' collides with value '{other}'", value.name));
+            return position.fail(format!(
+                "value '{}' collides with value '{other}'",
+                value.name
+            ));
         }
     }
     Ok(())
@@ -514,7 +708,9 @@ fn check_collisions(members: &[Owned<'_>], role: &str, position: &Position) -> R
     for owned in members {
         let (member, owner) = owned;
         if let Some((other, other_owner)) = seen.insert(mangle(&member.name), owned) {
-            let of = |owner: &Option<&str>| owner.map_or_else(String::new, |owner| format!(" of type '{owner}'"));
+            let of = |owner: &Option<&str>| {
+                owner.map_or_else(String::new, |owner| format!(" of type '{owner}'"))
+            };
             return position.fail(format!(
                 "{role} '{}'{} collides with {role} '{}'{}",
                 member.name,

@@ -5,7 +5,8 @@ use crate::condition::Condition;
 use crate::error::Result;
 use crate::expression::{Expression, Value};
 use crate::model::{
-    Alternate, Body, Branch, Command, Definition, Enum, EnumValue, Event, Feature, Member, Object, TypeRef, Union,
+    Alternate, Body, Branch, Command, Definition, Enum, EnumValue, Event, Feature, Member, Object,
+    TypeRef, Union,
 };
 use crate::names;
 use crate::parser::Item;
@@ -46,8 +47,12 @@ pub(crate) fn definition(item: &mut Item) -> Result<Definition> {
 fn contextualize(expression: &mut Expression, context: &str) {
     expression.position = expression.position.within(context);
     match &mut expression.value {
-        Value::Object(members) => members.iter_mut().for_each(|(_, value)| contextualize(value, context)),
-        Value::Array(elements) => elements.iter_mut().for_each(|value| contextualize(value, context)),
+        Value::Object(members) => members
+            .iter_mut()
+            .for_each(|(_, value)| contextualize(value, context)),
+        Value::Array(elements) => elements
+            .iter_mut()
+            .for_each(|value| contextualize(value, context)),
         Value::String(_) | Value::Bool(_) => {}
     }
 }
@@ -60,7 +65,9 @@ impl Shape<'_> {
     fn keys(&self, required: &[&str], optional: &[&str]) -> Result<()> {
         let required = [&[self.item.kind], required].concat();
         let optional = [&["if", "features"], optional].concat();
-        self.item.expression.check_keys(self.item.kind, &required, &optional)
+        self.item
+            .expression
+            .check_keys(self.item.kind, &required, &optional)
     }
 
     fn value(&self, key: &str) -> Option<&Expression> {
@@ -86,7 +93,10 @@ impl Shape<'_> {
         let Some(elements) = data.and_then(Expression::as_array) else {
             return self.position().fail("'data' must be an array");
         };
-        let values = elements.iter().map(|element| self.enum_value(element)).collect::<Result<_>>()?;
+        let values = elements
+            .iter()
+            .map(|element| self.enum_value(element))
+            .collect::<Result<_>>()?;
         Ok(Body::Enum(Enum { values }))
     }
 
@@ -117,8 +127,14 @@ impl Shape<'_> {
         let Some(data) = self.value("data").filter(|data| data.as_object().is_some()) else {
             return self.position().fail("'data' should be an object");
         };
-        let base = self.value("base").map(|base| self.type_name("base", base)).transpose()?;
-        Ok(Body::Struct(Object { base, members: self.members("data", data)? }))
+        let base = self
+            .value("base")
+            .map(|base| self.type_name("base", base))
+            .transpose()?;
+        Ok(Body::Struct(Object {
+            base,
+            members: self.members("data", data)?,
+        }))
     }
 
     fn union(&self) -> Result<Body> {
@@ -132,10 +148,17 @@ impl Shape<'_> {
         }
         let discriminator = self.value("discriminator").and_then(Expression::as_str);
         let Some(discriminator) = discriminator.map(str::to_owned) else {
-            return self.position().fail("'discriminator' requires a string name");
+            return self
+                .position()
+                .fail("'discriminator' requires a string name");
         };
         let branches = self.branches(true)?;
-        Ok(Body::Union(Union { base, members, discriminator, branches }))
+        Ok(Body::Union(Union {
+            base,
+            members,
+            discriminator,
+            branches,
+        }))
     }
 
     fn alternate(&self) -> Result<Body> {
@@ -151,7 +174,9 @@ impl Shape<'_> {
         let Some(data) = self.value("data").and_then(Expression::as_object) else {
             return self.position().fail("'data' must be an object");
         };
-        data.iter().map(|(name, value)| self.branch(name, value, of_union)).collect()
+        data.iter()
+            .map(|(name, value)| self.branch(name, value, of_union))
+            .collect()
     }
 
     fn branch(&self, name: &str, value: &Expression, of_union: bool) -> Result<Branch> {
@@ -168,19 +193,36 @@ impl Shape<'_> {
             true => TypeRef::Name(type_name(&what, kind)?),
             false => type_or_list(&what, kind)?,
         };
-        Ok(Branch { name: name.to_owned(), kind, condition: Condition::read(value.member("if"), &what)? })
+        Ok(Branch {
+            name: name.to_owned(),
+            kind,
+            condition: Condition::read(value.member("if"), &what)?,
+        })
     }
 
     fn command(&self) -> Result<Body> {
-        let flags = ["gen", "success-response", "boxed", "allow-oob", "allow-preconfig", "coroutine"];
+        let flags = [
+            "gen",
+            "success-response",
+            "boxed",
+            "allow-oob",
+            "allow-preconfig",
+            "coroutine",
+        ];
         self.keys(&[], &[&["data", "returns"], flags.as_slice()].concat())?;
         let flag = |name| self.flag(name);
-        let (boxed, allow_oob, coroutine) = (flag("boxed")?, flag("allow-oob")?, flag("coroutine")?);
+        let (boxed, allow_oob, coroutine) =
+            (flag("boxed")?, flag("allow-oob")?, flag("coroutine")?);
         if allow_oob && coroutine {
-            return self.position().fail("flags 'allow-oob' and 'coroutine' are incompatible");
+            return self
+                .position()
+                .fail("flags 'allow-oob' and 'coroutine' are incompatible");
         }
         let (data, members) = self.data(boxed)?;
-        let returns = self.value("returns").map(|returns| type_or_list("'returns'", returns)).transpose()?;
+        let returns = self
+            .value("returns")
+            .map(|returns| type_or_list("'returns'", returns))
+            .transpose()?;
         Ok(Body::Command(Command {
             data,
             members,
@@ -198,7 +240,11 @@ impl Shape<'_> {
         self.keys(&[], &["data", "boxed"])?;
         let boxed = self.flag("boxed")?;
         let (data, members) = self.data(boxed)?;
-        Ok(Body::Event(Event { data, members, boxed }))
+        Ok(Body::Event(Event {
+            data,
+            members,
+            boxed,
+        }))
     }
 
     /// Whether a flag departs from its default: `gen` and `success-response`
@@ -230,7 +276,9 @@ impl Shape<'_> {
 
     fn members(&self, key: &str, object: &Expression) -> Result<Vec<Member>> {
         let members = object.as_object().into_iter().flatten();
-        members.map(|(name, value)| self.member(key, name, value)).collect()
+        members
+            .map(|(name, value)| self.member(key, name, value))
+            .collect()
     }
 
     fn member(&self, key: &str, name: &str, value: &Expression) -> Result<Member> {
@@ -238,7 +286,8 @@ impl Shape<'_> {
         let bare = name.strip_prefix('*').unwrap_or(name);
         names::check_lower(bare, &what, self.permissive(), &value.position)?;
         names::check_reserved(bare, &what, &value.position)?;
-        let is_type = |value: &Expression| matches!(value.value, Value::String(_) | Value::Array(_));
+        let is_type =
+            |value: &Expression| matches!(value.value, Value::String(_) | Value::Array(_));
         if value.as_object().is_some() {
             value.check_keys(&what, &["type"], &["if", "features"])?;
         } else if !is_type(value) {
@@ -269,7 +318,12 @@ fn type_or_list(what: &str, value: &Expression) -> Result<TypeRef> {
     match &value.value {
         Value::String(name) => Ok(TypeRef::Name(name.clone())),
         Value::Array(elements) => match elements.as_slice() {
-            [Expression { value: Value::String(name), .. }] => Ok(TypeRef::List(name.clone())),
+            [
+                Expression {
+                    value: Value::String(name),
+                    ..
+                },
+            ] => Ok(TypeRef::List(name.clone())),
             _ => value.fail(format!("{what}: array type must contain single type name")),
         },
         _ => value.fail(format!("{what} should be a type name or array")),
@@ -288,7 +342,9 @@ fn features(expression: &Expression, what: &str) -> Result<Vec<Feature>> {
         let feature = feature(element)?;
         if features.iter().any(|other| other.name == feature.name) {
             let name = &feature.name;
-            return element.fail(format!("feature '{name}' of {what} collides with feature '{name}'"));
+            return element.fail(format!(
+                "feature '{name}' of {what} collides with feature '{name}'"
+            ));
         }
         features.push(feature);
     }
@@ -305,5 +361,8 @@ fn feature(element: &Expression) -> Result<Feature> {
     };
     let what = format!("{WHAT} '{name}'");
     names::check_lower(name, &what, false, &element.position)?;
-    Ok(Feature { name: name.to_owned(), condition: Condition::read(element.member("if"), &what)? })
+    Ok(Feature {
+        name: name.to_owned(),
+        condition: Condition::read(element.member("if"), &what)?,
+    })
 }

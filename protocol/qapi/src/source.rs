@@ -15,7 +15,10 @@ pub(crate) struct Source {
 impl Source {
     pub(crate) fn read(path: &Path) -> std::io::Result<Rc<Self>> {
         let text = std::fs::read_to_string(path)?;
-        Ok(Rc::new(Self { path: path.to_owned(), text }))
+        Ok(Rc::new(Self {
+            path: path.to_owned(),
+            text,
+        }))
     }
 }
 
@@ -30,11 +33,18 @@ pub(crate) struct Position {
 
 impl Position {
     pub(crate) fn new(source: &Rc<Source>, offset: usize) -> Self {
-        Self { source: Rc::clone(source), offset, context: "".into() }
+        Self {
+            source: Rc::clone(source),
+            offset,
+            context: "".into(),
+        }
     }
 
     pub(crate) fn within(&self, context: &str) -> Self {
-        Self { context: context.into(), ..self.clone() }
+        Self {
+            context: context.into(),
+            ..self.clone()
+        }
     }
 
     /// A fault at this place.
@@ -42,10 +52,15 @@ impl Position {
         let text = &self.source.text;
         let offset = self.offset.min(text.len());
         let start = text[..offset].rfind('\n').map_or(0, |newline| newline + 1);
-        let end = text[offset..].find('\n').map_or(text.len(), |length| offset + length);
+        let end = text[offset..]
+            .find('\n')
+            .map_or(text.len(), |length| offset + length);
         Error {
             file: self.source.path.clone(),
-            at: Some((text[..start].matches('\n').count() + 1, text[start..offset].chars().count() + 1)),
+            at: Some((
+                text[..start].matches('\n').count() + 1,
+                text[start..offset].chars().count() + 1,
+            )),
             line: text[start..end].to_owned(),
             context: self.context.to_string(),
             message: message.into(),
