@@ -6,6 +6,7 @@ use tinamou_devices::IrqLine;
 
 use crate::config::Accelerator;
 use crate::qtest::{Lines, Refusal, Target};
+use crate::virt::{RTC_IRQ, UART_IRQ};
 use crate::{Machine, Virt};
 
 /// Told of intercepted lines: number and new level. Called from whichever thread moves the line.
@@ -31,45 +32,62 @@ impl Machine {
         self.test.report = Some(report);
     }
 
-    fn lines(&self, path: &str, lines: Lines, name: Option<&str>) -> Result<&[IrqLine], Refusal> {
+    fn lines(&self, path: &str, lines: Lines, name: Option<&str>) -> Result<Vec<IrqLine>, Refusal> {
         let virt = self.virt().ok_or(Refusal::UnknownDevice)?;
         let device = DeviceLines::of(virt, path).ok_or(Refusal::UnknownDevice)?;
         match (lines, name) {
             (Lines::In, Some(_)) => Err(Refusal::NamedInputs),
             (Lines::In, None) => Ok(device.inputs),
             (Lines::Out, name) if name == device.output_name => Ok(device.outputs),
-            (Lines::Out, _) => Ok(&[]),
+            (Lines::Out, _) => Ok(Vec::new()),
         }
     }
 }
 
 /// The lines of a device.
-struct DeviceLines<'a> {
-    inputs: &'a [IrqLine],
-    outputs: &'a [IrqLine],
+#[derive(Default)]
+struct DeviceLines {
+    inputs: Vec<IrqLine>,
+    outputs: Vec<IrqLine>,
     output_name: Option<&'static str>,
 }
 
-impl<'a> DeviceLines<'a> {
+impl DeviceLines {
     /// The device at a path of the object tree, which is QEMU's.
-    fn of(virt: &'a Virt, path: &str) -> Option<Self> {
+    fn of(virt: &Virt, path: &str) -> Option<Self> {
         let number = path
             .strip_prefix("/machine/unattached/device[")?
             .strip_suffix(']')?;
-        let source = |number: usize| virt.plic_inputs.get(number..number + 1).unwrap_or(&[]);
-        let (inputs, outputs, output_name) = match number.parse().ok()? {
-            2 => (&virt.plic_inputs[..], virt.plic.outputs(), None),
-            0 | 1 | 3 => (&[][..], &[][..], None),
-            slot @ 4..=11 => (&[][..], source(slot - 3), Some(SYSBUS_IRQ)),
-            14 => (&[][..], source(10), Some(SYSBUS_IRQ)),
-            15 => (&[][..], source(11), Some(SYSBUS_IRQ)),
-            _ => return None,
-        };
-        Some(Self {
-            inputs,
+        match number.parse().ok()? {
+            0 | 1 | 3 => Some(Self::default()),
+            2 => Some(Self::interrupt_controller(virt)),
+            slot @ 4..=11 => Some(Self::source(virt, slot - 3)),
+            14 => Some(Self::source(virt, UART_IRQ)),
+            15 => Some(Self::source(virt, RTC_IRQ)),
+            _ => None,
+        }
+    }
+
+    /// Its outputs are numbered as QEMU's: supervisor contexts first, then machine contexts.
+    fn interrupt_controller(virt: &Virt) -> Self {
+        let contexts = virt.plic.outputs();
+        let of_mode = |first| contexts.iter().skip(first).step_by(2).cloned();
+        let outputs = of_mode(1).chain(of_mode(0)).collect();
+        Self {
+            inputs: virt.plic_inputs.clone(),
             outputs,
-            output_name,
-        })
+            output_name: None,
+        }
+    }
+
+    /// A device with one line into the interrupt controller.
+    fn source(virt: &Virt, number: usize) -> Self {
+        let outputs = virt.plic_inputs.get(number).cloned().into_iter().collect();
+        Self {
+            outputs,
+            output_name: Some(SYSBUS_IRQ),
+            ..Self::default()
+        }
     }
 }
 
@@ -110,7 +128,7 @@ impl Target for Machine {
     }
 
     fn intercept(&mut self, path: &str, lines: Lines, name: Option<&str>) -> Result<(), Refusal> {
-        let wires = self.lines(path, lines, name)?.to_vec();
+        let wires = self.lines(path, lines, name)?;
         if let Some(device) = &self.test.intercepted {
             return if device == path {
                 Ok(())

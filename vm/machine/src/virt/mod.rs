@@ -66,8 +66,10 @@ pub(crate) const VIRTIO_SLOTS: u64 = 8;
 /// The most harts the board can have.
 pub(crate) const CPUS_MAX: usize = 512;
 
-const UART_IRQ: usize = 10;
-const RTC_IRQ: usize = 11;
+/// The serial port's interrupt.
+pub(crate) const UART_IRQ: usize = 10;
+/// The real-time clock's interrupt.
+pub(crate) const RTC_IRQ: usize = 11;
 /// The interrupt of the first virtio slot; the others follow.
 const VIRTIO_IRQ: u64 = 1;
 
