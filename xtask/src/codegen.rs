@@ -1,56 +1,71 @@
-//! Generated code: made from `schema/`, committed, and compared here.
+//! Generated files: made from `schema/`, committed, and compared here.
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-/// Writes the generated files; with `check`, says which are out of date.
-pub fn run(root: &Path, check: bool) -> Result<(), String> {
-    let schema = root.join("schema/qapi-schema.json");
-    let schema = tinamou_qapi::compile(&schema).map_err(|error| error.to_string())?;
-    let directory = root.join("protocol/api/src");
+/// Name and text of each file.
+type Files = Vec<(String, String)>;
+
+/// Writes the sources of `protocol/api`; with `check`, says which are out of
+/// date.
+pub fn api(root: &Path, check: bool) -> Result<(), String> {
+    let schema = tinamou_qapi::compile(&root.join("schema/qapi-schema.json"));
+    let schema = schema.map_err(|error| error.to_string())?;
+    let mut files = tinamou_qapi::rust(&schema, &HashSet::new());
+    for (_, text) in &mut files {
+        *text = tinamou_qapi::format(text).map_err(|error| error.to_string())?;
+    }
+    update(&root.join("protocol/api/src"), files, "codegen", check)
+}
+
+/// The same for the reference in the book.
+pub fn docs(root: &Path, check: bool) -> Result<(), String> {
+    let schema = tinamou_qapi::compile(&root.join("schema/qapi-schema.json"));
+    let schema = schema.map_err(|error| error.to_string())?;
+    let files = tinamou_qapi::docs(&schema, &HashSet::new());
+    update(&root.join("book/src/reference"), files, "docs", check)
+}
+
+fn update(directory: &Path, files: Files, action: &str, check: bool) -> Result<(), String> {
+    let failed = |path: &Path, error| format!("{}: {error}", path.display());
+    if !check {
+        fs::create_dir_all(directory).map_err(|error| failed(directory, error))?;
+    }
     let mut stale = Vec::new();
-    let files = tinamou_qapi::rust(&schema, &HashSet::new());
-    for (name, text) in &files {
+    for (name, text) in files {
         let path = directory.join(name);
-        let text = format(text)?;
         if fs::read_to_string(&path).is_ok_and(|old| old == text) {
             continue;
         }
         stale.push(path.display().to_string());
         if !check {
-            fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+            fs::write(&path, text).map_err(|error| failed(&path, error))?;
         }
     }
-    match check && !stale.is_empty() {
-        true => Err(format!(
-            "out of date, run `cargo xtask codegen`: {}",
-            stale.join(", ")
-        )),
-        false => Ok(()),
+    if check && !stale.is_empty() {
+        let stale = stale.join(", ");
+        return Err(format!("out of date, run `cargo xtask {action}`: {stale}"));
     }
+    Ok(())
 }
 
-fn format(text: &str) -> Result<String, String> {
-    let failed = |error: std::io::Error| format!("rustfmt: {error}");
-    let mut rustfmt = Command::new("rustfmt")
-        .args(["--edition", "2024"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
-    let mut stdin = rustfmt.stdin.take().ok_or("rustfmt: no standard input")?;
-    let text = text.to_owned();
-    let writer = std::thread::spawn(move || stdin.write_all(text.as_bytes()));
-    let output = rustfmt.wait_with_output().map_err(failed)?;
-    writer
-        .join()
-        .map_err(|_| "rustfmt: the writer panicked")?
-        .map_err(failed)?;
-    match output.status.success() {
-        true => String::from_utf8(output.stdout).map_err(|error| error.to_string()),
-        false => Err("rustfmt refuses the generated code".into()),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> &'static Path {
+        let parent = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+        parent.expect("xtask is a directory of the repository")
+    }
+
+    #[test]
+    fn the_api_is_up_to_date() {
+        assert_eq!(api(root(), true), Ok(()));
+    }
+
+    #[test]
+    fn the_reference_is_up_to_date() {
+        assert_eq!(docs(root(), true), Ok(()));
     }
 }

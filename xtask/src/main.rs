@@ -1,4 +1,5 @@
-//! The repository's own tools: `cargo xtask codegen [--check]`, `cargo xtask tidy`.
+//! The repository's own tools: `cargo xtask codegen [--check]`,
+//! `cargo xtask docs [--check]`, `cargo xtask tidy`.
 
 mod codegen;
 mod tidy;
@@ -13,10 +14,12 @@ fn main() -> ExitCode {
         .parent()
         .unwrap_or(Path::new("."));
     let result = match arguments.as_slice() {
-        ["codegen"] => codegen::run(root, false),
-        ["codegen", "--check"] => codegen::run(root, true),
+        ["codegen"] => codegen::api(root, false),
+        ["codegen", "--check"] => codegen::api(root, true),
+        ["docs"] => codegen::docs(root, false),
+        ["docs", "--check"] => codegen::docs(root, true),
         ["tidy"] => tidy::check(root),
-        _ => Err("usage: cargo xtask codegen [--check] | tidy".into()),
+        _ => Err("usage: cargo xtask codegen [--check] | docs [--check] | tidy".into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,8 +8,10 @@
 
 mod condition;
 mod doc;
+mod docs;
 mod error;
 mod expression;
+mod introspect;
 mod lexer;
 mod model;
 mod names;
@@ -25,8 +27,10 @@ use std::path::Path;
 
 pub use condition::Condition;
 pub use doc::{Doc, Section, SectionKind};
+pub use docs::docs;
 pub use error::{Error, Result};
-pub use rust::rust;
+pub use introspect::describe;
+pub use rust::{format, rust};
 
 pub use model::{
     Alternate, Body, Branch, Command, Content, Definition, Enum, EnumValue, Event, Feature, Member,

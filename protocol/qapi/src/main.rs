@@ -1,18 +1,131 @@
-//! The schema compiler's command line.
+//! `qapi check|introspect|rust|docs SCHEMA.json [--define SYMBOL]… [-o DIR]`
 
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use tinamou_qapi::Schema;
+use tinamou_qmp::json::Style;
+
+const USAGE: &str = "\
+usage: qapi ACTION SCHEMA.json [--define SYMBOL]... [-o DIR]
+
+actions:
+  check       read the schema and everything it includes; say what is wrong
+  introspect  what query-qmp-schema returns, as JSON
+  rust        the sources of a crate: types, commands, events, introspection
+  docs        a reference in Markdown, one page per schema file
+
+--define SYMBOL  what the schema's 'if' conditions find defined
+-o DIR           where files are written; without it, to standard output";
+
+type Failure = Box<dyn std::error::Error>;
+
 fn main() -> ExitCode {
-    let path = std::env::args_os()
-        .nth(1)
-        .map(PathBuf::from)
-        .unwrap_or_default();
-    match tinamou_qapi::compile(&path) {
-        Ok(_) => ExitCode::SUCCESS,
+    let Some(request) = Request::parse(std::env::args_os().skip(1)) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    match request.run() {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// What the command line asks for.
+struct Request {
+    action: Action,
+    schema: PathBuf,
+    defined: HashSet<String>,
+    directory: Option<PathBuf>,
+}
+
+enum Action {
+    Check,
+    Introspect,
+    Rust,
+    Docs,
+}
+
+impl Request {
+    fn parse(mut arguments: impl Iterator<Item = OsString>) -> Option<Self> {
+        let action = match arguments.next()?.to_str()? {
+            "check" => Action::Check,
+            "introspect" => Action::Introspect,
+            "rust" => Action::Rust,
+            "docs" => Action::Docs,
+            _ => return None,
+        };
+        let (mut schema, mut directory) = (None, None);
+        let mut defined = HashSet::new();
+        while let Some(argument) = arguments.next() {
+            match argument.to_str() {
+                Some("--define") => {
+                    defined.insert(arguments.next()?.into_string().ok()?);
+                }
+                Some("-o") => directory = Some(arguments.next()?.into()),
+                Some(option) if option.starts_with('-') => return None,
+                _ if schema.is_none() => schema = Some(argument.into()),
+                _ => return None,
+            }
+        }
+        Some(Self {
+            action,
+            schema: schema?,
+            defined,
+            directory,
+        })
+    }
+
+    fn run(&self) -> Result<(), Failure> {
+        let schema = tinamou_qapi::compile(&self.schema)?;
+        match self.action {
+            Action::Check => Ok(()),
+            Action::Introspect => {
+                self.write(vec![("schema.json".into(), self.introspect(&schema)?)])
+            }
+            Action::Rust => {
+                let files = tinamou_qapi::rust(&schema, &self.defined);
+                let formatted = files
+                    .into_iter()
+                    .map(|(name, text)| Ok((name, tinamou_qapi::format(&text)?)));
+                self.write(formatted.collect::<Result<_, Failure>>()?)
+            }
+            Action::Docs => self.write(tinamou_qapi::docs(&schema, &self.defined)),
+        }
+    }
+
+    fn introspect(&self, schema: &Schema) -> Result<String, Failure> {
+        let value = tinamou_qapi::describe(schema, &self.defined).introspect(|_| true);
+        let text = String::from_utf8(tinamou_qmp::json::to_vec(&value, Style::Pretty)?)?;
+        Ok(text + "\n")
+    }
+
+    /// Writes files into the directory, or one after the other to standard
+    /// output.
+    fn write(&self, files: Vec<(String, String)>) -> Result<(), Failure> {
+        let Some(directory) = &self.directory else {
+            let mut out = std::io::stdout().lock();
+            for (_, text) in files {
+                out.write_all(text.as_bytes())?;
+            }
+            return Ok(());
+        };
+        fs::create_dir_all(directory).map_err(|error| failure(directory, &error))?;
+        for (name, text) in files {
+            let path = directory.join(name);
+            fs::write(&path, text).map_err(|error| failure(&path, &error))?;
+        }
+        Ok(())
+    }
+}
+
+fn failure(path: &Path, error: &std::io::Error) -> Failure {
+    format!("can't write '{}': {error}", path.display()).into()
 }

@@ -6,9 +6,9 @@ use crate::doc::Doc;
 /// A schema and its parts, in the order that QEMU's generators keep.
 #[derive(Debug)]
 pub struct Schema {
-    /// The files, those included before those that include them.
+    /// The files, each before those that it is the first to include.
     pub modules: Vec<Module>,
-    /// Every definition; the order of definition, file by file.
+    /// Every definition, in the order they are read.
     pub definitions: Vec<Definition>,
 }
 
@@ -194,6 +194,29 @@ impl Schema {
             .iter()
             .find(|definition| definition.name == name)
     }
+
+    /// Every definition, file by file.
+    pub fn in_order(&self) -> impl Iterator<Item = &Definition> {
+        let contents = self.modules.iter().flat_map(|module| &module.contents);
+        contents.filter_map(|content| match content {
+            Content::Definition(index) => self.definitions.get(*index),
+            Content::Text(_) => None,
+        })
+    }
+
+    /// The members of a struct, or those that all branches of a union share;
+    /// inherited ones first.
+    pub fn members<'a>(&'a self, definition: &'a Definition) -> Vec<&'a Member> {
+        let (base, own) = match &definition.body {
+            Body::Struct(object) => (&object.base, &object.members),
+            Body::Union(union) => (&union.base, &union.members),
+            _ => return Vec::new(),
+        };
+        let base = base.as_deref().and_then(|base| self.find(base));
+        let mut members = base.map_or_else(Vec::new, |base| self.members(base));
+        members.extend(own);
+        members
+    }
 }
 
 impl TypeRef {
@@ -201,6 +224,20 @@ impl TypeRef {
     pub fn name(&self) -> &str {
         match self {
             Self::Name(name) | Self::List(name) => name,
+        }
+    }
+}
+
+impl Body {
+    /// The key that introduces such a definition.
+    pub fn keyword(&self) -> &'static str {
+        match self {
+            Self::Enum(_) => "enum",
+            Self::Struct(_) => "struct",
+            Self::Union(_) => "union",
+            Self::Alternate(_) => "alternate",
+            Self::Command(_) => "command",
+            Self::Event(_) => "event",
         }
     }
 }

@@ -78,21 +78,27 @@ struct Collector {
 }
 
 impl Collector {
-    /// Adds a module after those that it includes first, as QEMU does.
+    /// Adds a module, then those that it includes first: modules stand in the
+    /// order they are met, as in QEMU. Definitions are checked in the order
+    /// they are read.
     fn module(&mut self, index: usize, parsed: &mut Parsed) -> Result<()> {
         let entries = std::mem::take(&mut parsed.modules[index].entries);
-        let mut contents = Vec::new();
-        for entry in entries {
-            match entry {
-                Entry::Include(included) => self.module(included, parsed)?,
-                Entry::Text(doc) => contents.push(Content::Text(doc.summary().to_owned())),
-                Entry::Item(item) => contents.push(Content::Definition(self.item(*item)?)),
-            }
-        }
+        let at = self.modules.len();
         self.modules.push(Module {
             name: parsed.modules[index].name.clone(),
-            contents,
+            contents: Vec::new(),
         });
+        for entry in entries {
+            let content = match entry {
+                Entry::Include(included) => {
+                    self.module(included, parsed)?;
+                    continue;
+                }
+                Entry::Text(doc) => Content::Text(doc.summary().to_owned()),
+                Entry::Item(item) => Content::Definition(self.item(*item)?),
+            };
+            self.modules[at].contents.push(content);
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! each definition, how it is read (`Visit`), how it is written (serde), and
 //! for commands and events the marker types that tie them together.
 
+mod format;
 mod naming;
 mod types;
 
@@ -9,7 +10,9 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use crate::doc::{Doc, SectionKind};
+use crate::introspect;
 use crate::model::{Body, Command, Content, Definition, Event, Member, Module, Schema};
+pub use format::format;
 use naming::{field, module_name, type_name};
 use types::Types;
 
@@ -28,6 +31,12 @@ pub fn rust(schema: &Schema, defined: &HashSet<String>) -> Vec<(String, String)>
             files.push((format!("{}.rs", module_name(&module.name)), body));
         }
     }
+    files.push((
+        "introspection.rs".into(),
+        introspect::source(schema, defined),
+    ));
+    modules.push("introspection".into());
+    modules.sort();
     files.push(("lib.rs".into(), root(&modules)));
     files
 }
@@ -49,7 +58,7 @@ fn root(modules: &[String]) -> String {
             #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]\npub struct Empty {}\n"
 }
 
-fn module_body(schema: &Schema, module: &Module, types: &Types<'_>) -> String {
+fn module_body<'a>(schema: &'a Schema, module: &Module, types: &Types<'a>) -> String {
     let mut body = String::new();
     for content in &module.contents {
         let Content::Definition(index) = content else {

@@ -237,9 +237,9 @@ impl<'a> Types<'a> {
         next.iter().any(|next| self.holds(next, to, seen))
     }
 
-    pub(super) fn union(&self, out: &mut String, definition: &Definition, union: &Union) {
+    pub(super) fn union(&self, out: &mut String, definition: &'a Definition, union: &Union) {
         let name = type_name(&definition.name);
-        let shared = self.shared(union);
+        let shared = self.shared(definition);
         let Some(tag) = shared
             .iter()
             .find(|member| member.name == union.discriminator)
@@ -286,21 +286,10 @@ impl<'a> Types<'a> {
     }
 
     /// The members that all branches have, those of bases first.
-    fn shared<'b>(&'b self, union: &'b Union) -> Vec<&'b Member> {
-        let mut bases = Vec::new();
-        let mut base = union.base.as_deref();
-        while let Some(name) = base {
-            let Some(Body::Struct(object)) = self.schema.find(name).map(|found| &found.body) else {
-                break;
-            };
-            bases.push(object);
-            base = object.base.as_deref();
-        }
-        let inherited = bases.into_iter().rev().flat_map(|object| &object.members);
-        inherited
-            .chain(&union.members)
-            .filter(|member| self.is_defined(&member.condition))
-            .collect()
+    fn shared(&self, definition: &'a Definition) -> Vec<&'a Member> {
+        let mut members = self.schema.members(definition);
+        members.retain(|member| self.is_defined(&member.condition));
+        members
     }
 
     fn branch_enum(
