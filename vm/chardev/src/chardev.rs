@@ -147,10 +147,13 @@ impl Chardev {
         let _ = count.wait_for(|count| count.ever).await;
     }
 
-    /// Ends every connection, as the `yank` command does. Servers accept the next client,
-    /// clients with a reconnect delay try again.
+    /// Ends every connection of a socket, as the `yank` command does. Servers accept the next
+    /// client, clients with a reconnect delay try again.
     pub fn yank(&self) {
-        self.link().hang_up();
+        let link = self.link();
+        if matches!(link.kind, Kind::Socket { .. }) {
+            link.hang_up();
+        }
     }
 
     /// Makes the front end see a break.

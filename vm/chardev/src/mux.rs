@@ -214,15 +214,14 @@ async fn forward(
     mut turn: Option<watch::Receiver<bool>>,
 ) {
     let mut buffer = [0; BUFFER];
-    loop {
+    while let Ok(count @ 1..) = reader.read(&mut buffer).await {
         if let Some(turn) = &mut turn
             && turn.wait_for(|&turn| turn).await.is_err()
         {
             return;
         }
-        match reader.read(&mut buffer).await {
-            Ok(count @ 1..) if output.send(buffer[..count].to_vec()).await.is_ok() => {}
-            _ => return,
+        if output.send(buffer[..count].to_vec()).await.is_err() {
+            return;
         }
     }
 }
