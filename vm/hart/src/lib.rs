@@ -8,6 +8,7 @@ mod control;
 mod csr;
 mod environment;
 mod error;
+pub mod fp;
 mod hart;
 mod isa;
 mod state;
