@@ -200,6 +200,14 @@ impl HartControl {
         self.requests.fetch_and(request::PAUSE, Ordering::SeqCst)
     }
 
+    /// As [`Self::take_requests`], leaving some more bits for later.
+    pub(crate) fn take_requests_but(&self, later: u32) -> u32 {
+        let left = self
+            .requests
+            .fetch_and(request::PAUSE | later, Ordering::SeqCst);
+        left & !(request::PAUSE | later)
+    }
+
     /// Whether any of these bits is still unserved.
     pub(crate) fn is_asking(&self, bits: u32) -> bool {
         self.requests.load(Ordering::SeqCst) & bits != 0

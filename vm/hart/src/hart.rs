@@ -1,10 +1,19 @@
 //! The hart itself: how it is made, reset, run and looked at.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tinamou_memory::AddressSpace;
 
-use crate::{Environment, HartControl, Isa, State};
+use crate::code::{CodeCache, Cursor};
+use crate::control::{StartAt, request};
+use crate::csr::{counter, envcfg, interrupt};
+use crate::exec;
+use crate::fp::Rounding;
+use crate::isa::{Extension, Isa};
+use crate::mmu::Mmu;
+use crate::state::{Privilege, State};
+use crate::{Environment, HartControl, HartStatus, TIME_FREQUENCY};
 
 /// Who answers an `ecall` from supervisor mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,12 +63,27 @@ pub enum Exit {
 
 /// A RISC-V hart.
 pub struct Hart {
-    state: State,
-    config: Config,
-    control: Arc<HartControl>,
-    space: Arc<AddressSpace>,
-    environment: Arc<dyn Environment>,
+    pub(crate) state: State,
+    /// The virtual address of the page being executed.
+    pub(crate) page: u64,
+    /// Instructions executed: with the hart at rest, all of them; at an op, without its order.
+    pub(crate) retired: u64,
+    /// Whether `mstatus.FS` is dirty, so that nothing is to do before a floating-point instruction.
+    pub(crate) float_on: bool,
+    /// The rounding mode in `frm`, unless it is a reserved one.
+    pub(crate) rounding: Option<Rounding>,
+    /// The timer interrupts that were due when last polled.
+    pub(crate) timers: u64,
+    pub(crate) control: Arc<HartControl>,
+    pub(crate) mmu: Mmu,
+    pub(crate) code: CodeCache,
+    pub(crate) config: Config,
+    pub(crate) space: Arc<AddressSpace>,
+    pub(crate) environment: Arc<dyn Environment>,
 }
+
+/// How many taken branches pass between looks at the clock: some ten microseconds.
+const PATIENCE: u32 = 1024;
 
 impl Hart {
     /// Makes a hart on an address space; `control` carries its id.
@@ -70,27 +94,92 @@ impl Hart {
         space: Arc<AddressSpace>,
         environment: Arc<dyn Environment>,
     ) -> Self {
-        Self {
+        let mut hart = Self {
             state: State::default(),
-            config,
+            page: 0,
+            retired: 0,
+            float_on: false,
+            rounding: None,
+            timers: 0,
             control,
+            mmu: Mmu::new(&space),
+            code: CodeCache::new(config.isa),
+            config,
             space,
             environment,
-        }
+        };
+        hart.reset(Start::Machine { pc: 0 });
+        hart
     }
 
-    /// Resets everything, as at power-on.
+    /// Resets everything, as at power-on. The hart must not be running.
     pub fn reset(&mut self, start: Start) {
-        let _ = start;
+        self.state = State::default();
+        self.retired = 0;
+        self.doubt_instructions();
+        if self.config.isa.has(Extension::Svadu) {
+            self.state.csrs.menvcfg = envcfg::ADUE;
+        }
+        let status = match start {
+            Start::Stopped => HartStatus::Stopped,
+            Start::Machine { .. } | Start::Supervisor { .. } => HartStatus::Started,
+        };
+        self.control.reset(status);
+        match start {
+            Start::Machine { pc } => self.state.pc = pc,
+            Start::Supervisor { pc, opaque } => self.start_supervisor(StartAt { pc, opaque }),
+            Start::Stopped => {}
+        }
+        self.follow_all();
     }
 
     /// Runs guest code until asked to pause.
     pub fn run(&mut self) -> Exit {
-        Exit::Paused
+        let mut op = Cursor::NONE;
+        let mut patience = PATIENCE;
+        self.control.set_executing(true);
+        loop {
+            if self.control.is_asked() || patience == 0 || self.state.waiting {
+                self.settle(op);
+                patience = PATIENCE;
+                if !self.attend() {
+                    self.control.set_executing(false);
+                    return Exit::Paused;
+                }
+                op = Cursor::NONE;
+            }
+            patience -= 1;
+            if op.is_none() {
+                op = self.enter(self.state.pc);
+            }
+            if !op.is_none() {
+                op = op.run(self);
+            }
+        }
     }
 
     /// Executes one instruction, or takes one trap or interrupt.
-    pub fn step(&mut self) {}
+    pub fn step(&mut self) {
+        self.serve(self.control.take_requests());
+        self.poll_timers();
+        let before = self.state.pc;
+        self.take_interrupt();
+        if self.state.pc != before || self.control.status() != HartStatus::Started {
+            return;
+        }
+        self.state.waiting = false;
+        let op = self.enter(before);
+        if op.is_none() {
+            return;
+        }
+        self.settle(op);
+        let Some(bits) = self.bits_at(before) else {
+            return;
+        };
+        let single = self.code.single(bits, before & 0xfff, 0, exec::rest);
+        let after = single.run(self);
+        self.settle(after);
+    }
 
     /// The handle for other threads.
     #[must_use]
@@ -110,16 +199,175 @@ impl Hart {
         &self.state
     }
 
-    /// The physical address behind a virtual one as a load in the present mode finds it, without
-    /// side effects and permissions aside.
-    #[must_use]
-    pub fn translate(&self, address: u64) -> Option<u64> {
-        Some(address)
+    /// Changes the architectural state of the hart, which must not be running.
+    pub fn modify(&mut self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state);
+        self.follow_all();
     }
 
-    /// A CSR by number, as a read in machine mode finds it.
+    /// How many instructions the hart has executed since its reset.
     #[must_use]
-    pub fn csr(&self, _number: u16) -> Option<u64> {
-        None
+    pub fn retired(&self) -> u64 {
+        self.retired
+    }
+
+    /// A CSR by number, as a read in the present mode finds it.
+    #[must_use]
+    pub fn csr(&self, number: u16) -> Option<u64> {
+        self.read_csr(number)
+    }
+
+    /// The address of the instruction at `op`.
+    #[inline(always)]
+    pub(crate) fn address(&self, op: Cursor) -> u64 {
+        self.page.wrapping_add(op.offset())
+    }
+
+    /// Comes to rest before `op`, if there is one.
+    #[inline(always)]
+    pub(crate) fn settle(&mut self, op: Cursor) {
+        if !op.is_none() {
+            self.state.pc = self.address(op);
+            self.retired = self.retired.wrapping_add(op.order());
+        }
+    }
+
+    /// Comes to rest behind `op`, of `N` halfwords.
+    pub(crate) fn rest_after<const N: usize>(&mut self, op: Cursor) -> Cursor {
+        self.state.pc = self.address(op.next::<N>());
+        self.retired = self.retired.wrapping_add(op.order() + 1);
+        Cursor::NONE
+    }
+
+    /// A taken branch to another op of the page.
+    #[inline(always)]
+    pub(crate) fn jump(&mut self, op: Cursor, target: Cursor) -> Cursor {
+        self.retired = self
+            .retired
+            .wrapping_add(op.order() + 1)
+            .wrapping_sub(target.order());
+        target
+    }
+
+    /// A taken branch to anywhere.
+    #[inline(always)]
+    pub(crate) fn leave(&mut self, op: Cursor, pc: u64) -> Cursor {
+        self.retired = self.retired.wrapping_add(op.order() + 1);
+        if let Some(target) = self.enter_fast(pc) {
+            return target;
+        }
+        self.state.pc = pc;
+        Cursor::NONE
+    }
+
+    /// Enters supervisor mode as firmware hands over to a kernel.
+    pub(crate) fn start_supervisor(&mut self, at: StartAt) {
+        const CALL_FROM_SUPERVISOR: u64 = 1 << 9;
+        const EVERYTHING: (u8, u64) = (0x1f, (1 << 54) - 1);
+        let isa = self.config.isa;
+        self.state = State::default();
+        self.state.privilege = Privilege::Supervisor;
+        self.state.pc = at.pc;
+        self.state.registers.set_x(10, self.control.id());
+        self.state.registers.set_x(11, at.opaque);
+        let csrs = &mut self.state.csrs;
+        csrs.medeleg = crate::trap::DELEGABLE & !CALL_FROM_SUPERVISOR;
+        csrs.mideleg = interrupt::SUPERVISOR;
+        csrs.mcounteren = counter::CY | counter::TM | counter::IR;
+        csrs.menvcfg = envcfg::CBIE | envcfg::CBCFE | envcfg::CBZE;
+        if isa.has(Extension::Svadu) {
+            csrs.menvcfg |= envcfg::ADUE;
+        }
+        if isa.has(Extension::Sstc) {
+            csrs.menvcfg |= envcfg::STCE;
+        }
+        (csrs.pmpcfg[0], csrs.pmpaddr[0]) = EVERYTHING;
+        self.follow_all();
+    }
+
+    /// Derives everything that follows from the architectural state.
+    fn follow_all(&mut self) {
+        self.follow_float();
+        self.flush_translations(None);
+        self.poll_timers();
+    }
+
+    /// Does what is asked of the hart at rest, and waits while it has nothing to execute. False
+    /// when it is to pause.
+    fn attend(&mut self) -> bool {
+        loop {
+            let requests = self.control.take_requests();
+            self.serve(requests);
+            if requests & request::PAUSE != 0 {
+                return false;
+            }
+            self.poll_timers();
+            let stopped = self.control.status() != HartStatus::Started;
+            if self.state.waiting && !stopped && self.is_woken() {
+                self.state.waiting = false;
+            }
+            if !self.state.waiting && !stopped {
+                self.take_interrupt();
+                return true;
+            }
+            self.doze(stopped);
+        }
+    }
+
+    /// Sleeps until something is asked or a timer is due.
+    fn doze(&mut self, stopped: bool) {
+        let limit = if stopped { None } else { self.next_timer() };
+        let nanoseconds = 1_000_000_000 / TIME_FREQUENCY;
+        let limit = limit.map(|ticks| Duration::from_nanos(ticks.saturating_mul(nanoseconds)));
+        self.control.set_executing(false);
+        self.control.sleep(limit);
+        self.control.set_executing(true);
+    }
+
+    /// Does what other threads have asked for; the hart is at rest.
+    pub(crate) fn serve(&mut self, requests: u32) {
+        if self.control.take_software() {
+            self.state.csrs.mip |= interrupt::SSIP;
+        }
+        if requests & request::TRANSLATIONS != 0 {
+            self.flush_translations(None);
+        }
+        if requests & request::INSTRUCTIONS != 0 {
+            self.doubt_instructions();
+        }
+        if requests & request::START != 0
+            && let Some(at) = self.control.take_start()
+        {
+            self.start_supervisor(at);
+            self.control.set_status(HartStatus::Started);
+        }
+        self.follow_space();
+    }
+
+    /// The instruction at `pc`, if it can be fetched; a trap is taken if not.
+    fn bits_at(&mut self, pc: u64) -> Option<u32> {
+        let low = self.fetch_half(pc);
+        let wide = low.map(|low| low & 3 == 3);
+        let high = match wide {
+            Ok(true) => self.fetch_half(pc.wrapping_add(2)),
+            _ => Ok(0),
+        };
+        match (low, high) {
+            (Ok(low), Ok(high)) => Some(u32::from(low) | u32::from(high) << 16),
+            (Err(trap), _) | (_, Err(trap)) => {
+                self.take_exception(trap);
+                None
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Hart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hart")
+            .field("id", &self.control.id())
+            .field("pc", &self.state.pc)
+            .field("privilege", &self.state.privilege)
+            .finish_non_exhaustive()
     }
 }

@@ -4,17 +4,23 @@
 //! guest physical memory through [`tinamou_memory`] and the machine through [`Environment`]; it
 //! must never know a device, a board or a monitor.
 
+mod code;
 mod control;
 mod csr;
+mod decode;
 mod environment;
 mod error;
+mod exec;
 pub mod fp;
 mod hart;
 mod isa;
+mod mmu;
+mod sbi;
 mod state;
+mod trap;
 
 pub use control::{HartControl, HartStatus, Line};
-pub use csr::{Csrs, number as csr_number};
+pub use csr::{Counter, Csrs, number as csr_number};
 pub use environment::{Environment, SystemReset, TIME_FREQUENCY};
 pub use error::Error;
 pub use hart::{Config, Exit, Firmware, Hart, Start};

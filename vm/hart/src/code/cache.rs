@@ -1,0 +1,305 @@
+//! The cache of decoded pages.
+//!
+//! Writes to memory are not watched. RISC-V makes new code visible to a hart by its `fence.i`
+//! (unpriv "Zifencei"), and that is when the cache doubts its pages: a doubted page is compared
+//! with memory when it is next entered, and decoded anew if it has changed. So stores, other
+//! harts and devices need no hook.
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::collections::HashMap;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
+
+use super::{ALIGN, Cursor, LAST, Op, SLOTS};
+use crate::decode::{self, Place};
+use crate::exec;
+use crate::isa::Isa;
+
+/// How many pages are kept before all are dropped.
+const CAPACITY: usize = 2048;
+
+/// A page of decoded code, and what it was decoded from.
+#[repr(C, align(65536))]
+pub(crate) struct CodePage {
+    ops: [Op; SLOTS],
+    /// The memory as it was when decoded, and the second half of an instruction that begins at
+    /// the very end.
+    copy: [u16; 2049],
+    source: *const u8,
+    epoch: u64,
+}
+
+const _: () = assert!(size_of::<CodePage>() == ALIGN);
+
+/// Decoded pages by physical address.
+pub(crate) struct CodeCache {
+    isa: Isa,
+    pages: HashMap<u64, NonNull<CodePage>>,
+    /// One more page for single instructions: those that straddle pages, and single steps.
+    single: NonNull<CodePage>,
+    epoch: u64,
+}
+
+// SAFETY: the pages belong to this value alone; their sources are guest RAM, which any thread may
+// read atomically.
+unsafe impl Send for CodeCache {}
+
+impl CodeCache {
+    pub(crate) fn new(isa: Isa) -> Self {
+        let single = allocate(std::ptr::null(), 0);
+        Self {
+            isa,
+            pages: HashMap::new(),
+            single,
+            epoch: 0,
+        }
+    }
+
+    /// The first op of the page at physical address `base`, which is at `source` on the host.
+    ///
+    /// The caller holds no cursor, and keeps the source mapped until [`CodeCache::clear`].
+    pub(crate) fn page(&mut self, base: u64, source: *const u8) -> Cursor {
+        let page = match self.pages.get(&base) {
+            Some(page) => *page,
+            None => self.add(base, source),
+        };
+        // SAFETY: the page is live, and nothing else refers to it while we are here.
+        let content = unsafe { &mut *page.as_ptr() };
+        if content.epoch != self.epoch {
+            if !content.is_current() {
+                content.renew();
+            }
+            content.epoch = self.epoch;
+        }
+        // SAFETY: the page is live and ours.
+        unsafe { Cursor::new(page.as_ptr().cast::<Op>()) }
+    }
+
+    /// Whether the next new page makes the cache drop all others.
+    pub(crate) fn is_full(&self) -> bool {
+        self.pages.len() >= CAPACITY
+    }
+
+    /// Doubts every page, as `fence.i` demands. The caller forgets all cursors.
+    pub(crate) fn doubt(&mut self) {
+        self.epoch += 1;
+    }
+
+    /// Drops every page. The caller forgets all cursors.
+    pub(crate) fn clear(&mut self) {
+        for (_, page) in self.pages.drain() {
+            free(page);
+        }
+    }
+
+    /// Decodes from `cursor`, an undecoded slot, to the next unconditional jump, decoded slot or
+    /// end of the page.
+    pub(crate) fn decode(&mut self, cursor: Cursor) {
+        // SAFETY: the cursor points into a live page, and handlers hold no reference into it.
+        let page = unsafe { &mut *cursor.page() };
+        page.decode((cursor.offset() / 2) as usize, &self.isa);
+    }
+
+    /// Decodes `bits` alone as the instruction at `offset` of a page, to be followed by `after`.
+    pub(crate) fn single(
+        &mut self,
+        bits: u32,
+        offset: u64,
+        order: u16,
+        after: super::Handler,
+    ) -> Cursor {
+        // SAFETY: the page is live, and no handler that runs in it calls this.
+        let page = unsafe { &mut *self.single.as_ptr() };
+        let slot = (offset / 2) as usize;
+        let place = Place {
+            offset: offset as u16,
+            near: false,
+        };
+        page.ops[slot] = Op {
+            order,
+            ..decode::decode(bits, place, &self.isa).op
+        };
+        page.copy[slot] = bits as u16;
+        if slot + 1 < page.copy.len() {
+            page.copy[slot + 1] = (bits >> 16) as u16;
+        }
+        let rest = Op {
+            run: after,
+            imm: 0,
+            order: order.wrapping_add(1),
+            a: 0,
+            b: 0,
+        };
+        page.ops[slot + if decode::is_wide(bits) { 2 } else { 1 }] = rest;
+        // SAFETY: the page is live and ours, and the slot inside it.
+        unsafe { Cursor::new(&raw const page.ops[slot]) }
+    }
+
+    /// The instruction that `cursor` was decoded from.
+    pub(crate) fn bits(&self, cursor: Cursor) -> u32 {
+        // SAFETY: the cursor points into a live page, read only here.
+        let page = unsafe { &*cursor.page() };
+        let slot = (cursor.offset() / 2) as usize;
+        let low = page.copy.get(slot).copied().unwrap_or_default().into();
+        if !decode::is_wide(low) {
+            return low;
+        }
+        low | u32::from(page.copy.get(slot + 1).copied().unwrap_or_default()) << 16
+    }
+
+    fn add(&mut self, base: u64, source: *const u8) -> NonNull<CodePage> {
+        if self.is_full() {
+            self.clear();
+        }
+        let page = allocate(source, self.epoch);
+        self.pages.insert(base, page);
+        page
+    }
+}
+
+impl Drop for CodeCache {
+    fn drop(&mut self) {
+        self.clear();
+        free(self.single);
+    }
+}
+
+impl CodePage {
+    /// Forgets what was decoded and copies memory anew.
+    fn renew(&mut self) {
+        self.ops.fill(Op {
+            run: exec::undecoded,
+            imm: 0,
+            order: 0,
+            a: 0,
+            b: 0,
+        });
+        for end in [SLOTS - 2, SLOTS - 1] {
+            self.ops[end] = Op {
+                run: exec::fall_off,
+                imm: 0,
+                order: LAST,
+                a: 0,
+                b: 0,
+            };
+        }
+        for slot in 0..2048 {
+            self.copy[slot] = self.halfword(slot);
+        }
+    }
+
+    /// Whether memory is still as it was.
+    fn is_current(&self) -> bool {
+        let (words, _) = self.copy.as_chunks::<4>();
+        words.iter().enumerate().all(|(i, copied)| {
+            // SAFETY: the source is a mapped page of guest RAM, aligned to it.
+            let word = unsafe { AtomicU64::from_ptr(self.source.add(i * 8).cast_mut().cast()) };
+            let [a, b, c, d] = copied.map(u64::from);
+            u64::from_le(word.load(Relaxed)) == a | b << 16 | c << 32 | d << 48
+        })
+    }
+
+    fn halfword(&self, slot: usize) -> u16 {
+        if self.source.is_null() {
+            return 0;
+        }
+        // SAFETY: the source is a mapped page of guest RAM, and slots are below 2048.
+        let half = unsafe { AtomicU16::from_ptr(self.source.add(slot * 2).cast_mut().cast()) };
+        u16::from_le(half.load(Relaxed))
+    }
+
+    fn decode(&mut self, first: usize, isa: &Isa) {
+        let mut slot = first;
+        let mut length = 0;
+        let after = loop {
+            let (op, width, ends) = self.decode_one(slot, isa);
+            self.ops[slot] = op;
+            slot += width;
+            length += 1;
+            if ends {
+                break LAST;
+            }
+            // The slots behind the end hold what falls off, so this stops there at the latest.
+            if self.ops[slot].order != 0 {
+                break self.ops[slot].order;
+            }
+        };
+        self.number(first, length, after);
+    }
+
+    /// Numbers a run of ops so that it counts up to `after`.
+    fn number(&mut self, first: usize, length: u16, after: u16) {
+        let mut slot = first;
+        for back in (1..=length).rev() {
+            self.ops[slot].order = after - back;
+            slot += if decode::is_wide(self.copy[slot].into()) {
+                2
+            } else {
+                1
+            };
+        }
+    }
+
+    /// The op at a slot, its width in slots, and whether straight-line code ends there.
+    fn decode_one(&mut self, slot: usize, isa: &Isa) -> (Op, usize, bool) {
+        let low = self.halfword(slot);
+        self.copy[slot] = low;
+        let place = Place {
+            offset: (slot * 2) as u16,
+            near: true,
+        };
+        if !decode::is_wide(low.into()) {
+            let decoded = decode::decode(low.into(), place, isa);
+            return (decoded.op, 1, decoded.ends);
+        }
+        if slot == 2047 {
+            let op = Op {
+                run: exec::straddle,
+                imm: 0,
+                order: 0,
+                a: 0,
+                b: 0,
+            };
+            return (op, 2, false);
+        }
+        let high = self.halfword(slot + 1);
+        self.copy[slot + 1] = high;
+        let bits = u32::from(low) | u32::from(high) << 16;
+        let decoded = decode::decode(bits, place, isa);
+        (decoded.op, 2, decoded.ends)
+    }
+}
+
+const LAYOUT: Layout = Layout::new::<CodePage>();
+
+fn allocate(source: *const u8, epoch: u64) -> NonNull<CodePage> {
+    // SAFETY: the layout has a size.
+    let memory = unsafe { alloc(LAYOUT) }.cast::<CodePage>();
+    let Some(page) = NonNull::new(memory) else {
+        handle_alloc_error(LAYOUT);
+    };
+    // SAFETY: the fields are written in place, without a reference to uninitialised memory; the
+    // padding up to the alignment is never touched, so it costs no memory.
+    unsafe {
+        let ops = (&raw mut (*memory).ops).cast::<Op>();
+        for slot in 0..SLOTS {
+            ops.add(slot).write(Op {
+                run: exec::undecoded,
+                imm: 0,
+                order: 0,
+                a: 0,
+                b: 0,
+            });
+        }
+        (&raw mut (*memory).copy).write_bytes(0, 1);
+        (&raw mut (*memory).source).write(source);
+        (&raw mut (*memory).epoch).write(epoch);
+        (*memory).renew();
+    }
+    page
+}
+
+fn free(page: NonNull<CodePage>) {
+    // SAFETY: allocated with this layout by `allocate`, and its owner has let go of it.
+    unsafe { dealloc(page.as_ptr().cast(), LAYOUT) };
+}
