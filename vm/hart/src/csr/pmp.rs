@@ -68,7 +68,7 @@ fn legal_configuration(old: u8, new: u8) -> u8 {
 /// The bits below the grain read as ones or zeroes, as the way of matching has it (priv §3.7.1.1).
 fn visible_address(address: u64, configuration: u8) -> u64 {
     if Matching::of(configuration) == Matching::PowerOfTwo {
-        address | (GRAIN >> 3) - 1
+        address | ((GRAIN >> 3) - 1)
     } else {
         address & !((GRAIN >> 2) - 1)
     }

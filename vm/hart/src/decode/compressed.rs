@@ -199,27 +199,47 @@ mod tests {
     #[test]
     fn expansions() {
         let table: &[(u16, u32)] = &[
-            (0x0808, 0x0101_0513),          // addi a0, sp, 16
-            (0x4188, 0x0005_a503),          // lw a0, 0(a1)
-            (0xe1c8, 0x00a5_b023 | 4 << 9), // sd a0, 128(a1)
-            (0x1141, 0xff01_0113),          // addi sp, sp, -16
-            (0x2505, 0x0015_051b),          // addiw a0, a0, 1
-            (0x557d, 0xfff0_0513),          // li a0, -1
-            (0x7139, 0xfc01_0113),          // addi sp, sp, -64
-            (0x6505, 0x0000_1537),          // lui a0, 1
-            (0x8505, 0x4015_5513),          // srai a0, a0, 1
-            (0x8d0d, 0x40b5_0533),          // sub a0, a0, a1
-            (0x9d2d, 0x00b5_053b),          // addw a0, a0, a1
-            (0xbfe5, 0xff9f_f06f),          // j -8
-            (0xd97d, 0xfe05_0be3),          // beqz a0, -10
-            (0x0516, 0x0055_1513),          // slli a0, a0, 5
-            (0x60a2, 0x0081_3083),          // ld ra, 8(sp)
-            (0x8082, 0x0000_8067),          // ret
-            (0x852e, 0x00b0_0533),          // mv a0, a1 as add
-            (0x9002, 0x0010_0073),          // ebreak
-            (0x9582, 0x0005_80e7),          // jalr a1
-            (0xe406, 0x0011_3423),          // sd ra, 8(sp)
-            (0xa42a, 0x00a1_3427),          // fsd fa0, 8(sp)
+            (0x0808, 0x0101_0513), // addi a0, sp, 16
+            (0x1fe4, 0x3fc1_0493), // addi s1, sp, 1020
+            (0x5de8, 0x07c5_a503), // lw a0, 124(a1)
+            (0x7de8, 0x0f85_b503), // ld a0, 248(a1)
+            (0x2588, 0x0085_b507), // fld fa0, 8(a1)
+            (0xc1a8, 0x04a5_a023), // sw a0, 64(a1)
+            (0xe1c8, 0x08a5_b023), // sd a0, 128(a1)
+            (0xa0e0, 0x0c84_b027), // fsd fs0, 192(s1)
+            (0x1501, 0xfe05_0513), // addi a0, a0, -32
+            (0x257d, 0x01f5_051b), // addiw a0, a0, 31
+            (0x557d, 0xfff0_0513), // li a0, -1
+            (0x7139, 0xfc01_0113), // addi sp, sp, -64
+            (0x617d, 0x1f01_0113), // addi sp, sp, 496
+            (0x7505, 0xfffe_1537), // lui a0, 0xfffe1
+            (0x657d, 0x0001_f537), // lui a0, 31
+            (0x917d, 0x03f5_5513), // srli a0, a0, 63
+            (0x9501, 0x4205_5513), // srai a0, a0, 32
+            (0x9975, 0xffd5_7513), // andi a0, a0, -3
+            (0x8d0d, 0x40b5_0533), // sub a0, a0, a1
+            (0x8d2d, 0x00b5_4533), // xor a0, a0, a1
+            (0x8c5d, 0x00f4_6433), // or s0, s0, a5
+            (0x8c7d, 0x00f4_7433), // and s0, s0, a5
+            (0x9d0d, 0x40b5_053b), // subw a0, a0, a1
+            (0x9d2d, 0x00b5_053b), // addw a0, a0, a1
+            (0x1506, 0x0215_1513), // slli a0, a0, 33
+            (0x357e, 0x1f81_3507), // fld fa0, 504(sp)
+            (0x52fe, 0x0fc1_2283), // lw t0, 252(sp)
+            (0x70fe, 0x1f81_3083), // ld ra, 504(sp)
+            (0x8582, 0x0005_8067), // jr a1
+            (0x9582, 0x0005_80e7), // jalr a1
+            (0x8082, 0x0000_8067), // ret
+            (0x9002, 0x0010_0073), // ebreak
+            (0x957e, 0x01f5_0533), // add a0, a0, t6
+            (0x857e, 0x01f0_0533), // mv a0, t6
+            (0xbfaa, 0x1ea1_3c27), // fsd fa0, 504(sp)
+            (0xdffe, 0x0ff1_2e23), // sw t6, 252(sp)
+            (0xff86, 0x1e11_3c23), // sd ra, 504(sp)
+            (0xaffd, 0x7fe0_006f), // j .+2046
+            (0xb001, 0x801f_f06f), // j .-2048
+            (0xcd7d, 0x0e05_0f63), // beqz a0, .+254
+            (0xf001, 0xf004_10e3), // bnez s0, .-256
         ];
         for &(short, full) in table {
             let expanded = expand(short, &Isa::default());
@@ -234,16 +254,7 @@ mod tests {
     #[test]
     fn reserved_encodings_are_illegal() {
         for bits in [
-            0x0000,
-            0x0004 & 0,
-            0x2005,
-            0x6101,
-            0x6581,
-            0x4002,
-            0x6002,
-            0x8002,
-            0x9c41,
-            0x8000,
+            0x0000, 0x2005, 0x6101, 0x6581, 0x4002, 0x6002, 0x8002, 0x9c41, 0x8000,
         ] {
             assert_eq!(expand(bits, &Isa::default()), None, "{bits:#x}");
         }

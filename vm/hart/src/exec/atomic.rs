@@ -18,8 +18,6 @@ pub(crate) trait Width: Word + Into<u64> {
     /// The value as a register holds it, sign-extended.
     fn extend(self) -> u64;
 
-    fn load(atomic: &Self::Atomic) -> Self;
-
     /// Stores `to` if the word is `from`.
     fn exchange(atomic: &Self::Atomic, from: Self, to: Self) -> bool;
 
@@ -43,10 +41,6 @@ macro_rules! width {
 
             fn extend(self) -> u64 {
                 i64::from(self as $signed) as u64
-            }
-
-            fn load(atomic: &Self::Atomic) -> Self {
-                atomic.load(SeqCst)
             }
 
             fn exchange(atomic: &Self::Atomic, from: Self, to: Self) -> bool {

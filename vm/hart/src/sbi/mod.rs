@@ -15,7 +15,6 @@ use crate::{Hart, HartControl};
 /// Why a call failed (SBI 3.0 §3, table "Standard SBI Errors").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Error {
-    Failed = -1,
     NotSupported = -2,
     InvalidParam = -3,
     InvalidAddress = -5,

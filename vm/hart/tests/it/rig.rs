@@ -1,7 +1,7 @@
 //! A hart, a megabyte of RAM and a way out: what the tests run guest code on.
 
-use std::sync::{Arc, Mutex, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tinamou_hart::{
     Config, Environment, Exit, Firmware, Hart, HartControl, Isa, Start, SystemReset,
@@ -14,8 +14,6 @@ pub const RAM: u64 = 0x8000_0000;
 pub const SIZE: u64 = 16 << 20;
 /// A store here pauses all harts.
 pub const EXIT: u64 = 0x10_0000;
-/// The instruction that jumps to itself.
-pub const STAY: u32 = 0x0000_006f;
 
 /// An environment with a clock that tests turn by hand.
 #[derive(Default)]
@@ -72,7 +70,6 @@ impl Mmio for ExitDevice {
 pub struct Rig {
     pub world: Arc<World>,
     pub ram: Arc<Ram>,
-    pub space: Arc<AddressSpace>,
     pub harts: Vec<Hart>,
 }
 
@@ -82,8 +79,17 @@ impl Rig {
         let ram = Arc::new(Ram::new(SIZE).unwrap());
         let space = Arc::new(AddressSpace::new("memory"));
         space.add(Region::ram("ram", RAM, ram.clone())).unwrap();
-        space.add(Region::mmio("exit", EXIT, 0x1000, Arc::new(ExitDevice(world.clone())))).unwrap();
-        let controls: Vec<_> = (0..count).map(|id| Arc::new(HartControl::new(id))).collect();
+        space
+            .add(Region::mmio(
+                "exit",
+                EXIT,
+                0x1000,
+                Arc::new(ExitDevice(world.clone())),
+            ))
+            .unwrap();
+        let controls: Vec<_> = (0..count)
+            .map(|id| Arc::new(HartControl::new(id)))
+            .collect();
         world.harts.set(controls.clone()).unwrap();
         let hart = |control| {
             let config = Config { isa, firmware };
@@ -92,7 +98,7 @@ impl Rig {
             hart
         };
         let harts = controls.into_iter().map(hart).collect();
-        Self { world, ram, space, harts }
+        Self { world, ram, harts }
     }
 
     /// One hart with everything, firmware being the guest's.
@@ -107,7 +113,9 @@ impl Rig {
     /// Puts instructions at an address.
     pub fn load(&self, address: u64, code: &[u32]) {
         for (i, word) in code.iter().enumerate() {
-            self.ram.store(address - RAM + i as u64 * 4, 4, (*word).into()).unwrap();
+            self.ram
+                .store(address - RAM + i as u64 * 4, 4, (*word).into())
+                .unwrap();
         }
     }
 

@@ -1,0 +1,15 @@
+//! Guest code on harts without a board.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod asm;
+mod atomics;
+mod counters;
+mod csrs;
+mod decoding;
+mod garbage;
+mod interrupts;
+mod modified_code;
+mod paging;
+mod rig;
+mod sbi;
+mod traps;
