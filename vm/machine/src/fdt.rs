@@ -106,6 +106,24 @@ impl Node {
         Some(value)
     }
 
+    /// The node's name with its unit address.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// All properties in order.
+    pub fn properties(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.properties
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_slice()))
+    }
+
+    /// All children in order.
+    pub fn nodes(&self) -> impl Iterator<Item = &Self> {
+        self.children.iter()
+    }
+
     /// The child of this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Self> {
