@@ -16,8 +16,10 @@ const PROGRAM_LOAD: u32 = 1;
 /// What an ELF file wants in memory.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Elf {
-    /// The first instruction.
+    /// The first instruction, as a physical address.
     pub(crate) entry: u64,
+    /// Whether the code runs at any address.
+    pub(crate) position_independent: bool,
     /// What to load.
     pub(crate) segments: Vec<Segment>,
 }
@@ -27,6 +29,8 @@ pub(crate) struct Elf {
 pub(crate) struct Segment {
     /// Its physical address.
     pub(crate) address: u64,
+    /// Its virtual address.
+    virtual_address: u64,
     /// Where it is in the file.
     pub(crate) file: Range<usize>,
     /// How many bytes it has in memory; those beyond the file's are zero.
@@ -71,10 +75,23 @@ impl Elf {
         if segments.is_empty() {
             return Err(LoadError::Elf("the ELF file has nothing to load"));
         }
+        let entry = double(header, 24);
         Ok(Self {
-            entry: double(header, 24),
+            entry: segments
+                .iter()
+                .find_map(|segment| segment.locate(entry))
+                .unwrap_or(entry),
+            position_independent: half(header, 16) == TYPE_SHARED,
             segments,
         })
+    }
+
+    /// Moves everything up by `distance`.
+    pub(crate) fn displace(&mut self, distance: u64) {
+        self.entry = self.entry.wrapping_add(distance);
+        for segment in &mut self.segments {
+            segment.address = segment.address.wrapping_add(distance);
+        }
     }
 
     /// The lowest address of any segment.
@@ -104,9 +121,21 @@ impl Segment {
         }
         Ok(Self {
             address: double(header, 24),
+            virtual_address: double(header, 16),
             file: start..end,
             size,
         })
+    }
+
+    /// The physical address of what the file calls `address`: kernels name their entry by either.
+    fn locate(&self, address: u64) -> Option<u64> {
+        let mut bases = [self.address, self.virtual_address].into_iter();
+        let offset = bases.find_map(|base| {
+            address
+                .checked_sub(base)
+                .filter(|offset| *offset < self.size)
+        })?;
+        self.address.checked_add(offset)
     }
 }
 
@@ -128,6 +157,16 @@ pub(crate) mod tests {
 
     /// An executable of one segment.
     pub(crate) fn executable(address: u64, entry: u64, content: &[u8], size: u64) -> Vec<u8> {
+        executable_at((address, address), entry, content, size)
+    }
+
+    /// The same with a physical and a virtual address.
+    fn executable_at(
+        (address, virtual_address): (u64, u64),
+        entry: u64,
+        content: &[u8],
+        size: u64,
+    ) -> Vec<u8> {
         let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
         for half in [TYPE_EXECUTABLE, MACHINE_RISCV, 1, 0] {
             file.extend(half.to_le_bytes());
@@ -141,7 +180,14 @@ pub(crate) mod tests {
         file.extend(PROGRAM_LOAD.to_le_bytes());
         file.extend(7u32.to_le_bytes());
         let start = (HEADER_SIZE + PROGRAM_HEADER_SIZE) as u64;
-        for double in [start, address, address, content.len() as u64, size, 0x1000] {
+        for double in [
+            start,
+            virtual_address,
+            address,
+            content.len() as u64,
+            size,
+            0x1000,
+        ] {
             file.extend(double.to_le_bytes());
         }
         file.extend(content);
@@ -157,10 +203,22 @@ pub(crate) mod tests {
             elf.segments,
             [Segment {
                 address: 0x8000_0000,
+                virtual_address: 0x8000_0000,
                 file: 120..128,
                 size: 100
             }]
         );
+    }
+
+    #[test]
+    fn an_entry_may_be_virtual() {
+        let file = executable_at(
+            (0x8020_0000, u64::MAX << 31),
+            (u64::MAX << 31) + 4,
+            b"abcdefgh",
+            8,
+        );
+        assert_eq!(Elf::parse(&file).unwrap().entry, 0x8020_0004);
     }
 
     #[test]

@@ -168,7 +168,10 @@ pub(crate) fn install(roms: &[Rom], space: &AddressSpace, mask_rom: (u64, &Ram))
 }
 
 fn load_elf(name: String, content: &[u8], room: Room) -> Result<Loaded, LoadError> {
-    let elf = Elf::parse(content)?;
+    let mut elf = Elf::parse(content)?;
+    if elf.position_independent && elf.low() < room.base {
+        elf.displace(room.base);
+    }
     let mut roms = Vec::new();
     let mut end = 0;
     for (index, segment) in elf.segments.iter().enumerate() {
