@@ -60,7 +60,8 @@ impl Boot {
             loader::device_tree_address(tree.flatten().len(), room).ok_or(Error::DeviceTreeSize)?;
         let entry = kernel.as_ref().map(|kernel| kernel.entry);
         roms.extend(kernel.into_iter().flat_map(|kernel| kernel.roms));
-        roms.push(reset_rom(start, tree_address, entry.unwrap_or(0)));
+        roms.push(reset_rom(start, tree_address));
+        roms.push(dynamic_info(entry.unwrap_or(0)));
         let (first, others) = starts(&config.bios, entry, tree_address);
         Ok(Self {
             roms,
@@ -155,7 +156,7 @@ fn starts(bios: &Bios, kernel: Option<u64>, tree: u64) -> (Start, Start) {
 
 /// The code every hart begins with: a0 = hart id, a1 = device tree, a2 = information for
 /// OpenSBI's `fw_dynamic`; then a jump to `start`.
-fn reset_rom(start: u64, tree: u64, kernel: u64) -> Rom {
+fn reset_rom(start: u64, tree: u64) -> Rom {
     const CODE: [u32; 6] = [
         0x0000_0297, // auipc t0, 0
         0x0282_8613, // addi  a2, t0, DYNAMIC_INFO
@@ -164,22 +165,26 @@ fn reset_rom(start: u64, tree: u64, kernel: u64) -> Rom {
         0x0182_b283, // ld    t0, 24(t0)
         0x0002_8067, // jr    t0
     ];
-    const INFO_MAGIC: u64 = 0x4942_534f;
-    const INFO_VERSION: u64 = 2;
-    const NEXT_MODE_SUPERVISOR: u64 = 1;
-    let info = [INFO_MAGIC, INFO_VERSION, kernel, NEXT_MODE_SUPERVISOR, 0, 0];
     let code = CODE.iter().flat_map(|word| word.to_le_bytes());
     let addresses = [start, tree].into_iter().flat_map(u64::to_le_bytes);
     let content: Vec<u8> = code.chain(addresses).collect();
-    debug_assert_eq!(content.len() as u64, DYNAMIC_INFO);
-    let content = [
-        content,
-        info.into_iter().flat_map(u64::to_le_bytes).collect(),
-    ]
-    .concat();
     Rom {
         name: "mrom.reset".into(),
         address: MASK_ROM.base,
-        content: content.into(),
+        content,
+    }
+}
+
+/// Where OpenSBI's `fw_dynamic` goes on, and how.
+fn dynamic_info(kernel: u64) -> Rom {
+    const MAGIC: u64 = 0x4942_534f;
+    const VERSION: u64 = 2;
+    const NEXT_MODE_SUPERVISOR: u64 = 1;
+    let fields = [MAGIC, VERSION, kernel, NEXT_MODE_SUPERVISOR, 0, 0];
+    let content = fields.into_iter().flat_map(u64::to_le_bytes).collect();
+    Rom {
+        name: "mrom.finfo".into(),
+        address: MASK_ROM.base + DYNAMIC_INFO,
+        content,
     }
 }

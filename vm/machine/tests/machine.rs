@@ -1,4 +1,5 @@
 //! Whole machines: programs run, stop, go on, reset and power off, and say so.
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};

@@ -2,6 +2,7 @@
 //!
 //! QEMU is given `-S` and TCG, because distributions build it without the qtest accelerator; so
 //! its clock stands and scripts here do not step it.
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};

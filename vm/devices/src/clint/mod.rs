@@ -11,7 +11,7 @@ use tinamou_memory::Mmio;
 
 use crate::{Clock, IrqLine, NANOS_PER_SECOND, Timer};
 use spec::{MTIME, MTIMECMP, Register};
-pub use spec::{SIZE, TIMEBASE_FREQUENCY};
+pub use spec::{MTIMER, SIZE, SWI, TIMEBASE_FREQUENCY};
 
 /// Nanoseconds between two counts of `mtime`.
 const NANOS_PER_TICK: u64 = NANOS_PER_SECOND / TIMEBASE_FREQUENCY;
@@ -229,6 +229,32 @@ impl Mmio for Clint {
             }
             _ => {}
         }
+    }
+}
+
+/// A part of the register window that is mapped by itself, with its own access sizes.
+#[derive(Debug)]
+pub struct Window {
+    clint: Arc<Clint>,
+    start: u64,
+}
+
+impl Window {
+    /// The registers from `start` on.
+    #[must_use]
+    pub fn new(clint: Arc<Clint>, start: u64) -> Self {
+        Self { clint, start }
+    }
+}
+
+impl Mmio for Window {
+    fn read(&self, offset: u64, size: u8) -> u64 {
+        self.clint.read(offset.wrapping_add(self.start), size)
+    }
+
+    fn write(&self, offset: u64, size: u8, value: u64) {
+        self.clint
+            .write(offset.wrapping_add(self.start), size, value);
     }
 }
 

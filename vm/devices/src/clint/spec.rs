@@ -4,6 +4,10 @@
 pub const TIMEBASE_FREQUENCY: u64 = 10_000_000;
 /// The size of the register window.
 pub const SIZE: u64 = 0x1_0000;
+/// Where the software interrupts are, and how long that part is.
+pub const SWI: (u64, u64) = (0, 0x4000);
+/// Where the timers are, and how long that part is.
+pub const MTIMER: (u64, u64) = (0x4000, 0x8000);
 /// `mtimecmp` of hart 0; 8 bytes a hart.
 pub(super) const MTIMECMP: u64 = 0x4000;
 /// `mtime`.

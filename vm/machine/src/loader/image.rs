@@ -1,7 +1,6 @@
 //! Kernel images: the RISC-V Image header, and gzip around it.
 
 use std::io::Read;
-use std::sync::Arc;
 
 use flate2::read::GzDecoder;
 
@@ -17,12 +16,12 @@ const HEADER_SIZE: usize = 64;
 const BIG_ENDIAN: u64 = 1;
 
 /// Takes gzip off, when it is there; what comes out must fit into `limit` bytes.
-pub(super) fn unpack(content: Arc<[u8]>, limit: u64) -> Result<Arc<[u8]>, LoadError> {
+pub(super) fn unpack(content: Vec<u8>, limit: u64) -> Result<Vec<u8>, LoadError> {
     if !content.starts_with(&[0x1f, 0x8b]) {
         return Ok(content);
     }
     let mut unpacked = Vec::new();
-    let decoder = GzDecoder::new(&*content);
+    let decoder = GzDecoder::new(content.as_slice());
     decoder
         .take(limit.saturating_add(1))
         .read_to_end(&mut unpacked)
@@ -30,7 +29,7 @@ pub(super) fn unpack(content: Arc<[u8]>, limit: u64) -> Result<Arc<[u8]>, LoadEr
     match unpacked.len() as u64 {
         0 => Err(LoadError::Empty),
         size if size > limit => Err(LoadError::Image("unpacked, it is larger than guest memory")),
-        _ => Ok(unpacked.into()),
+        _ => Ok(unpacked),
     }
 }
 

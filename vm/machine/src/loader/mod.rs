@@ -26,7 +26,7 @@ pub struct Rom {
     /// The guest physical address.
     pub address: u64,
     /// The bytes.
-    pub content: Arc<[u8]>,
+    pub content: Vec<u8>,
 }
 
 /// A program from a file or from the embedder.
@@ -69,10 +69,10 @@ impl Payload {
         }
     }
 
-    fn content(&self, room: Room) -> Result<Arc<[u8]>, LoadError> {
+    fn content(&self, room: Room) -> Result<Vec<u8>, LoadError> {
         match self {
             Self::File(path) => read_file(path, room),
-            Self::Bytes(_, bytes) => Ok(Arc::clone(bytes)),
+            Self::Bytes(_, bytes) => Ok(bytes.to_vec()),
         }
     }
 }
@@ -133,10 +133,14 @@ pub(crate) fn device_tree_address(size: usize, room: Room) -> Option<u64> {
 }
 
 /// Reads a file that must fit into RAM.
-pub(crate) fn read_file(path: &Path, room: Room) -> Result<Arc<[u8]>, LoadError> {
-    let mut content = Vec::new();
+pub(crate) fn read_file(path: &Path, room: Room) -> Result<Vec<u8>, LoadError> {
+    let mut file = File::open(path)?;
     let limit = room.size.saturating_add(1);
-    File::open(path)?.take(limit).read_to_end(&mut content)?;
+    let mut content = Vec::new();
+    // The length of a regular file is known; that of others is only a hint.
+    let length = file.metadata()?.len().min(limit);
+    content.reserve_exact(usize::try_from(length).unwrap_or(0).saturating_add(1));
+    file.by_ref().take(limit).read_to_end(&mut content)?;
     if content.is_empty() {
         return Err(LoadError::Empty);
     }
@@ -146,7 +150,7 @@ pub(crate) fn read_file(path: &Path, room: Room) -> Result<Arc<[u8]>, LoadError>
             size: limit,
         });
     }
-    Ok(content.into())
+    Ok(content)
 }
 
 /// Copies every ROM into guest memory, whether the guest could write there or not.
@@ -183,7 +187,7 @@ fn load_elf(name: String, content: &[u8], room: Room) -> Result<Loaded, LoadErro
         roms.push(Rom {
             name,
             address: segment.address,
-            content: bytes.into(),
+            content: bytes,
         });
     }
     Ok(Loaded {
@@ -196,7 +200,7 @@ fn load_elf(name: String, content: &[u8], room: Room) -> Result<Loaded, LoadErro
 
 fn load_raw(
     name: String,
-    content: Arc<[u8]>,
+    content: Vec<u8>,
     address: u64,
     memory: u64,
     room: Room,

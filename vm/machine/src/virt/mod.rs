@@ -174,7 +174,9 @@ impl Virt {
             ),
             Region::mmio("riscv.sifive.test", TEST.base, TEST.size, finisher).accepting(2..=4),
             Region::mmio("goldfish_rtc", RTC.base, rtc::SIZE, self.rtc.clone()).accepting(4..=4),
-            Region::mmio("riscv.aclint", CLINT.base, CLINT.size, self.clint.clone())
+            self.clint_window("riscv.aclint.swi", clint::SWI)
+                .accepting(4..=4),
+            self.clint_window("riscv.aclint.mtimer", clint::MTIMER)
                 .accepting(4..=8),
             Region::mmio("riscv.sifive.plic", PLIC.base, PLIC.size, self.plic.clone())
                 .accepting(4..=4),
@@ -190,11 +192,16 @@ impl Virt {
         }
         Ok(())
     }
+
+    fn clint_window(&self, name: &str, (start, size): (u64, u64)) -> Region {
+        let window = clint::Window::new(Arc::clone(&self.clint), start);
+        Region::mmio(name, CLINT.base + start, size, Arc::new(window))
+    }
 }
 
 /// The device tree as something to put into memory.
 fn tree_rom(boot: &Boot) -> Rom {
-    let content = boot.tree.flatten().into();
+    let content = boot.tree.flatten();
     Rom {
         name: "fdt".into(),
         address: boot.tree_address,
