@@ -10,9 +10,10 @@
 //! it: answers are serialised where they are made.
 
 use crate::call::{Call, Responder, Slip, text};
+use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use tinamou_qmp::json::Style;
 use tinamou_qmp::session::{Session, Ticket};
 use tinamou_qmp::{Command, CommandSpec, Object, Result, Value, visit};
@@ -114,16 +115,18 @@ impl<C: 'static, S: 'static> Table<C, S> {
 
     /// A command whose answer follows from the names of all commands, in the
     /// order of the table, and never changes: `query-commands`,
-    /// `query-qmp-schema`. It is serialised once, when the server starts.
+    /// `query-qmp-schema`. It is made and serialised once, when first asked
+    /// for. `R` is the command's return type, or a JSON value of its form.
     ///
     /// # Panics
     /// The table has the command already.
-    pub fn derived<K: Command>(
+    pub fn derived<K: Command, R: Serialize>(
         &mut self,
-        answer: impl FnOnce(&[&'static str]) -> K::Return + Send + 'static,
+        answer: impl FnOnce(&[&'static str]) -> R + Send + 'static,
     ) -> &mut Self {
         self.claim(K::SPEC.name);
-        let derive = move |names: &[&'static str]| prepared::<K, C, S>(&answer(names));
+        let derive =
+            move |names: Arc<[&'static str]>| prepared::<K, C, S>(move || texts(&answer(&names)));
         self.derived.push((K::SPEC, Box::new(derive)));
         self
     }
@@ -135,8 +138,9 @@ impl<C: 'static, S: 'static> Table<C, S> {
             names,
             derived,
         } = self;
+        let names: Arc<[&'static str]> = names.into();
         for (spec, derive) in derived {
-            let handler = derive(&names);
+            let handler = derive(Arc::clone(&names));
             entries.insert(spec.name, Entry { spec, handler });
         }
         Commands(entries)
@@ -224,11 +228,18 @@ type Prepare<C> = dyn Fn(Object) -> Result<Run<C>> + Send + Sync;
 pub(crate) type Run<C> = Box<dyn FnOnce(&mut C, &mut Call, Slip) + Send>;
 
 /// Makes a command's handler from the names of all commands.
-type Derive<C, S> = Box<dyn FnOnce(&[&'static str]) -> Handler<C, S> + Send>;
+type Derive<C, S> = Box<dyn FnOnce(Arc<[&'static str]>) -> Handler<C, S> + Send>;
 
-/// A handler that always answers the same.
-fn prepared<K: Command, C, S>(value: &K::Return) -> Handler<C, S> {
-    let texts = [Style::Compact, Style::Pretty].map(|style| text(value, style));
+/// An answer as text, in each style.
+type Texts = [Result<Vec<u8>>; 2];
+
+fn texts<R: Serialize>(value: &R) -> Texts {
+    [Style::Compact, Style::Pretty].map(|style| text(value, style))
+}
+
+/// A handler that always answers the same, made when first needed.
+fn prepared<K: Command, C, S>(make: impl FnOnce() -> Texts + Send + 'static) -> Handler<C, S> {
+    let texts: LazyLock<Texts, Box<dyn FnOnce() -> Texts + Send>> = LazyLock::new(Box::new(make));
     Handler::Shared(Box::new(move |_, arguments, session, ticket| {
         let answer = visit::arguments::<K::Arguments>(arguments).and_then(|_| {
             texts[session.style() as usize]

@@ -1,4 +1,15 @@
 //! The parts of the `tinamou` binary, as a library so that tests can reach them.
 
+pub mod backends;
+pub mod commands;
+pub mod events;
 pub mod fds;
+pub mod hmp;
+pub mod objects;
 pub mod options;
+mod qtest;
+mod run;
+mod serial;
+pub mod vm;
+
+pub use run::{Failure, run};

@@ -24,7 +24,7 @@ mod sizing;
 pub mod table;
 mod value;
 
-pub use chardev::BACKENDS;
+pub use chardev::{BACKENDS, parse_chardev};
 pub use config::Config;
 pub use cpu::CPUS;
 pub use error::{Error, Origin, Result, Warning};

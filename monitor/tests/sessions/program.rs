@@ -198,7 +198,7 @@ fn table(events: &EventBus, hmp: &Arc<Hmp<Machine>>) -> Table<Machine> {
         .shared::<QueryName>(|(), ()| Ok(Name { name: "probe" }))
         .shared::<QueryYank>(|(), ()| Ok(vec!["yank".into()]))
         .shared::<Large>(|(), ()| Ok("x".repeat(10_000)))
-        .derived::<QueryCommands>(<[_]>::to_vec)
+        .derived::<QueryCommands, _>(<[_]>::to_vec)
         .main::<Note>(note)
         .main::<Fail>(|_, _, ()| Err(Error::device_not_found("d")))
         .main::<GetFd>(getfd)

@@ -78,6 +78,16 @@ pub(crate) fn read(low: &mut LowArgs, text: &str, origin: &Origin) -> Result<()>
     Ok(())
 }
 
+/// Reads one description as `chardev-add` of the human monitor has it.
+///
+/// # Errors
+/// As for the option.
+pub fn parse_chardev(text: &str) -> Result<ChardevConfig> {
+    let origin = Origin::option("chardev-add", Some(text));
+    let params = GROUP.parse_or_json(text, &origin, &mut Vec::new())?;
+    resolve_here(&params)
+}
+
 /// Makes sense of the parameters of one `-chardev`.
 pub(crate) fn resolve(params: &Params) -> Result<ChardevConfig> {
     resolve_here(params).map_err(|error| error.at(&params.origin))

@@ -49,6 +49,11 @@ pub struct Warning(Error);
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// What is wrong, without where it was said.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// A fault of the whole, such as of two options that do not go together.
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self {

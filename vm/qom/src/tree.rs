@@ -8,7 +8,7 @@ use tinamou_qmp::{Error, Result, Value};
 use crate::property::{Access, Property, not_found};
 
 /// An object in a [`Tree`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectId(usize);
 
 /// What `qom-list` says of a property.

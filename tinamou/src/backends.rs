@@ -1,0 +1,247 @@
+//! Character devices as the command line and `chardev-add` describe them,
+//! turned into what `tinamou-chardev` opens.
+
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::io::fcntl_dupfd_cloexec;
+use tinamou_api as api;
+use tinamou_chardev::{Backend, Config, InetAddress, LogFile, Role, Socket, SocketAddress};
+use tinamou_qmp::{Error, ErrorClass, Result};
+
+use crate::fds::Fds;
+use crate::options::config as options;
+
+/// The wire error for a fault of a character device.
+pub fn error(error: tinamou_chardev::Error) -> Error {
+    Error::new(ErrorClass::GenericError, error.to_string())
+}
+
+/// What `-chardev` asks for.
+///
+/// # Errors
+/// A descriptor it names does not exist, or the back end is not built.
+pub fn from_options(chardev: &options::ChardevConfig) -> Result<Config> {
+    use options::ChardevBackend as B;
+    let backend = match &chardev.backend {
+        B::Null => Backend::Null,
+        B::Ringbuf { size } => Backend::Ringbuf { size: Some(*size) },
+        B::Stdio { signal } => Backend::Stdio {
+            signal: signal.unwrap_or(true),
+        },
+        B::Pty { path } => Backend::Pty { link: path.clone() },
+        B::File { out, input, append } => Backend::File {
+            output: out.clone(),
+            append: *append,
+            input: input.clone(),
+        },
+        B::Pipe { path } => Backend::Pipe { path: path.clone() },
+        B::Socket(socket) => Backend::Socket(socket_from_options(socket)?),
+        B::Mux { chardev } => Backend::Mux {
+            chardev: chardev.clone(),
+        },
+        B::Udp { .. } => return Err(not_built("udp")),
+        B::Serial { .. } => return Err(not_built("serial")),
+    };
+    let log = chardev.logfile.as_ref().map(|path| LogFile {
+        path: path.clone(),
+        append: chardev.logappend,
+    });
+    Ok(Config { backend, log })
+}
+
+fn not_built(kind: &str) -> Error {
+    Error::generic(format!("'{kind}' is not a valid char driver name"))
+}
+
+fn socket_from_options(socket: &options::SocketConfig) -> Result<Socket> {
+    use options::SocketAddress as A;
+    let address = match &socket.address {
+        A::Inet(inet) => SocketAddress::Inet(InetAddress {
+            host: inet.host.clone(),
+            port: inet.port.clone(),
+            to: inet.to,
+            ipv4: inet.ipv4,
+            ipv6: inet.ipv6,
+        }),
+        A::Unix {
+            path,
+            is_abstract,
+            tight,
+        } => unix(path.clone(), *is_abstract, *tight),
+        A::Fd(name) => SocketAddress::Fd {
+            name: name.clone(),
+            fd: inherited(name)?,
+        },
+    };
+    let reconnect = (!socket.reconnect.is_zero()).then_some(socket.reconnect);
+    Ok(Socket {
+        address,
+        role: role(socket.server, socket.wait, reconnect),
+        nodelay: socket.nodelay,
+        telnet: socket.telnet,
+    })
+}
+
+/// What `chardev-add` asks for.
+///
+/// # Errors
+/// A descriptor it names does not exist, or the back end is not built.
+pub fn from_api(backend: api::ChardevBackend, fds: &mut Fds) -> Result<Config> {
+    use api::ChardevBackendBranch as B;
+    let (backend, common) = match backend.branch {
+        B::File(file) => from_file(file.data),
+        B::Socket(socket) => from_socket(socket.data, fds)?,
+        B::Pty(pty) => (
+            Backend::Pty {
+                link: pty.data.path.map(PathBuf::from),
+            },
+            pty.data.base,
+        ),
+        B::Pipe(pipe) => (
+            Backend::Pipe {
+                path: pipe.data.device.into(),
+            },
+            pipe.data.base,
+        ),
+        B::Null(null) => (Backend::Null, null.data),
+        B::Mux(mux) => (
+            Backend::Mux {
+                chardev: mux.data.chardev,
+            },
+            mux.data.base,
+        ),
+        B::Stdio(stdio) => (
+            Backend::Stdio {
+                signal: stdio.data.signal.unwrap_or(true),
+            },
+            stdio.data.base,
+        ),
+        B::Ringbuf(ring) | B::Memory(ring) => from_ring(ring.data)?,
+        other => {
+            return Err(not_built(other.kind().as_str()));
+        }
+    };
+    let log = common.logfile.map(|path| LogFile {
+        path: path.into(),
+        append: common.logappend.unwrap_or(false),
+    });
+    Ok(Config { backend, log })
+}
+
+fn from_file(file: api::ChardevFile) -> (Backend, api::ChardevCommon) {
+    let backend = Backend::File {
+        output: file.out.into(),
+        append: file.append.unwrap_or(false),
+        input: file.r#in.map(PathBuf::from),
+    };
+    (backend, file.base)
+}
+
+fn from_ring(ring: api::ChardevRingbuf) -> Result<(Backend, api::ChardevCommon)> {
+    let size = ring.size.map(u64::try_from).transpose();
+    let size = size.map_err(|_| Error::generic("size of ringbuf chardev must be power of two"))?;
+    Ok((Backend::Ringbuf { size }, ring.base))
+}
+
+fn from_socket(socket: api::ChardevSocket, fds: &mut Fds) -> Result<(Backend, api::ChardevCommon)> {
+    if socket.tls_creds.is_some() || socket.tn3270 == Some(true) || socket.websocket == Some(true) {
+        return Err(Error::generic(
+            "TLS, tn3270 and websocket sockets are not supported yet",
+        ));
+    }
+    let server = socket.server.unwrap_or(true);
+    let reconnect = match (socket.reconnect, socket.reconnect_ms) {
+        (Some(_), Some(_)) => {
+            return Err(Error::generic(
+                "'reconnect' and 'reconnect-ms' are mutually exclusive",
+            ));
+        }
+        (Some(seconds), None) => u64::try_from(seconds).map(Duration::from_secs),
+        (None, milliseconds) => u64::try_from(milliseconds.unwrap_or(0)).map(Duration::from_millis),
+    };
+    let reconnect =
+        reconnect.map_err(|_| Error::generic("'reconnect' option must be non-negative"))?;
+    if server && !reconnect.is_zero() {
+        return Err(Error::generic(
+            "'reconnect' option is incompatible with socket in server listen mode",
+        ));
+    }
+    let backend = Backend::Socket(Socket {
+        address: address(socket.addr, fds)?,
+        role: role(
+            server,
+            socket.wait.unwrap_or(false),
+            (!reconnect.is_zero()).then_some(reconnect),
+        ),
+        nodelay: socket.nodelay.unwrap_or(false),
+        telnet: socket.telnet.unwrap_or(false),
+    });
+    Ok((backend, socket.base))
+}
+
+fn address(legacy: api::SocketAddressLegacy, fds: &mut Fds) -> Result<SocketAddress> {
+    use api::SocketAddressLegacyBranch as B;
+    Ok(match legacy.branch {
+        B::Inet(inet) => SocketAddress::Inet(InetAddress {
+            host: inet.data.base.host,
+            port: inet.data.base.port,
+            to: inet.data.to,
+            ipv4: inet.data.ipv4,
+            ipv6: inet.data.ipv6,
+        }),
+        B::Unix(path) => {
+            let is_abstract = path.data.r#abstract.unwrap_or(false);
+            unix(path.data.path, is_abstract, path.data.tight.unwrap_or(true))
+        }
+        B::Fd(fd) => {
+            let name = fd.data.str;
+            let fd = if name.starts_with(|c: char| c.is_ascii_digit()) {
+                inherited(&name)?
+            } else {
+                fds.take(&name)?
+            };
+            SocketAddress::Fd { name, fd }
+        }
+        B::Vsock(_) => return Err(Error::generic("vsock sockets are not supported yet")),
+    })
+}
+
+fn unix(path: String, is_abstract: bool, tight: bool) -> SocketAddress {
+    match is_abstract {
+        true => SocketAddress::Abstract {
+            name: path.into_bytes(),
+            tight,
+        },
+        false => SocketAddress::Unix(path.into()),
+    }
+}
+
+fn role(server: bool, wait: bool, reconnect: Option<Duration>) -> Role {
+    match server {
+        true => Role::Server { wait },
+        false => Role::Client { reconnect },
+    }
+}
+
+/// A duplicate of a descriptor that the process was started with.
+pub fn inherited(number: &str) -> Result<OwnedFd> {
+    let not_open = || Error::generic(format!("File descriptor '{number}' is not open"));
+    let raw: RawFd = number.parse().map_err(|_| not_open())?;
+    duplicate(raw).map_err(|_| not_open())
+}
+
+#[expect(
+    unsafe_code,
+    reason = "a descriptor given by number has no other owner to borrow it from"
+)]
+fn duplicate(raw: RawFd) -> std::io::Result<OwnedFd> {
+    if raw < 0 {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: the number is borrowed for the one call that checks whether it
+    // is open; nobody closes descriptors between the check and the copy.
+    let fd = unsafe { BorrowedFd::borrow_raw(raw) };
+    Ok(fcntl_dupfd_cloexec(fd, 0)?)
+}

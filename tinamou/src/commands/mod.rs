@@ -1,0 +1,71 @@
+//! The commands: where the schema's interface meets the machine. One file per
+//! schema file, and one list of what there is.
+
+mod char;
+mod control;
+pub mod machine;
+mod misc;
+mod qom;
+mod run_state;
+mod yank;
+
+use tinamou_api as api;
+use tinamou_monitor::Table;
+
+use crate::vm::{Shared, Vm};
+pub use control::PACKAGE;
+pub use run_state::by_name;
+
+/// Every command that is built, in the order of the schema.
+pub fn table() -> Table<Vm, Shared> {
+    let mut table = Table::new();
+    table
+        .shared::<api::QueryStatus>(run_state::query_status)
+        .main::<api::WatchdogSetAction>(run_state::watchdog_set_action)
+        .main::<api::SetAction>(run_state::set_action)
+        .main::<api::QueryChardev>(char::query_chardev)
+        .shared::<api::QueryChardevBackends>(char::query_chardev_backends)
+        .main::<api::RingbufWrite>(char::ringbuf_write)
+        .main::<api::RingbufRead>(char::ringbuf_read)
+        .main::<api::ChardevAdd>(char::chardev_add)
+        .main::<api::ChardevChange>(char::chardev_change)
+        .main::<api::ChardevRemove>(char::chardev_remove)
+        .main::<api::ChardevSendBreak>(char::chardev_send_break)
+        .shared::<api::QueryVersion>(control::query_version)
+        .derived::<api::QueryCommands, _>(control::query_commands)
+        .main::<api::Quit>(control::quit)
+        .derived::<api::QueryQmpSchema, _>(control::query_qmp_schema)
+        .main::<api::QomList>(qom::qom_list)
+        .main::<api::QomGet>(qom::qom_get)
+        .main::<api::QomSet>(qom::qom_set)
+        .main::<api::QomListTypes>(qom::qom_list_types)
+        .main::<api::QomListProperties>(qom::qom_list_properties)
+        .main::<api::DeviceListProperties>(qom::device_list_properties)
+        .main::<api::QueryCpusFast>(machine::query_cpus_fast)
+        .shared::<api::QueryMachines>(machine::query_machines)
+        .shared::<api::QueryTarget>(machine::query_target)
+        .shared::<api::QueryUuid>(machine::query_uuid)
+        .main::<api::SystemReset>(machine::system_reset)
+        .main::<api::SystemPowerdown>(machine::system_powerdown)
+        .shared::<api::SystemWakeup>(machine::system_wakeup)
+        .shared::<api::InjectNmi>(machine::inject_nmi)
+        .shared::<api::QueryKvm>(machine::query_kvm)
+        .main::<api::Memsave>(machine::memsave)
+        .main::<api::Pmemsave>(machine::pmemsave)
+        .main::<api::QueryMemorySizeSummary>(machine::query_memory_size_summary)
+        .main::<api::Dumpdtb>(machine::dumpdtb)
+        .shared::<api::QueryCpuDefinitions>(machine::query_cpu_definitions)
+        .shared::<api::Yank>(yank::yank)
+        .shared::<api::QueryYank>(yank::query_yank)
+        .shared::<api::QueryName>(misc::query_name)
+        .main::<api::Stop>(misc::stop)
+        .main::<api::Cont>(misc::cont)
+        .main::<api::HumanMonitorCommand>(misc::human_monitor_command)
+        .main::<api::Getfd>(misc::getfd)
+        .main::<api::Closefd>(misc::closefd)
+        .main::<api::AddFd>(misc::add_fd)
+        .main::<api::RemoveFd>(misc::remove_fd)
+        .main::<api::QueryFdsets>(misc::query_fdsets)
+        .shared::<api::QueryCommandLineOptions>(misc::query_command_line_options);
+    table
+}

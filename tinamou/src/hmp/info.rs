@@ -1,0 +1,200 @@
+//! `info`: what there is to know.
+
+use tinamou_machine::RunState;
+use tinamou_monitor::Hmp;
+use tinamou_monitor::hmp::{Arguments, Command, Console};
+use tinamou_qmp::Result;
+use tinamou_qom::ObjectId;
+
+use super::registers;
+use crate::commands::{PACKAGE, machine::uuid_text};
+use crate::options::QEMU_VERSION;
+use crate::vm::Vm;
+
+type Handler = fn(&mut Vm, &mut Console<'_>, &Arguments) -> Result<()>;
+
+const COMMANDS: &[(&str, &str, &str, &str, Handler)] = &[
+    (
+        "version",
+        "",
+        "",
+        "the version of the emulator",
+        |_, console, _| {
+            let [major, minor, micro] = QEMU_VERSION;
+            console.print(&format!("{major}.{minor}.{micro}{PACKAGE}\n"));
+            Ok(())
+        },
+    ),
+    ("status", "", "", "whether the machine runs", status),
+    (
+        "name",
+        "",
+        "",
+        "the name of the machine",
+        |vm, console, _| {
+            if let Some(name) = &vm.config.name {
+                console.print(&format!("{name}\n"));
+            }
+            Ok(())
+        },
+    ),
+    (
+        "uuid",
+        "",
+        "",
+        "the UUID of the machine",
+        |vm, console, _| {
+            console.print(&format!(
+                "{}\n",
+                uuid_text(&vm.config.uuid.unwrap_or_default())
+            ));
+            Ok(())
+        },
+    ),
+    ("kvm", "", "", "whether KVM is in use", |_, console, _| {
+        console.print("kvm support: not compiled\n");
+        Ok(())
+    }),
+    ("cpus", "", "", "the virtual CPUs", cpus),
+    (
+        "registers",
+        "all:-a,vcpu:i?",
+        "[-a|vcpu]",
+        "the registers of a virtual CPU",
+        info_registers,
+    ),
+    (
+        "chardev",
+        "",
+        "",
+        "the character devices",
+        |vm, console, _| {
+            for chardev in vm.chardevs.list() {
+                console.print(&format!(
+                    "{}: filename={}\n",
+                    chardev.label, chardev.filename
+                ));
+            }
+            Ok(())
+        },
+    ),
+    ("mem", "", "", "the guest's page tables in use", mem),
+    ("mtree", "", "", "the map of physical memory", mtree),
+    ("roms", "", "", "what was loaded into memory", roms),
+    (
+        "qom-tree",
+        "path:s?",
+        "[path]",
+        "the tree of objects",
+        qom_tree,
+    ),
+];
+
+/// Adds the commands of this file.
+pub fn add(hmp: &mut Hmp<Vm>) {
+    for (names, parameters, usage, help, handler) in COMMANDS {
+        let run = |vm: &mut Vm, console: &mut Console<'_>, args: &Arguments| {
+            let result = handler(vm, console, args);
+            super::report(console, result)
+        };
+        hmp.add_info(Command::new(names, parameters, run).usage(usage).help(help));
+    }
+}
+
+fn status(vm: &mut Vm, console: &mut Console<'_>, _: &Arguments) -> Result<()> {
+    let state = vm.machine.run_state();
+    let line = match state {
+        RunState::Running => "VM status: running\n".to_owned(),
+        RunState::Paused => "VM status: paused\n".to_owned(),
+        other => format!("VM status: paused ({})\n", other.name()),
+    };
+    console.print(&line);
+    Ok(())
+}
+
+fn cpus(vm: &mut Vm, console: &mut Console<'_>, _: &Arguments) -> Result<()> {
+    let current = console.cpu_index().unwrap_or(0);
+    for (index, thread) in vm.machine.thread_ids().enumerate() {
+        let mark = if index == current { '*' } else { ' ' };
+        console.print(&format!("{mark} CPU #{index}: thread_id={thread}\n"));
+    }
+    Ok(())
+}
+
+fn info_registers(vm: &mut Vm, console: &mut Console<'_>, args: &Arguments) -> Result<()> {
+    let count = vm.machine.cpu_count();
+    if args.flag("all") {
+        for cpu in 0..count {
+            console.print(&format!("\nCPU#{cpu}\n{}", registers::dump(vm, cpu)));
+        }
+        return Ok(());
+    }
+    let wanted = match args.optional_int("vcpu") {
+        Some(index) => usize::try_from(index).unwrap_or(usize::MAX),
+        None => console.cpu_index().unwrap_or(0),
+    };
+    match wanted < count {
+        true => console.print(&format!("\nCPU#{wanted}\n{}", registers::dump(vm, wanted))),
+        false if args.optional_int("vcpu").is_some() => {
+            console.print(&format!("CPU#{wanted} not available\n"))
+        }
+        false => console.print("No CPU available\n"),
+    }
+    Ok(())
+}
+
+fn mem(vm: &mut Vm, console: &mut Console<'_>, _: &Arguments) -> Result<()> {
+    let cpu = console.cpu_index().unwrap_or(0);
+    match registers::value(vm, cpu, "satp") {
+        None => console.print("No CPU available\n"),
+        Some(satp) if satp as u64 >> 60 == 0 => console.print("No translation or protection\n"),
+        Some(_) => console.print("Address translation is on; its tables are not listed yet\n"),
+    }
+    Ok(())
+}
+
+fn mtree(vm: &mut Vm, console: &mut Console<'_>, _: &Arguments) -> Result<()> {
+    console.print(&format!("{}\n", vm.machine.space()));
+    Ok(())
+}
+
+fn roms(vm: &mut Vm, console: &mut Console<'_>, _: &Arguments) -> Result<()> {
+    for rom in vm.machine.virt().into_iter().flat_map(|virt| virt.roms()) {
+        let memory = if rom.name.starts_with("mrom") {
+            "rom"
+        } else {
+            "ram"
+        };
+        console.print(&format!(
+            "addr={:016x} size=0x{:06x} mem={memory} name=\"{}\"\n",
+            rom.address,
+            rom.content.len(),
+            rom.name
+        ));
+    }
+    Ok(())
+}
+
+fn qom_tree(vm: &mut Vm, console: &mut Console<'_>, args: &Arguments) -> Result<()> {
+    let path = args.optional_string("path").unwrap_or("/machine");
+    match vm.qom.resolve(path) {
+        Ok(id) => print_tree(vm, console, path, id, 0),
+        Err(_) => console.print(&format!("Path '{path}' could not be resolved.\n")),
+    }
+    Ok(())
+}
+
+fn print_tree(vm: &Vm, console: &mut Console<'_>, name: &str, id: ObjectId, depth: usize) {
+    let name = name.rsplit('/').next().unwrap_or(name);
+    console.print(&format!(
+        "{:1$}/{name} ({2})\n",
+        "",
+        2 * depth,
+        vm.qom.kind(id)
+    ));
+    let mut children: Vec<_> = vm.qom.children(id).collect();
+    children.sort();
+    for (name, child) in children {
+        print_tree(vm, console, name, child, depth + 1);
+    }
+}

@@ -1,0 +1,105 @@
+//! What the main loop owns, and what any thread may look at.
+
+use std::sync::Arc;
+
+use tinamou_chardev::Chardevs;
+use tinamou_machine::{Machine, Progress, RunState, RunStateCell, ShutdownCause};
+use tinamou_monitor::{Call, Hmp};
+use tinamou_qmp::{Error, Result};
+use tinamou_qom::{Tree, Types};
+
+use crate::fds::Fds;
+use crate::options::Config;
+
+/// The machine and all that commands work on. The main loop owns it.
+pub struct Vm {
+    /// What the command line asked for.
+    pub config: Box<Config>,
+    /// The machine.
+    pub machine: Machine,
+    /// The character devices.
+    pub chardevs: Chardevs,
+    /// Descriptors that clients passed in.
+    pub fds: Fds,
+    /// The object tree.
+    pub qom: Tree,
+    /// The types of objects.
+    pub types: Types,
+    /// The human monitor's commands.
+    pub hmp: Arc<Hmp<Vm>>,
+    /// The status to end the process with, once that is decided.
+    pub exit: Option<u8>,
+}
+
+/// What commands may use that are answered on the I/O thread.
+pub struct Shared {
+    /// `-name`
+    pub name: Option<String>,
+    /// `-uuid`, all zeros by default.
+    pub uuid: [u8; 16],
+    /// What the machine is doing.
+    pub run_state: Arc<RunStateCell>,
+    /// The character devices, for `yank`.
+    pub chardevs: Chardevs,
+}
+
+impl Vm {
+    /// Runs one line of the human monitor for `human-monitor-command`.
+    pub fn execute_hmp(&mut self, call: &mut Call, line: &str, cpu: Option<usize>) -> String {
+        let hmp = Arc::clone(&self.hmp);
+        hmp.execute(self, call, line, cpu)
+    }
+
+    /// The CPU of that index.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn cpu_index(&self, index: i64) -> Result<usize> {
+        let index = usize::try_from(index)
+            .ok()
+            .filter(|index| *index < self.machine.cpu_count());
+        index.ok_or_else(|| Error::expects(Some("cpu-index"), "a CPU number"))
+    }
+
+    /// `cont`
+    ///
+    /// # Errors
+    /// The machine must be reset first.
+    pub fn cont(&mut self) -> Result<()> {
+        self.machine.start().map_err(machine_error)
+    }
+
+    /// `stop`
+    pub fn stop(&mut self) {
+        self.machine.stop(RunState::Paused);
+    }
+
+    /// `system_reset`
+    pub fn system_reset(&mut self) {
+        let progress = self.machine.reset(ShutdownCause::HostQmpSystemReset);
+        self.note(progress);
+    }
+
+    /// `quit`
+    pub fn quit(&mut self) {
+        let progress = self.machine.quit(ShutdownCause::HostQmpQuit);
+        self.note(progress);
+    }
+
+    /// Does what devices and signals have asked for.
+    pub fn process_requests(&mut self) {
+        let progress = self.machine.process_requests();
+        self.note(progress);
+    }
+
+    fn note(&mut self, progress: Progress) {
+        if let Progress::Exit(status) = progress {
+            self.exit = Some(status);
+        }
+    }
+}
+
+/// The wire error for a fault of the machine.
+pub fn machine_error(error: tinamou_machine::Error) -> Error {
+    Error::generic(error.to_string())
+}
