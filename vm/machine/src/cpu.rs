@@ -64,6 +64,11 @@ impl Cpu {
         self.thread_id
     }
 
+    /// Makes the hart decode anew what has changed behind its back.
+    pub(crate) fn flush_instructions(&self) {
+        self.shared.control.flush_instructions();
+    }
+
     /// Lets the hart run.
     pub(crate) fn start(&self) {
         self.shared.control.resume();

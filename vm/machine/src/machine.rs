@@ -142,6 +142,11 @@ impl Machine {
         self.cpus.iter().map(Cpu::thread_id)
     }
 
+    /// Makes the harts see code that was written from outside.
+    pub(crate) fn flush_instructions(&self) {
+        self.cpus.iter().for_each(Cpu::flush_instructions);
+    }
+
     /// Looks at a hart, which stands still meanwhile.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ impl Machine {
         walk(self.space(), address, bytes.len(), |address, from, to| {
             self.space().write(address, &bytes[from..to])
         });
+        self.flush_instructions();
     }
 
     /// Reads memory at addresses as hart `cpu` sees them now.

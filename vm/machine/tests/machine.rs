@@ -147,6 +147,22 @@ fn a_hart_can_be_looked_at_while_it_runs() {
 }
 
 #[test]
+fn code_written_from_outside_runs() {
+    let mut bench = Bench::running(&COUNT);
+    bench.wait_for_counting();
+    let code: Vec<u8> = finish(0x5555)
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .collect();
+    // Behind the loop first, then a jump to it where the loop goes round.
+    bench.machine.write_physical(0x8020_0100, &code);
+    bench
+        .machine
+        .write_physical(0x8020_0018, &0x0e80_006fu32.to_le_bytes());
+    assert_eq!(bench.serve(), Progress::Exit(0));
+}
+
+#[test]
 fn a_reset_puts_programs_back() {
     let mut bench = Bench::running(&COUNT);
     bench.wait_for_counting();
