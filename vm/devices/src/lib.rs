@@ -9,6 +9,7 @@
 
 pub mod clint;
 pub mod clock;
+pub mod gpio;
 pub mod irq;
 pub mod plic;
 pub mod rtc;

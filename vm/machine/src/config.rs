@@ -80,6 +80,8 @@ pub struct MachineConfig {
     pub serial: Arc<dyn SerialBackend>,
     /// Where the real-time clock starts.
     pub rtc: TimeOfDay,
+    /// A key that the guest sees pressed when it is asked to power down. QEMU's board has none.
+    pub power_button: bool,
     /// What is done about things that happen.
     pub actions: Actions,
 }
@@ -99,6 +101,7 @@ impl Default for MachineConfig {
             dtb: None,
             serial: Arc::new(NullBackend),
             rtc: TimeOfDay::default(),
+            power_button: false,
             actions: Actions::default(),
         }
     }

@@ -213,6 +213,13 @@ impl Machine {
     /// Asks the guest to power down.
     pub fn power_down(&mut self) {
         (self.observer)(Event::Powerdown);
+        if let Some(button) = self
+            .virt
+            .as_ref()
+            .and_then(|virt| virt.power_button.as_ref())
+        {
+            button.press();
+        }
     }
 
     /// Ends the machine at the wish of its user, whatever shutdowns do otherwise.

@@ -77,3 +77,25 @@ fn nodes_without_a_device_are_left_out() {
     ];
     assert_eq!(names, expected);
 }
+
+#[test]
+fn the_power_button_names_its_pin() {
+    let config = MachineConfig {
+        power_button: true,
+        cpus: 2,
+        ..MachineConfig::default()
+    };
+    let machine = Machine::new(config, Box::new(|_| ())).unwrap();
+    let tree = Node::parse(machine.device_tree().unwrap()).unwrap();
+    let controller = tree
+        .find("soc")
+        .and_then(|soc| soc.find("gpio@10200000"))
+        .unwrap();
+    let key = tree
+        .find("gpio-keys")
+        .and_then(|keys| keys.find("power"))
+        .unwrap();
+    let pin = key.property("gpios").unwrap();
+    assert_eq!(Some(&pin[..4]), controller.property("phandle"));
+    assert_eq!(pin[4..], [0; 8]);
+}

@@ -241,6 +241,37 @@ fn a_reset_may_be_a_shutdown_that_pauses() {
     );
 }
 
+/// Enables the button's pin, waits for it to rise, and powers off.
+const WAIT_FOR_BUTTON: [u32; 9] = [
+    0x1020_02b7, // lui  t0, 0x10200
+    0x0010_0313, // li   t1, 1
+    0x0062_a223, // sw   t1, 4(t0)
+    0x0002_a383, // lw   t2, 0(t0)
+    0xfe03_8ee3, // beqz t2, -4
+    0x0010_02b7, // lui  t0, 0x100
+    0x0000_5337, // lui  t1, 5
+    0x5553_0313, // addi t1, t1, 0x555
+    0x0062_a023, // sw   t1, 0(t0)
+];
+
+#[test]
+fn a_guest_sees_the_power_button() {
+    let kernel = Some(program(&WAIT_FOR_BUTTON));
+    let config = MachineConfig {
+        kernel,
+        power_button: true,
+        ..MachineConfig::default()
+    };
+    let mut bench = Bench::new(config);
+    bench.machine.start().unwrap();
+    // The guest samples the pin only once it runs, so the press may have to be repeated.
+    while bench.wakes.recv_timeout(Duration::from_millis(20)).is_err() {
+        bench.machine.power_down();
+    }
+    assert_eq!(bench.machine.process_requests(), Progress::Exit(0));
+    assert!(bench.events.lock().unwrap().contains(&Event::Powerdown));
+}
+
 #[test]
 fn machine_mode_starts_in_the_mask_rom() {
     let kernel = Some(program(&finish(0x5555)));

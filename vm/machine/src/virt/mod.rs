@@ -5,13 +5,14 @@ mod tree;
 use std::sync::Arc;
 
 use tinamou_devices::clint::{Clint, HartPins, TimeBase};
+use tinamou_devices::gpio::Gpio;
 use tinamou_devices::plic::Plic;
 use tinamou_devices::rtc::Rtc;
 use tinamou_devices::test_finisher::TestFinisher;
 use tinamou_devices::uart::{SerialBackend, Uart};
 use tinamou_devices::virtio_mmio::VirtioMmio;
 use tinamou_devices::{
-    Clock, IrqLine, IrqSink, clint, plic, rtc, test_finisher, uart, virtio_mmio,
+    Clock, IrqLine, IrqSink, clint, gpio, plic, rtc, test_finisher, uart, virtio_mmio,
 };
 use tinamou_hart::{Environment, HartControl, Line, SystemReset};
 use tinamou_memory::{AddressSpace, Ram, Region};
@@ -58,6 +59,11 @@ const VIRTIO: Range = Range {
     base: 0x1000_1000,
     size: 0x1000,
 };
+/// The power button; QEMU has nothing here.
+const GPIO: Range = Range {
+    base: 0x1020_0000,
+    size: gpio::SIZE,
+};
 /// Where RAM begins.
 pub(crate) const RAM_BASE: u64 = 0x8000_0000;
 
@@ -70,6 +76,7 @@ pub(crate) const CPUS_MAX: usize = 512;
 pub(crate) const UART_IRQ: usize = 10;
 /// The real-time clock's interrupt.
 pub(crate) const RTC_IRQ: usize = 11;
+const GPIO_IRQ: usize = 12;
 /// The interrupt of the first virtio slot; the others follow.
 const VIRTIO_IRQ: u64 = 1;
 
@@ -83,6 +90,8 @@ pub struct Virt {
     pub uart: Arc<Uart>,
     /// The real-time clock.
     pub rtc: Arc<Rtc>,
+    /// The power button, when the machine has one.
+    pub power_button: Option<Arc<Gpio>>,
     /// The wires into the interrupt controller, by source number.
     pub plic_inputs: Vec<IrqLine>,
     pub(crate) boot: Boot,
@@ -120,6 +129,8 @@ impl Virt {
         let uart_irq = plic_inputs[UART_IRQ].clone();
         let uart = Uart::new(Arc::clone(clock), uart_irq, Arc::clone(&config.serial));
         let rtc = Rtc::new(Arc::clone(clock), plic_inputs[RTC_IRQ].clone(), config.rtc);
+        let button = || Gpio::new(Arc::clone(clock), plic_inputs[GPIO_IRQ].clone());
+        let power_button = config.power_button.then(button);
         let mask_rom = Arc::new(Ram::new(MASK_ROM.size)?);
         let tree_rom = tree_rom(&boot);
         let virt = Self {
@@ -127,6 +138,7 @@ impl Virt {
             plic,
             uart,
             rtc,
+            power_button,
             plic_inputs,
             boot,
             mask_rom,
@@ -142,6 +154,9 @@ impl Virt {
         self.uart.reset();
         self.rtc.reset();
         self.clint.reset();
+        if let Some(button) = &self.power_button {
+            button.reset();
+        }
         boot::renew_seed(&mut self.boot.tree);
         self.tree_rom = tree_rom(&self.boot);
         let mask_rom = (MASK_ROM.base, &*self.mask_rom);
@@ -187,7 +202,10 @@ impl Virt {
             let base = VIRTIO.base + slot * VIRTIO.size;
             Region::mmio("virtio-mmio", base, virtio_mmio::SIZE, Arc::new(VirtioMmio))
         });
-        for region in regions.into_iter().chain(slots) {
+        let button = self.power_button.iter().map(|button| {
+            Region::mmio("sifive.gpio", GPIO.base, GPIO.size, button.clone()).accepting(4..=4)
+        });
+        for region in regions.into_iter().chain(slots).chain(button) {
             space.add(region)?;
         }
         Ok(())

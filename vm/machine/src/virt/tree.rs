@@ -5,7 +5,8 @@ use tinamou_devices::{plic, uart};
 use tinamou_hart::{Extension, Isa, Line};
 
 use super::{
-    CLINT, PLIC, RAM_BASE, RTC, RTC_IRQ, TEST, UART, UART_IRQ, VIRTIO, VIRTIO_IRQ, VIRTIO_SLOTS,
+    CLINT, GPIO, GPIO_IRQ, PLIC, RAM_BASE, RTC, RTC_IRQ, TEST, UART, UART_IRQ, VIRTIO, VIRTIO_IRQ,
+    VIRTIO_SLOTS,
 };
 use crate::config::MachineConfig;
 use crate::fdt::Node;
@@ -19,7 +20,7 @@ pub(super) fn board(config: &MachineConfig) -> Node {
         cpus: config.cpus as u32,
     };
     let console = format!("/soc/serial@{:x}", UART.base);
-    Node::new("")
+    let root = Node::new("")
         .cell("#address-cells", 2)
         .cell("#size-cells", 2)
         .text("compatible", "riscv-virtio")
@@ -34,7 +35,12 @@ pub(super) fn board(config: &MachineConfig) -> Node {
                 .text("stdout-path", &console)
                 .cells("rng-seed", &[0; 8]),
         )
-        .child(soc(&handles))
+        .child(soc(config, &handles));
+    if config.power_button {
+        root.child(power_key(&handles))
+    } else {
+        root
+    }
 }
 
 /// The numbers by which nodes name each other.
@@ -58,6 +64,10 @@ impl Handles {
 
     fn test(&self) -> u32 {
         2 * self.cpus + 2
+    }
+
+    fn gpio(&self) -> u32 {
+        2 * self.cpus + 3
     }
 
     /// For every hart, its interrupt controller and each of `lines`.
@@ -124,7 +134,8 @@ fn cpu(index: u32, isa: &Isa, handles: &Handles) -> Node {
         .child(interrupts)
 }
 
-fn soc(handles: &Handles) -> Node {
+fn soc(config: &MachineConfig, handles: &Handles) -> Node {
+    let gpio = config.power_button.then(|| gpio_controller(handles));
     Node::new("soc")
         .cell("#address-cells", 2)
         .cell("#size-cells", 2)
@@ -152,6 +163,7 @@ fn soc(handles: &Handles) -> Node {
                 .rev()
                 .map(|slot| virtio_slot(slot, handles)),
         )
+        .children(gpio)
         .child(interrupt_controller(handles))
         .child(
             device("clint", CLINT.base, CLINT.size)
@@ -161,6 +173,29 @@ fn soc(handles: &Handles) -> Node {
                 )
                 .texts("compatible", &["sifive,clint0", "riscv,clint0"]),
         )
+}
+
+fn gpio_controller(handles: &Handles) -> Node {
+    device("gpio", GPIO.base, GPIO.size)
+        .cell("phandle", handles.gpio())
+        .interrupt(GPIO_IRQ as u32, handles)
+        .flag("gpio-controller")
+        .cell("#gpio-cells", 2)
+        .flag("interrupt-controller")
+        .cell("#interrupt-cells", 2)
+        .text("compatible", "sifive,gpio0")
+}
+
+fn power_key(handles: &Handles) -> Node {
+    /// Linux's number of the key.
+    const KEY_POWER: u32 = 116;
+    let key = Node::new("power")
+        .text("label", "Power Button")
+        .cell("linux,code", KEY_POWER)
+        .cells("gpios", &[handles.gpio(), 0, 0]);
+    Node::new("gpio-keys")
+        .text("compatible", "gpio-keys")
+        .child(key)
 }
 
 fn virtio_slot(slot: u64, handles: &Handles) -> Node {
