@@ -8,7 +8,7 @@
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::collections::HashMap;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::{ALIGN, Cursor, LAST, Op, SLOTS};
 use crate::decode::{self, Place};
@@ -18,13 +18,18 @@ use crate::isa::Isa;
 /// How many pages are kept before all are dropped.
 const CAPACITY: usize = 2048;
 
+/// Doublewords in a page.
+const WORDS: usize = 512;
+
 /// A page of decoded code, and what it was decoded from.
 #[repr(C, align(65536))]
 pub(crate) struct CodePage {
     ops: [Op; SLOTS],
-    /// The memory as it was when decoded, and the second half of an instruction that begins at
-    /// the very end.
-    copy: [u16; 2049],
+    /// The memory as it was when decoded, and beyond it the second half of an instruction that
+    /// begins at the very end.
+    copy: [u64; WORDS + 1],
+    /// Whether memory changed between decodings, so that parts may be older than the copy.
+    mixed: bool,
     source: *const u8,
     epoch: u64,
 }
@@ -119,10 +124,8 @@ impl CodeCache {
             order,
             ..decode::decode(bits, place, &self.isa).op
         };
-        page.copy[slot] = bits as u16;
-        if slot + 1 < page.copy.len() {
-            page.copy[slot + 1] = (bits >> 16) as u16;
-        }
+        page.set_copied(slot, bits as u16);
+        page.set_copied(slot + 1, (bits >> 16) as u16);
         let rest = Op {
             run: after,
             imm: 0,
@@ -140,11 +143,11 @@ impl CodeCache {
         // SAFETY: the cursor points into a live page, read only here.
         let page = unsafe { &*cursor.page() };
         let slot = (cursor.offset() / 2) as usize;
-        let low = page.copy.get(slot).copied().unwrap_or_default().into();
+        let low = page.copied(slot).into();
         if !decode::is_wide(low) {
             return low;
         }
-        low | u32::from(page.copy.get(slot + 1).copied().unwrap_or_default()) << 16
+        low | u32::from(page.copied(slot + 1)) << 16
     }
 
     fn add(&mut self, base: u64, source: *const u8) -> NonNull<CodePage> {
@@ -183,29 +186,47 @@ impl CodePage {
                 b: 0,
             };
         }
-        for slot in 0..2048 {
-            self.copy[slot] = self.halfword(slot);
+        for index in 0..WORDS {
+            self.copy[index] = self.word(index);
         }
+        self.mixed = false;
     }
 
     /// Whether memory is still as it was.
     fn is_current(&self) -> bool {
-        let (words, _) = self.copy.as_chunks::<4>();
-        words.iter().enumerate().all(|(i, copied)| {
-            // SAFETY: the source is a mapped page of guest RAM, aligned to it.
-            let word = unsafe { AtomicU64::from_ptr(self.source.add(i * 8).cast_mut().cast()) };
-            let [a, b, c, d] = copied.map(u64::from);
-            u64::from_le(word.load(Relaxed)) == a | b << 16 | c << 32 | d << 48
-        })
+        !self.mixed && (0..WORDS).all(|index| self.word(index) == self.copy[index])
     }
 
-    fn halfword(&self, slot: usize) -> u16 {
+    /// A doubleword of memory as it is.
+    fn word(&self, index: usize) -> u64 {
         if self.source.is_null() {
             return 0;
         }
-        // SAFETY: the source is a mapped page of guest RAM, and slots are below 2048.
-        let half = unsafe { AtomicU16::from_ptr(self.source.add(slot * 2).cast_mut().cast()) };
-        u16::from_le(half.load(Relaxed))
+        // SAFETY: the source is a mapped page of guest RAM, aligned to it; indices are below 512.
+        let word = unsafe { AtomicU64::from_ptr(self.source.add(index * 8).cast_mut().cast()) };
+        word.load(Relaxed)
+    }
+
+    /// A halfword of memory as it is, remembered.
+    fn halfword(&mut self, slot: usize) -> u16 {
+        let half = (self.word(slot / 4) >> (slot % 4 * 16)) as u16;
+        if half != self.copied(slot) {
+            self.mixed = true;
+            self.set_copied(slot, half);
+        }
+        half
+    }
+
+    fn copied(&self, slot: usize) -> u16 {
+        let word = self.copy.get(slot / 4).copied().unwrap_or_default();
+        (word >> (slot % 4 * 16)) as u16
+    }
+
+    fn set_copied(&mut self, slot: usize, half: u16) {
+        let shift = slot % 4 * 16;
+        if let Some(word) = self.copy.get_mut(slot / 4) {
+            *word = *word & !(0xffff << shift) | u64::from(half) << shift;
+        }
     }
 
     fn decode(&mut self, first: usize, isa: &Isa) {
@@ -232,7 +253,7 @@ impl CodePage {
         let mut slot = first;
         for back in (1..=length).rev() {
             self.ops[slot].order = after - back;
-            slot += if decode::is_wide(self.copy[slot].into()) {
+            slot += if decode::is_wide(self.copied(slot).into()) {
                 2
             } else {
                 1
@@ -243,7 +264,6 @@ impl CodePage {
     /// The op at a slot, its width in slots, and whether straight-line code ends there.
     fn decode_one(&mut self, slot: usize, isa: &Isa) -> (Op, usize, bool) {
         let low = self.halfword(slot);
-        self.copy[slot] = low;
         let place = Place {
             offset: (slot * 2) as u16,
             near: true,
@@ -263,7 +283,6 @@ impl CodePage {
             return (op, 2, false);
         }
         let high = self.halfword(slot + 1);
-        self.copy[slot + 1] = high;
         let bits = u32::from(low) | u32::from(high) << 16;
         let decoded = decode::decode(bits, place, isa);
         (decoded.op, 2, decoded.ends)
@@ -292,6 +311,7 @@ fn allocate(source: *const u8, epoch: u64) -> NonNull<CodePage> {
             });
         }
         (&raw mut (*memory).copy).write_bytes(0, 1);
+        (&raw mut (*memory).mixed).write(false);
         (&raw mut (*memory).source).write(source);
         (&raw mut (*memory).epoch).write(epoch);
         (*memory).renew();

@@ -2,6 +2,7 @@
 //! software TLB in front of them.
 
 mod contexts;
+mod memory;
 pub(crate) mod pmp;
 mod tlb;
 mod walk;
@@ -11,7 +12,7 @@ pub(crate) use walk::{Mode, Refusal, Walk};
 
 use std::sync::Arc;
 
-use tinamou_memory::{Backing, PAGE_SIZE, View};
+use tinamou_memory::PAGE_SIZE;
 
 use crate::Hart;
 use crate::code::Cursor;
@@ -118,7 +119,7 @@ impl Hart {
         if leaf.size > PAGE_SIZE {
             self.mmu.note_large(address, leaf.size);
         }
-        let Some((host, writable)) = host_page(self.mmu.view(), leaf.physical & PAGE_MASK) else {
+        let Some((host, writable)) = self.mmu.memory().page(leaf.physical & PAGE_MASK) else {
             return Ok(Target::Device(leaf.physical));
         };
         match kind {
@@ -154,7 +155,7 @@ impl Hart {
         let found = walk.translate(pc).and_then(|leaf| {
             walk.protect(leaf.physical, Kind::Fetch)?;
             let page = leaf.physical & PAGE_MASK;
-            let (host, _) = host_page(self.mmu.view(), page).ok_or(Refusal::Access)?;
+            let (host, _) = self.mmu.memory().page(page).ok_or(Refusal::Access)?;
             Ok((leaf, page, host))
         });
         let (leaf, page, host) = match found {
@@ -181,7 +182,7 @@ impl Hart {
 
     /// Takes a new view of the address space if it has changed; the hart is at rest.
     pub(crate) fn follow_space(&mut self) {
-        if self.mmu.is_outdated(&self.space) {
+        if self.mmu.memory().is_outdated(&self.space) {
             self.code.clear();
             self.mmu.renew(&self.space);
         }
@@ -241,7 +242,7 @@ impl Hart {
             Kind::Load | Kind::Store => self.data_privilege(),
         };
         Walk {
-            view: self.mmu.view(),
+            memory: self.mmu.memory(),
             kind,
             privilege,
             mode: Mode::of(csrs.satp, &self.config.isa).unwrap_or(Mode::Bare),
@@ -268,19 +269,4 @@ fn exception(refusal: Refusal, kind: Kind) -> Exception {
 
 fn crosses_page(address: u64, size: u8) -> bool {
     (address & !PAGE_MASK) + u64::from(size) > PAGE_SIZE
-}
-
-/// Where a whole page of memory is on the host, and whether it can be written.
-fn host_page(view: &View, physical: u64) -> Option<(*mut u8, bool)> {
-    let mapping = view.find(physical)?;
-    if mapping.last - physical < PAGE_SIZE - 1 {
-        return None;
-    }
-    let offset = usize::try_from(mapping.offset(physical)).ok()?;
-    let (ram, writable) = match &mapping.region.backing {
-        Backing::Ram(ram) => (ram, true),
-        Backing::Rom(ram) => (ram, false),
-        Backing::Mmio(..) => return None,
-    };
-    Some((ram.host().wrapping_add(offset), writable))
 }

@@ -15,6 +15,7 @@ use tinamou_memory::{AddressSpace, View};
 
 use super::PAGE_MASK;
 use super::contexts::{Contexts, IDS};
+use super::memory::Memory;
 use crate::code::Cursor;
 use crate::exec::access::Access;
 use crate::exec::atomic::Width;
@@ -53,8 +54,7 @@ pub(crate) struct Mmu {
     contexts: Contexts,
     /// The addresses that entries of large pages may cover.
     large: Option<(u64, u64)>,
-    view: Arc<View>,
-    generation: u64,
+    memory: Memory,
 }
 
 // SAFETY: cursors point into the hart's own code cache, which moves with it.
@@ -77,8 +77,7 @@ impl Mmu {
             }; ENTRIES],
             contexts: Contexts::new(),
             large: None,
-            generation: space.generation(),
-            view: space.view(),
+            memory: Memory::new(space),
         }
     }
 
@@ -90,7 +89,7 @@ impl Mmu {
             return None;
         }
         let host = entry.host(address);
-        // SAFETY: a matching tag means an aligned address in a page of RAM that `view` keeps.
+        // SAFETY: a matching tag means an aligned address in a page of RAM that `memory` keeps.
         Some(unsafe { load_word(host, A::SIZE) })
     }
 
@@ -120,7 +119,7 @@ impl Mmu {
     /// The atomic at an aligned host address that [`crate::Hart::reach`] or an entry gave.
     #[inline(always)]
     pub(crate) fn atomic_at<W: Width>(&self, host: *mut u8) -> &W::Atomic {
-        // SAFETY: the address is aligned and in a page of RAM that `view` keeps.
+        // SAFETY: the address is aligned and in a page of RAM that `memory` keeps.
         unsafe { &*host.cast::<W::Atomic>() }
     }
 
@@ -195,19 +194,18 @@ impl Mmu {
         self.data = u64::from(data) << ID_SHIFT;
     }
 
-    pub(crate) fn view(&self) -> &Arc<View> {
-        &self.view
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
-    pub(crate) fn is_outdated(&self, space: &AddressSpace) -> bool {
-        self.generation != space.generation()
+    pub(crate) fn view(&self) -> &Arc<View> {
+        self.memory.view()
     }
 
     /// Takes a new view; no translation survives.
     pub(crate) fn renew(&mut self, space: &AddressSpace) {
         self.clear();
-        self.generation = space.generation();
-        self.view = space.view();
+        self.memory = Memory::new(space);
     }
 
     fn ids(

@@ -2,9 +2,10 @@
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire};
 
-use tinamou_memory::{Backing, PAGE_SIZE, View};
+use tinamou_memory::PAGE_SIZE;
 
 use super::Kind;
+use super::memory::Memory;
 use super::pmp::Pmp;
 use crate::isa::{Extension, Isa};
 use crate::state::Privilege;
@@ -59,7 +60,7 @@ pub(crate) struct Leaf {
 
 /// Everything that decides about a translation.
 pub(crate) struct Walk<'a> {
-    pub(crate) view: &'a View,
+    pub(crate) memory: &'a Memory,
     pub(crate) kind: Kind,
     pub(crate) privilege: Privilege,
     pub(crate) mode: Mode,
@@ -202,28 +203,18 @@ impl Walk<'_> {
         if !self.pmp.permits(at, Kind::Load, Privilege::Supervisor) {
             return Err(Refusal::Access);
         }
-        let mapping = self.view.find(at).ok_or(Refusal::Access)?;
-        let (Backing::Ram(ram) | Backing::Rom(ram)) = &mapping.region.backing else {
-            return Err(Refusal::Access);
-        };
-        let word = ram
-            .atomic::<u64>(mapping.offset(at))
-            .ok_or(Refusal::Access)?;
+        let (word, _) = self.memory.word(at).ok_or(Refusal::Access)?;
         Ok(word.load(Acquire))
     }
 
     /// Replaces a page-table entry if it still is what it was.
     fn update(&self, at: u64, from: u64, to: u64) -> Result<bool, Refusal> {
-        if !self.pmp.permits(at, Kind::Store, Privilege::Supervisor) {
-            return Err(Refusal::Access);
+        let permitted = self.pmp.permits(at, Kind::Store, Privilege::Supervisor);
+        match self.memory.word(at) {
+            Some((word, true)) if permitted => {
+                Ok(word.compare_exchange(from, to, AcqRel, Acquire).is_ok())
+            }
+            _ => Err(Refusal::Access),
         }
-        let mapping = self.view.find(at).ok_or(Refusal::Access)?;
-        let Backing::Ram(ram) = &mapping.region.backing else {
-            return Err(Refusal::Access);
-        };
-        let word = ram
-            .atomic::<u64>(mapping.offset(at))
-            .ok_or(Refusal::Access)?;
-        Ok(word.compare_exchange(from, to, AcqRel, Acquire).is_ok())
     }
 }

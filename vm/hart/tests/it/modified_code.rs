@@ -69,3 +69,22 @@ fn many_pages_of_code() {
     rig.run();
     assert_eq!(rig.x(A0 as u8), pages);
 }
+
+#[test]
+fn a_halfword_decoded_twice_is_not_taken_for_current() {
+    // lui a0 holds c.addi a0, 1 in its upper half. Both are decoded, with the memory changed in
+    // between, so that only the second decoding is of what memory holds.
+    let mut rig = Rig::single();
+    rig.load(FUNCTION, &[lui(A0, 0x0505_0000), jalr(ZERO, RA, 0)]);
+    let code = [
+        li(S0, FUNCTION),
+        vec![jalr(RA, S0, 0)],
+        // Now c.addi a0, 2, and the immediate of the lui with it.
+        li(T0, lui(A0, 0x0509_0000).into()),
+        vec![sw(T0, S0, 0), jalr(RA, S0, 2), FENCE_I, jalr(RA, S0, 0)],
+        exit(),
+    ];
+    rig.load(RAM, &code.concat());
+    rig.run();
+    assert_eq!(rig.x(A0 as u8), 0x0509_0000);
+}
