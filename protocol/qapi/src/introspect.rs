@@ -134,11 +134,8 @@ impl Builder<'_> {
             }
             Key::Reference(TypeRef::Name(name)) => self.named(name),
             Key::Inline(name) => {
-                let members = match self.schema.find(name).map(|found| &found.body) {
-                    Some(Body::Command(command)) => command.members.as_slice(),
-                    Some(Body::Event(event)) => &event.members,
-                    _ => &[],
-                };
+                let definition = self.schema.find(name);
+                let members = definition.map_or(&[][..], |found| found.body.members());
                 let members = members.iter().collect::<Vec<_>>();
                 plain(&format!("{name}-arg"), object(self.members(&members)))
             }

@@ -19,10 +19,10 @@ mod parser;
 mod pragma;
 mod resolve;
 mod rust;
-
 mod shape;
 mod source;
 
+use std::io;
 use std::path::Path;
 
 pub use condition::Condition;
@@ -30,18 +30,25 @@ pub use doc::{Doc, Section, SectionKind};
 pub use docs::docs;
 pub use error::{Error, Result};
 pub use introspect::describe;
-pub use rust::{format, rust};
-
 pub use model::{
     Alternate, Body, Branch, Command, Content, Definition, Enum, EnumValue, Event, Feature, Member,
     Module, Object, Schema, TypeRef, Union,
 };
+pub use rust::{format, rust};
 
 /// Reads a schema and everything it includes, and checks it whole.
 ///
 /// # Errors
 /// The first fault, with its position and the source line.
 pub fn compile(path: &Path) -> Result<Schema> {
-    let parsed = parser::parse(path)?;
+    compile_with(path, &|path| std::fs::read_to_string(path))
+}
+
+/// Like [`compile`], with the text of each file from `load`.
+///
+/// # Errors
+/// The first fault, with its position and the source line.
+pub fn compile_with(path: &Path, load: &dyn Fn(&Path) -> io::Result<String>) -> Result<Schema> {
+    let parsed = parser::parse(path, load)?;
     resolve::resolve(parsed)
 }

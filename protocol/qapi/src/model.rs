@@ -207,15 +207,24 @@ impl Schema {
     /// The members of a struct, or those that all branches of a union share;
     /// inherited ones first.
     pub fn members<'a>(&'a self, definition: &'a Definition) -> Vec<&'a Member> {
-        let (base, own) = match &definition.body {
-            Body::Struct(object) => (&object.base, &object.members),
-            Body::Union(union) => (&union.base, &union.members),
-            _ => return Vec::new(),
-        };
-        let base = base.as_deref().and_then(|base| self.find(base));
-        let mut members = base.map_or_else(Vec::new, |base| self.members(base));
-        members.extend(own);
-        members
+        let mut chain = vec![definition];
+        let mut at = definition;
+        // The schema is checked: bases end.
+        while let Body::Struct(Object {
+            base: Some(base), ..
+        })
+        | Body::Union(Union {
+            base: Some(base), ..
+        }) = &at.body
+            && let Some(found) = self.find(base)
+        {
+            chain.push(found);
+            at = found;
+        }
+        let chain = chain.into_iter().rev();
+        chain
+            .flat_map(|definition| definition.body.members())
+            .collect()
     }
 }
 
@@ -229,6 +238,17 @@ impl TypeRef {
 }
 
 impl Body {
+    /// The members that are written in the definition itself.
+    pub fn members(&self) -> &[Member] {
+        match self {
+            Self::Struct(object) => &object.members,
+            Self::Union(union) => &union.members,
+            Self::Command(command) => &command.members,
+            Self::Event(event) => &event.members,
+            Self::Enum(_) | Self::Alternate(_) => &[],
+        }
+    }
+
     /// The key that introduces such a definition.
     pub fn keyword(&self) -> &'static str {
         match self {
@@ -243,6 +263,21 @@ impl Body {
 }
 
 impl Definition {
+    /// Its features and those of its parts.
+    pub fn all_features(&self) -> impl Iterator<Item = &Feature> {
+        let values = match &self.body {
+            Body::Enum(body) => body.values.as_slice(),
+            _ => &[],
+        };
+        let members = self
+            .body
+            .members()
+            .iter()
+            .flat_map(|member| &member.features);
+        let values = values.iter().flat_map(|value| &value.features);
+        self.features.iter().chain(members).chain(values)
+    }
+
     /// Whether it has the feature of that name.
     pub fn has_feature(&self, name: &str) -> bool {
         self.features.iter().any(|feature| feature.name == name)

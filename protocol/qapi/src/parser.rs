@@ -1,7 +1,8 @@
 //! Tokens to top-level expressions, with includes followed, pragmas applied,
 //! and each definition joined to its documentation.
 
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
 use crate::doc::Doc;
@@ -13,6 +14,12 @@ use crate::source::{Position, Source};
 
 /// Expressions deeper than this are refused; real schemas need five levels.
 const DEEPEST: usize = 64;
+
+/// Includes within includes beyond this are refused.
+const MOST_OPEN_FILES: usize = 64;
+
+/// Supplies the text of a file.
+pub(crate) type Load<'a> = dyn Fn(&Path) -> io::Result<String> + 'a;
 
 /// A definition as it was written.
 #[derive(Debug)]
@@ -52,8 +59,8 @@ pub(crate) struct Parsed {
 const KINDS: &[&str] = &["enum", "struct", "union", "alternate", "command", "event"];
 
 /// Reads a schema and everything it includes.
-pub(crate) fn parse(path: &Path) -> Result<Parsed> {
-    let source = Source::read(path).map_err(|error| Error {
+pub(crate) fn parse(path: &Path, load: &Load<'_>) -> Result<Parsed> {
+    let source = Source::read(path, load).map_err(|error| Error {
         file: path.to_owned(),
         at: None,
         line: String::new(),
@@ -65,6 +72,7 @@ pub(crate) fn parse(path: &Path) -> Result<Parsed> {
         ),
     })?;
     let mut reader = Reader {
+        load,
         root: path.to_owned(),
         seen: Vec::new(),
         modules: Vec::new(),
@@ -83,26 +91,27 @@ fn describe(error: &std::io::Error) -> String {
     }
 }
 
-struct Reader {
+struct Reader<'a> {
+    load: &'a Load<'a>,
     root: PathBuf,
-    /// Canonical paths of all files begun, in the order of `modules`.
+    /// Plain paths of all files begun, in the order of `modules`.
     seen: Vec<PathBuf>,
     modules: Vec<ParsedModule>,
     /// Those of a file hold for what it includes from there on, and back.
     pragmas: Rc<Pragmas>,
 }
 
-impl Reader {
+impl Reader<'_> {
     /// Reads one file; `open` are the files that include it. Returns its index.
     fn file(&mut self, source: Rc<Source>, path: &Path, open: &mut Vec<PathBuf>) -> Result<usize> {
         let index = self.modules.len();
-        let canonical = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        self.seen.push(canonical.clone());
+        let plain = plain(path);
+        self.seen.push(plain.clone());
         self.modules.push(ParsedModule {
             name: self.module_name(path),
             entries: Vec::new(),
         });
-        open.push(canonical);
+        open.push(plain);
         let mut file = FileParser::new(source)?;
         let mut text: Option<Position> = None;
         while let Some(top) = file.top()? {
@@ -176,14 +185,17 @@ impl Reader {
             return value.fail("value of 'include' must be a string");
         };
         let wanted = path.with_file_name("").join(name);
-        let canonical = wanted.canonicalize().unwrap_or_else(|_| wanted.clone());
-        if open.contains(&canonical) {
+        let plain = plain(&wanted);
+        if open.contains(&plain) {
             return value.fail(format!("inclusion loop for {name}"));
         }
-        if self.seen.contains(&canonical) {
+        if self.seen.contains(&plain) {
             return Ok(());
         }
-        let source = Source::read(&wanted).map_err(|error| {
+        if open.len() >= MOST_OPEN_FILES {
+            return value.fail("included too deeply");
+        }
+        let source = Source::read(&wanted, self.load).map_err(|error| {
             value.position.error(format!(
                 "can't read include file '{name}': {}",
                 describe(&error)
@@ -200,6 +212,21 @@ impl Reader {
         let relative = path.strip_prefix(directory).unwrap_or(path);
         relative.with_extension("").to_string_lossy().into_owned()
     }
+}
+
+/// A path without `.` and `..`, to know a file again.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if plain.file_name().is_some() => {
+                plain.pop();
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
 }
 
 /// Finds out what an expression defines.

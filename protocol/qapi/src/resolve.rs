@@ -1,9 +1,11 @@
 //! From definitions to a schema: what they refer to exists, fits, and does
 //! not clash.
 
+mod docs;
+mod objects;
+
 use std::collections::{HashMap, HashSet};
 
-use crate::doc::{Section, SectionKind};
 use crate::error::Result;
 use crate::model::{Body, Branch, Content, Definition, Enum, Member, Module, Schema, TypeRef};
 use crate::names::mangle;
@@ -113,20 +115,13 @@ impl Collector {
             return position.fail("enum type 'QType' is already defined");
         }
         if self.index.contains_key(name) {
-            return position.fail(format!("{} '{name}' is already defined", item.kind));
+            return position.fail(format!("'{name}' is already defined"));
         }
-        let clash = self
-            .definitions
-            .iter()
-            .find(|other| mangle(&other.name) == mangle(name));
-        if let Some(other) = clash {
-            return position.fail(format!(
-                "{} '{name}' collides with '{}'",
-                item.kind, other.name
-            ));
-        }
-        self.features
-            .extend(all_features(&definition).into_iter().map(str::to_owned));
+        self.features.extend(
+            definition
+                .all_features()
+                .map(|feature| feature.name.clone()),
+        );
         // `deprecated` and `unstable` count whether used or not.
         let own = self
             .features
@@ -149,9 +144,6 @@ struct Checker<'a> {
     definitions: &'a [Definition],
     index: &'a HashMap<String, usize>,
 }
-
-/// A member together with the named type it comes from, if not the one checked.
-type Owned<'a> = (&'a Member, Option<&'a str>);
 
 impl<'a> Checker<'a> {
     fn find(&self, name: &str) -> Option<&'a Definition> {
@@ -185,47 +177,22 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn definition(&self, definition: &Definition, item: &Item) -> Result<()> {
+    fn definition(&self, definition: &'a Definition, item: &Item) -> Result<()> {
         let position = &item.expression.position;
         match &definition.body {
             Body::Enum(body) => check_values(body, position)?,
-            Body::Struct(body) => self.object(
-                definition,
-                body.base.as_deref(),
-                &body.members,
-                "member",
-                position,
-            )?,
-            Body::Union(body) => {
-                self.object(
-                    definition,
-                    body.base.as_deref(),
-                    &body.members,
-                    "member",
-                    position,
-                )?;
-                self.union(definition, position)?;
-            }
+            Body::Struct(_) => self.object(definition, position)?,
+            Body::Union(body) => self.union(definition, body, position)?,
             Body::Alternate(body) => self.alternate(&body.branches, position)?,
             Body::Command(body) => {
-                self.data(
-                    definition,
-                    body.data.as_deref(),
-                    &body.members,
-                    body.boxed,
-                    position,
-                )?;
+                self.data(definition, body.data.as_deref(), body.boxed, position)?;
                 if let Some(returns) = &body.returns {
                     self.returns(definition, returns, item)?;
                 }
             }
-            Body::Event(body) => self.data(
-                definition,
-                body.data.as_deref(),
-                &body.members,
-                body.boxed,
-                position,
-            )?,
+            Body::Event(body) => {
+                self.data(definition, body.data.as_deref(), body.boxed, position)?;
+            }
         }
         let is_type = !matches!(definition.body, Body::Command(_) | Body::Event(_));
         let special = definition
@@ -239,150 +206,6 @@ impl<'a> Checker<'a> {
             ));
         }
         self.documentation(definition, item)
-    }
-
-    /// Checks an object's own members and those it inherits.
-    fn object(
-        &self,
-        definition: &Definition,
-        base: Option<&str>,
-        members: &[Member],
-        role: &str,
-        position: &Position,
-    ) -> Result<()> {
-        if let Some(base) = base {
-            if !self.exists(base) {
-                return position.fail(format!("'base' uses unknown type '{base}'"));
-            }
-            if !matches!(
-                self.find(base).map(|found| &found.body),
-                Some(Body::Struct(_))
-            ) {
-                return position.fail(format!(
-                    "'base' requires a struct type, {} isn't",
-                    self.describe(base)
-                ));
-            }
-        }
-        for member in members {
-            self.check_type(&member.kind, &format!("{role} '{}'", member.name), position)?;
-        }
-        if self.contains_itself(&definition.name) {
-            return position.fail(format!("object {} contains itself", definition.name));
-        }
-        let mut all = Vec::new();
-        self.inherited(base, &mut all);
-        all.extend(members.iter().map(|member| (member, None)));
-        check_collisions(&all, role, position)
-    }
-
-    /// Whether following bases leads back to where it began.
-    fn contains_itself(&self, name: &str) -> bool {
-        let mut seen = HashSet::from([name]);
-        let mut at = name;
-        while let Some(Body::Struct(object)) = self.find(at).map(|found| &found.body)
-            && let Some(base) = &object.base
-        {
-            if !seen.insert(base) {
-                return true;
-            }
-            at = base;
-        }
-        false
-    }
-
-    /// Adds the members of a struct and its bases, the outermost first.
-    fn inherited(&self, name: Option<&'a str>, members: &mut Vec<Owned<'a>>) {
-        let Some(name) = name else { return };
-        let Some(Body::Struct(object)) = self.find(name).map(|found| &found.body) else {
-            return;
-        };
-        if !self.contains_itself(name) {
-            self.inherited(object.base.as_deref(), members);
-            members.extend(object.members.iter().map(|member| (member, Some(name))));
-        }
-    }
-
-    fn union(&self, definition: &'a Definition, position: &Position) -> Result<()> {
-        let Body::Union(union) = &definition.body else {
-            return Ok(());
-        };
-        let mut shared = Vec::new();
-        self.inherited(union.base.as_deref(), &mut shared);
-        shared.extend(union.members.iter().map(|member| (member, None)));
-        let base = match &union.base {
-            Some(base) => format!("base type '{base}'"),
-            None => "'base'".into(),
-        };
-        let discriminator = &union.discriminator;
-        let Some((member, _)) = shared
-            .iter()
-            .find(|(member, _)| member.name == *discriminator)
-        else {
-            return position.fail(format!(
-                "discriminator '{discriminator}' is not a member of {base}"
-            ));
-        };
-        let what = format!("discriminator member '{discriminator}' of {base}");
-        let Some(Body::Enum(values)) = self.find(member.kind.name()).map(|found| &found.body)
-        else {
-            return position.fail(format!("{what} must be of enum type"));
-        };
-        if member.optional {
-            return position.fail(format!("{what} must not be optional"));
-        }
-        if !member.condition.is_always() {
-            return position.fail(format!("{what} must not be conditional"));
-        }
-        if values.values.is_empty() {
-            return position.fail("union has no branches");
-        }
-        for branch in &union.branches {
-            self.union_branch(branch, member.kind.name(), values, &shared, position)?;
-        }
-        Ok(())
-    }
-
-    fn union_branch(
-        &self,
-        branch: &'a Branch,
-        enumeration: &str,
-        values: &Enum,
-        shared: &[Owned<'a>],
-        position: &Position,
-    ) -> Result<()> {
-        let name = &branch.name;
-        if !values.values.iter().any(|value| value.name == *name) {
-            return position.fail(format!(
-                "branch '{name}' is not a value of enum type '{enumeration}'"
-            ));
-        }
-        let kind = branch.kind.name();
-        self.check_type(&branch.kind, &format!("branch '{name}'"), position)?;
-        let nested = match self.find(kind).map(|found| &found.body) {
-            Some(Body::Struct(_)) => None,
-            Some(Body::Union(union)) => Some(union),
-            _ => {
-                return position.fail(format!(
-                    "branch '{name}' cannot use {}",
-                    self.describe(kind)
-                ));
-            }
-        };
-        let mut all = shared.to_vec();
-        match nested {
-            None => self.inherited(Some(kind), &mut all),
-            Some(union) => {
-                self.inherited(union.base.as_deref(), &mut all);
-                all.extend(union.members.iter().map(|member| (member, Some(kind))));
-                for inner in &union.branches {
-                    let mut deeper = all.clone();
-                    self.inherited(Some(inner.kind.name()), &mut deeper);
-                    check_collisions(&deeper, "member", position)?;
-                }
-            }
-        }
-        check_collisions(&all, "member", position)
     }
 
     fn alternate(&self, branches: &[Branch], position: &Position) -> Result<()> {
@@ -459,53 +282,42 @@ impl<'a> Checker<'a> {
     /// Checks the arguments of a command or the data of an event.
     fn data(
         &self,
-        definition: &Definition,
+        definition: &'a Definition,
         data: Option<&str>,
-        members: &[Member],
         boxed: bool,
         position: &Position,
     ) -> Result<()> {
         let is_command = matches!(definition.body, Body::Command(_));
         let kind = if is_command { "command" } else { "event" };
-        self.object(definition, None, members, "parameter", position)?;
-        let mut conditional = members.iter().any(|member| !member.condition.is_always());
+        self.object(definition, position)?;
+        let mut members = self.fixed(definition);
         if let Some(name) = data {
             if !self.exists(name) {
                 return position.fail(format!("{kind}'s 'data' uses unknown type '{name}'"));
             }
-            match self.find(name).map(|found| &found.body) {
-                Some(Body::Struct(object)) => {
-                    let mut all = Vec::new();
-                    self.inherited(Some(name), &mut all);
-                    conditional |= all.iter().any(|(member, _)| !member.condition.is_always());
-                    conditional |= object
-                        .members
-                        .iter()
-                        .any(|member| !member.condition.is_always());
+            let shown = self.describe(name);
+            match self.find(name) {
+                Some(found) if matches!(found.body, Body::Struct(_)) => {
+                    members = self.fixed(found);
                 }
-                Some(Body::Union(_)) if boxed => {}
-                Some(Body::Union(_)) => {
-                    return position.fail(format!(
-                        "{kind}'s 'data' can take {} only with 'boxed': true",
-                        self.describe(name)
-                    ));
+                Some(found) if matches!(found.body, Body::Union(_)) => {
+                    if !boxed {
+                        return position.fail(format!(
+                            "{kind}'s 'data' can take {shown} only with 'boxed': true"
+                        ));
+                    }
                 }
-                _ => {
-                    return position.fail(format!(
-                        "{kind}'s 'data' cannot take {}",
-                        self.describe(name)
-                    ));
-                }
+                _ => return position.fail(format!("{kind}'s 'data' cannot take {shown}")),
             }
         }
-        match conditional && !boxed {
-            true if is_command => {
-                position.fail("conditional command arguments require 'boxed': true")
-            }
-            true => position
-                .fail("event's 'data' members may have 'if' conditions only with 'boxed': true"),
-            false => Ok(()),
+        let conditional = |(member, _): &(&Member, _)| !member.condition.is_always();
+        if boxed || !members.iter().any(conditional) {
+            return Ok(());
         }
+        position.fail(match is_command {
+            true => "conditional command arguments require 'boxed': true",
+            false => "event's 'data' members may have 'if' conditions only with 'boxed': true",
+        })
     }
 
     fn returns(&self, definition: &Definition, returns: &TypeRef, item: &Item) -> Result<()> {
@@ -529,171 +341,6 @@ impl<'a> Checker<'a> {
         };
         position.fail(format!("command's 'returns' cannot take {shown}"))
     }
-
-    /// Checks that documentation and definition agree.
-    fn documentation(&self, definition: &Definition, item: &Item) -> Result<()> {
-        let Some(doc) = &item.doc else {
-            return Ok(());
-        };
-        let names = documentable(definition);
-        let unknown: Vec<&str> = doc
-            .members()
-            .filter(|member| !names.contains(member))
-            .collect();
-        if !unknown.is_empty() {
-            return doc.position.fail(plural(
-                "documented member",
-                &unknown,
-                "does not exist",
-                "do not exist",
-            ));
-        }
-        let required =
-            item.pragmas.doc_required && !item.pragmas.documentation.contains(&definition.name);
-        let silent: Vec<&str> = names
-            .into_iter()
-            .filter(|name| doc.member(name).is_none())
-            .collect();
-        if required && !silent.is_empty() {
-            return item.expression.fail(plural(
-                "member",
-                &silent,
-                "lacks documentation",
-                "lack documentation",
-            ));
-        }
-        self.feature_documentation(definition, item)?;
-        let returns = doc
-            .sections
-            .iter()
-            .find(|section| section.kind == SectionKind::Returns);
-        let errors = doc
-            .sections
-            .iter()
-            .find(|section| section.kind == SectionKind::Errors);
-        let misplaced =
-            |section: &Section, message: &str| doc.section_position(section).fail(message);
-        match (&definition.body, returns, errors) {
-            (Body::Command(command), Some(section), _) if command.returns.is_none() => misplaced(
-                section,
-                "'Returns' section, but command doesn't return anything",
-            ),
-            (Body::Command(_), ..) | (_, None, None) => Ok(()),
-            (_, Some(section), _) => {
-                misplaced(section, "'Returns' section is only valid for commands")
-            }
-            (_, None, Some(section)) => {
-                misplaced(section, "'Errors' section is only valid for commands")
-            }
-        }
-    }
-
-    fn feature_documentation(&self, definition: &Definition, item: &Item) -> Result<()> {
-        let Some(doc) = &item.doc else {
-            return Ok(());
-        };
-        let features: Vec<&str> = all_features(definition);
-        let unknown: Vec<&str> = doc
-            .features()
-            .filter(|name| !features.contains(name))
-            .collect();
-        if !unknown.is_empty() {
-            return doc.position.fail(plural(
-                "documented feature",
-                &unknown,
-                "does not exist",
-                "do not exist",
-            ));
-        }
-        match features
-            .iter()
-            .find(|name| !doc.features().any(|documented| documented == **name))
-        {
-            Some(name) => item
-                .expression
-                .fail(format!("feature '{name}' lacks documentation")),
-            None => Ok(()),
-        }
-    }
-}
-
-fn all_features(definition: &Definition) -> Vec<&str> {
-    let own = definition.features.iter();
-    let inner: Vec<&crate::model::Feature> = match &definition.body {
-        Body::Enum(body) => body
-            .values
-            .iter()
-            .flat_map(|value| &value.features)
-            .collect(),
-        Body::Struct(body) => body
-            .members
-            .iter()
-            .flat_map(|member| &member.features)
-            .collect(),
-        Body::Union(body) => body
-            .members
-            .iter()
-            .flat_map(|member| &member.features)
-            .collect(),
-        Body::Command(body) => body
-            .members
-            .iter()
-            .flat_map(|member| &member.features)
-            .collect(),
-        Body::Event(body) => body
-            .members
-            .iter()
-            .flat_map(|member| &member.features)
-            .collect(),
-        Body::Alternate(_) => Vec::new(),
-    };
-    own.chain(inner)
-        .map(|feature| feature.name.as_str())
-        .collect()
-}
-
-/// The names that documentation may describe.
-fn documentable(definition: &Definition) -> Vec<&str> {
-    match &definition.body {
-        Body::Enum(body) => body
-            .values
-            .iter()
-            .map(|value| value.name.as_str())
-            .collect(),
-        Body::Struct(body) => body
-            .members
-            .iter()
-            .map(|member| member.name.as_str())
-            .collect(),
-        Body::Union(body) => body
-            .members
-            .iter()
-            .map(|member| member.name.as_str())
-            .collect(),
-        Body::Alternate(body) => body
-            .branches
-            .iter()
-            .map(|branch| branch.name.as_str())
-            .collect(),
-        Body::Command(body) => body
-            .members
-            .iter()
-            .map(|member| member.name.as_str())
-            .collect(),
-        Body::Event(body) => body
-            .members
-            .iter()
-            .map(|member| member.name.as_str())
-            .collect(),
-    }
-}
-
-fn plural(what: &str, names: &[&str], one: &str, many: &str) -> String {
-    let list: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
-    match names.len() {
-        1 => format!("{what} {} {one}", list[0]),
-        _ => format!("{what}s {} {many}", list.join(", ")),
-    }
 }
 
 fn check_values(body: &Enum, position: &Position) -> Result<()> {
@@ -703,26 +350,6 @@ fn check_values(body: &Enum, position: &Position) -> Result<()> {
             return position.fail(format!(
                 "value '{}' collides with value '{other}'",
                 value.name
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn check_collisions(members: &[Owned<'_>], role: &str, position: &Position) -> Result<()> {
-    let mut seen: HashMap<String, &Owned<'_>> = HashMap::new();
-    for owned in members {
-        let (member, owner) = owned;
-        if let Some((other, other_owner)) = seen.insert(mangle(&member.name), owned) {
-            let of = |owner: &Option<&str>| {
-                owner.map_or_else(String::new, |owner| format!(" of type '{owner}'"))
-            };
-            return position.fail(format!(
-                "{role} '{}'{} collides with {role} '{}'{}",
-                member.name,
-                of(owner),
-                other.name,
-                of(other_owner)
             ));
         }
     }

@@ -36,7 +36,7 @@ pub(crate) fn definition(item: &mut Item) -> Result<Definition> {
     };
     Ok(Definition {
         condition: Condition::read(item.expression.member("if"), item.kind)?,
-        features: features(&item.expression, item.kind)?,
+        features: features(&item.expression)?,
         name: item.name.clone(),
         doc: item.doc.clone(),
         body,
@@ -82,6 +82,14 @@ impl Shape<'_> {
         self.item.pragmas.member_names.contains(&self.item.name)
     }
 
+    /// A fault of the value of a key.
+    fn fault<T>(&self, key: &str, message: &str) -> Result<T> {
+        let position = self
+            .value(key)
+            .map_or(self.position(), |value| &value.position);
+        position.fail(message)
+    }
+
     fn enumeration(&self) -> Result<Body> {
         self.keys(&["data"], &["prefix"])?;
         if let Some(prefix) = self.value("prefix")
@@ -91,7 +99,7 @@ impl Shape<'_> {
         }
         let data = self.value("data");
         let Some(elements) = data.and_then(Expression::as_array) else {
-            return self.position().fail("'data' must be an array");
+            return self.fault("data", "'data' must be an array");
         };
         let values = elements
             .iter()
@@ -118,14 +126,14 @@ impl Shape<'_> {
         Ok(EnumValue {
             name: name.to_owned(),
             condition: Condition::read(element.member("if"), &what)?,
-            features: features(element, &what)?,
+            features: features(element)?,
         })
     }
 
     fn structure(&self) -> Result<Body> {
         self.keys(&["data"], &["base"])?;
         let Some(data) = self.value("data").filter(|data| data.as_object().is_some()) else {
-            return self.position().fail("'data' should be an object");
+            return self.fault("data", "'data' should be an object");
         };
         let base = self
             .value("base")
@@ -172,7 +180,7 @@ impl Shape<'_> {
 
     fn branches(&self, of_union: bool) -> Result<Vec<Branch>> {
         let Some(data) = self.value("data").and_then(Expression::as_object) else {
-            return self.position().fail("'data' must be an object");
+            return self.fault("data", "'data' must be an object");
         };
         data.iter()
             .map(|(name, value)| self.branch(name, value, of_union))
@@ -298,7 +306,7 @@ impl Shape<'_> {
             kind: type_or_list(&what, value.member("type").unwrap_or(value))?,
             optional: name.starts_with('*'),
             condition: Condition::read(value.member("if"), &what)?,
-            features: features(value, &what)?,
+            features: features(value)?,
         })
     }
 
@@ -330,7 +338,7 @@ fn type_or_list(what: &str, value: &Expression) -> Result<TypeRef> {
     }
 }
 
-fn features(expression: &Expression, what: &str) -> Result<Vec<Feature>> {
+fn features(expression: &Expression) -> Result<Vec<Feature>> {
     let Some(list) = expression.member("features") else {
         return Ok(Vec::new());
     };
@@ -342,9 +350,7 @@ fn features(expression: &Expression, what: &str) -> Result<Vec<Feature>> {
         let feature = feature(element)?;
         if features.iter().any(|other| other.name == feature.name) {
             let name = &feature.name;
-            return element.fail(format!(
-                "feature '{name}' of {what} collides with feature '{name}'"
-            ));
+            return element.fail(format!("feature '{name}' collides with feature '{name}'"));
         }
         features.push(feature);
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::error::{Error, Result};
+use crate::parser::Load;
 
 /// A file of the schema.
 #[derive(Debug)]
@@ -13,8 +14,8 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) fn read(path: &Path) -> std::io::Result<Rc<Self>> {
-        let text = std::fs::read_to_string(path)?;
+    pub(crate) fn read(path: &Path, load: &Load<'_>) -> std::io::Result<Rc<Self>> {
+        let text = load(path)?;
         Ok(Rc::new(Self {
             path: path.to_owned(),
             text,

@@ -193,7 +193,7 @@ impl<'a> Types<'a> {
     fn owned(&self, owner: &str, kind: &TypeRef) -> String {
         let reference = self.reference(kind);
         match kind {
-            TypeRef::Name(name) if self.holds(name, owner, &mut HashSet::new()) => {
+            TypeRef::Name(name) if self.holds(name, owner) => {
                 format!("Box<{reference}>")
             }
             _ => reference,
@@ -201,40 +201,20 @@ impl<'a> Types<'a> {
     }
 
     /// Whether a value of type `from` may directly hold one of type `to`.
-    fn holds(&self, from: &str, to: &str, seen: &mut HashSet<String>) -> bool {
-        if type_name(from) == to {
-            return true;
-        }
-        if !seen.insert(from.to_owned()) {
-            return false;
-        }
-        let Some(definition) = self.schema.find(from) else {
-            return false;
-        };
-        let direct = |kind: &TypeRef| match kind {
-            TypeRef::Name(name) => Some(name.clone()),
-            TypeRef::List(_) => None,
-        };
-        let next: Vec<String> = match &definition.body {
-            Body::Struct(object) => object
-                .members
-                .iter()
-                .filter_map(|m| direct(&m.kind))
-                .chain(object.base.clone())
-                .collect(),
-            Body::Union(union) => {
-                let members = union.members.iter().filter_map(|m| direct(&m.kind));
-                let branches = union.branches.iter().filter_map(|b| direct(&b.kind));
-                members.chain(branches).chain(union.base.clone()).collect()
+    fn holds(&self, from: &str, to: &str) -> bool {
+        let mut stack = vec![from];
+        let mut seen = HashSet::new();
+        while let Some(name) = stack.pop() {
+            if type_name(name) == to {
+                return true;
             }
-            Body::Alternate(alternate) => alternate
-                .branches
-                .iter()
-                .filter_map(|b| direct(&b.kind))
-                .collect(),
-            _ => Vec::new(),
-        };
-        next.iter().any(|next| self.holds(next, to, seen))
+            if seen.insert(name)
+                && let Some(definition) = self.schema.find(name)
+            {
+                stack.extend(held(&definition.body));
+            }
+        }
+        false
     }
 
     pub(super) fn union(&self, out: &mut String, definition: &'a Definition, union: &Union) {
@@ -433,6 +413,23 @@ impl<'a> Types<'a> {
             _ => "Object",
         }
     }
+}
+
+/// The types of which a value of a type holds values, save in lists.
+fn held(body: &Body) -> Vec<&str> {
+    let (base, branches) = match body {
+        Body::Struct(object) => (object.base.as_deref(), &[][..]),
+        Body::Union(union) => (union.base.as_deref(), union.branches.as_slice()),
+        Body::Alternate(alternate) => (None, alternate.branches.as_slice()),
+        _ => (None, &[][..]),
+    };
+    let members = body.members().iter().map(|member| &member.kind);
+    let kinds = members.chain(branches.iter().map(|branch| &branch.kind));
+    let plain = kinds.filter_map(|kind| match kind {
+        TypeRef::Name(name) => Some(name.as_str()),
+        TypeRef::List(_) => None,
+    });
+    plain.chain(base).collect()
 }
 
 /// The expression that reads a member.
