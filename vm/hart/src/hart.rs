@@ -66,6 +66,10 @@ pub struct Hart {
     pub(crate) state: State,
     /// The virtual address of the page being executed.
     pub(crate) page: u64,
+    /// Taken branches left until [`Hart::run`] gets to look around.
+    patience: u32,
+    /// How often it has.
+    glances: u32,
     /// Instructions executed: with the hart at rest, all of them; at an op, without its order.
     pub(crate) retired: u64,
     /// Whether `mstatus.FS` is dirty, so that nothing is to do before a floating-point instruction.
@@ -82,8 +86,16 @@ pub struct Hart {
     pub(crate) environment: Arc<dyn Environment>,
 }
 
-/// How many taken branches pass between looks at the clock: some ten microseconds.
-const PATIENCE: u32 = 1024;
+/// How many taken branches pass before a hart looks whether it is asked for anything: some
+/// microseconds.
+const PATIENCE: u32 = 256;
+
+/// How many such looks pass before it looks at the clock too.
+const GLANCES: u32 = 8;
+
+/// Whether handlers go on from a taken branch by themselves. Optimised builds make jumps of the
+/// calls in tail position; in others each would take its piece of the stack.
+const CHAINS: bool = !cfg!(debug_assertions);
 
 impl Hart {
     /// Makes a hart on an address space; `control` carries its id.
@@ -97,6 +109,8 @@ impl Hart {
         let mut hart = Self {
             state: State::default(),
             page: 0,
+            patience: PATIENCE,
+            glances: 0,
             retired: 0,
             float_on: false,
             rounding: None,
@@ -136,19 +150,17 @@ impl Hart {
     /// Runs guest code until asked to pause.
     pub fn run(&mut self) -> Exit {
         let mut op = Cursor::NONE;
-        let mut patience = PATIENCE;
         self.control.set_executing(true);
         loop {
-            if self.control.is_asked() || patience == 0 || self.state.waiting {
+            if self.is_wanted() {
                 self.settle(op);
-                patience = PATIENCE;
+                op = Cursor::NONE;
                 if !self.attend() {
                     self.control.set_executing(false);
                     return Exit::Paused;
                 }
-                op = Cursor::NONE;
             }
-            patience -= 1;
+            self.patience = PATIENCE;
             if op.is_none() {
                 op = self.enter(self.state.pc);
             }
@@ -246,7 +258,7 @@ impl Hart {
             .retired
             .wrapping_add(op.order() + 1)
             .wrapping_sub(target.order());
-        target
+        self.chain(target)
     }
 
     /// A taken branch to anywhere.
@@ -254,10 +266,33 @@ impl Hart {
     pub(crate) fn leave(&mut self, op: Cursor, pc: u64) -> Cursor {
         self.retired = self.retired.wrapping_add(op.order() + 1);
         if let Some(target) = self.enter_fast(pc) {
-            return target;
+            return self.chain(target);
         }
         self.state.pc = pc;
         Cursor::NONE
+    }
+
+    /// Goes on at the target of a taken branch, or leaves that to [`Hart::run`].
+    #[inline(always)]
+    fn chain(&mut self, target: Cursor) -> Cursor {
+        self.patience = self.patience.wrapping_sub(1);
+        if !CHAINS || self.patience == 0 {
+            return target;
+        }
+        target.run(self)
+    }
+
+    /// Whether something other than the next instruction may be due.
+    fn is_wanted(&mut self) -> bool {
+        if self.control.is_asked() || self.state.waiting {
+            return true;
+        }
+        self.glances = self.glances.wrapping_add(1);
+        if self.glances % GLANCES != 0 {
+            return false;
+        }
+        self.poll_timers();
+        self.control.is_asked()
     }
 
     /// Enters supervisor mode as firmware hands over to a kernel.

@@ -2,10 +2,10 @@
 //!
 //! A page of guest code becomes a [`CodePage`] with a slot for each place an instruction can begin.
 //! A decoded instruction holds the function that executes it; that function ends by calling the
-//! one in the next slot, so that straight-line code runs without coming back (and where the
-//! compiler does not make jumps of these calls, the depth is bounded by the page). Taken branches
-//! return the cursor of their target to the hart's loop, which looks at its requests and goes on
-//! from there. A branch inside the page is a pointer displacement; everything position-dependent
+//! one in the next slot, or at the target of a taken branch. The compiler makes jumps of these
+//! calls; where it does not, in builds without optimisation, branches return to the hart's loop
+//! and the depth is bounded by the page. So or so the loop comes to its turn every few hundred
+//! branches and looks at what is asked of the hart. A branch inside the page is a pointer displacement; everything position-dependent
 //! is relative to the page, so that decoded pages are keyed by physical address and survive
 //! every change of translation.
 #![expect(

@@ -62,8 +62,9 @@ pub(crate) fn csr_immediate<M: Modify, const N: usize>(hart: &mut Hart, op: Curs
 fn csr<M: Modify, const N: usize>(hart: &mut Hart, op: Cursor, operand: u64) -> Cursor {
     let operand = (!M::ZERO_ONLY_READS || op.b() != 0).then_some(operand);
     match hart.access_csr(op, operand, M::apply) {
-        Some(Effect::None) => proceed!(hart, op, N),
-        Some(Effect::Refetch) => hart.rest_after::<N>(op),
+        // An interrupt that the write has enabled is taken at once (priv §3.1.9).
+        Some(Effect::None) if !hart.control.is_asked() => proceed!(hart, op, N),
+        Some(_) => hart.rest_after::<N>(op),
         None => hart.raise_illegal(op),
     }
 }

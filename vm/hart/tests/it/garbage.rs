@@ -94,3 +94,28 @@ fn random_words_in_every_mode() {
         });
     }
 }
+
+#[test]
+fn the_host_stack_does_not_grow_with_the_code() {
+    // A page of straight-line code, again and again, on a small stack.
+    let mut rig = Rig::single();
+    let nops = 1000;
+    let mut code = vec![addi(A0, A0, 1); nops + 1];
+    code.extend([addi(A1, A1, -1), bne(A1, ZERO, -4 * (nops as i32 + 2))]);
+    code.extend(exit());
+    rig.load(RAM, &code);
+    let rounds = 2000;
+    rig.hart()
+        .modify(|state| state.registers.set_x(A1 as u8, rounds));
+    let stack = if cfg!(debug_assertions) {
+        1 << 20
+    } else {
+        32 << 10
+    };
+    std::thread::scope(|scope| {
+        let runner = std::thread::Builder::new().stack_size(stack);
+        let hart = runner.spawn_scoped(scope, || rig.harts[0].run()).unwrap();
+        assert_eq!(hart.join().unwrap(), Exit::Paused);
+    });
+    assert_eq!(rig.x(A0 as u8), rounds * (nops as u64 + 1));
+}

@@ -116,4 +116,5 @@ fn enabling_takes_a_pending_interrupt_at_once() {
     rig.hart().control().set_line(Line::MachineSoftware, true);
     rig.run();
     assert_eq!(rig.hart().state().csrs.mcause, 1 << 63 | 3);
+    assert_eq!(rig.x(A0 as u8), 0);
 }
