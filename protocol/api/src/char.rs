@@ -189,7 +189,7 @@ impl Command for RingbufWrite {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = RingbufWriteArguments;
+    type Arguments = crate::RingbufWriteArguments;
     type Return = crate::Empty;
 }
 
@@ -242,7 +242,7 @@ impl Command for RingbufRead {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = RingbufReadArguments;
+    type Arguments = crate::RingbufReadArguments;
     type Return = String;
 }
 
@@ -1542,7 +1542,7 @@ impl Command for ChardevAdd {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = ChardevAddArguments;
+    type Arguments = crate::ChardevAddArguments;
     type Return = crate::ChardevReturn;
 }
 
@@ -1593,7 +1593,7 @@ impl Command for ChardevChange {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = ChardevChangeArguments;
+    type Arguments = crate::ChardevChangeArguments;
     type Return = crate::ChardevReturn;
 }
 
@@ -1639,7 +1639,7 @@ impl Command for ChardevRemove {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = ChardevRemoveArguments;
+    type Arguments = crate::ChardevRemoveArguments;
     type Return = crate::Empty;
 }
 
@@ -1685,6 +1685,6 @@ impl Command for ChardevSendBreak {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = ChardevSendBreakArguments;
+    type Arguments = crate::ChardevSendBreakArguments;
     type Return = crate::Empty;
 }

@@ -51,7 +51,7 @@ impl Command for QmpCapabilities {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = QmpCapabilitiesArguments;
+    type Arguments = crate::QmpCapabilitiesArguments;
     type Return = crate::Empty;
 }
 

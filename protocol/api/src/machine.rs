@@ -638,7 +638,7 @@ impl Command for QueryMachines {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = QueryMachinesArguments;
+    type Arguments = crate::QueryMachinesArguments;
     type Return = Vec<crate::MachineInfo>;
 }
 
@@ -927,7 +927,7 @@ impl Command for Memsave {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = MemsaveArguments;
+    type Arguments = crate::MemsaveArguments;
     type Return = crate::Empty;
 }
 
@@ -979,7 +979,7 @@ impl Command for Pmemsave {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = PmemsaveArguments;
+    type Arguments = crate::PmemsaveArguments;
     type Return = crate::Empty;
 }
 
@@ -1136,6 +1136,6 @@ impl Command for Dumpdtb {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = DumpdtbArguments;
+    type Arguments = crate::DumpdtbArguments;
     type Return = crate::Empty;
 }

@@ -144,7 +144,7 @@ impl Command for HumanMonitorCommand {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = HumanMonitorCommandArguments;
+    type Arguments = crate::HumanMonitorCommandArguments;
     type Return = String;
 }
 
@@ -196,7 +196,7 @@ impl Command for Getfd {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = GetfdArguments;
+    type Arguments = crate::GetfdArguments;
     type Return = crate::Empty;
 }
 
@@ -242,7 +242,7 @@ impl Command for Closefd {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = ClosefdArguments;
+    type Arguments = crate::ClosefdArguments;
     type Return = crate::Empty;
 }
 
@@ -328,7 +328,7 @@ impl Command for AddFd {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = AddFdArguments;
+    type Arguments = crate::AddFdArguments;
     type Return = crate::AddfdInfo;
 }
 
@@ -381,7 +381,7 @@ impl Command for RemoveFd {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = RemoveFdArguments;
+    type Arguments = crate::RemoveFdArguments;
     type Return = crate::Empty;
 }
 
@@ -619,6 +619,6 @@ impl Command for QueryCommandLineOptions {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = QueryCommandLineOptionsArguments;
+    type Arguments = crate::QueryCommandLineOptionsArguments;
     type Return = Vec<crate::CommandLineOptionInfo>;
 }

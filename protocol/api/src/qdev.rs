@@ -47,6 +47,6 @@ impl Command for DeviceListProperties {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = DeviceListPropertiesArguments;
+    type Arguments = crate::DeviceListPropertiesArguments;
     type Return = Vec<crate::ObjectPropertyInfo>;
 }

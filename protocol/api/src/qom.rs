@@ -85,7 +85,7 @@ impl Command for QomList {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = QomListArguments;
+    type Arguments = crate::QomListArguments;
     type Return = Vec<crate::ObjectPropertyInfo>;
 }
 
@@ -134,7 +134,7 @@ impl Command for QomGet {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = QomGetArguments;
+    type Arguments = crate::QomGetArguments;
     type Return = tinamou_qmp::Value;
 }
 
@@ -186,7 +186,7 @@ impl Command for QomSet {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = QomSetArguments;
+    type Arguments = crate::QomSetArguments;
     type Return = crate::Empty;
 }
 
@@ -271,7 +271,7 @@ impl Command for QomListTypes {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = QomListTypesArguments;
+    type Arguments = crate::QomListTypesArguments;
     type Return = Vec<crate::ObjectTypeInfo>;
 }
 
@@ -319,6 +319,6 @@ impl Command for QomListProperties {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = QomListPropertiesArguments;
+    type Arguments = crate::QomListPropertiesArguments;
     type Return = Vec<crate::ObjectPropertyInfo>;
 }

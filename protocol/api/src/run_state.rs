@@ -541,7 +541,7 @@ impl Command for WatchdogSetAction {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = WatchdogSetActionArguments;
+    type Arguments = crate::WatchdogSetActionArguments;
     type Return = crate::Empty;
 }
 
@@ -602,7 +602,7 @@ impl Command for SetAction {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = SetActionArguments;
+    type Arguments = crate::SetActionArguments;
     type Return = crate::Empty;
 }
 

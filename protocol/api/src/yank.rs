@@ -206,7 +206,7 @@ impl Command for Yank {
         deprecated: false,
         unstable: false,
     };
-    type Arguments = YankArguments;
+    type Arguments = crate::YankArguments;
     type Return = crate::Empty;
 }
 

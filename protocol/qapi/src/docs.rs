@@ -311,7 +311,8 @@ fn described(what: Option<&str>, markup: &Markup<'_>) -> String {
 }
 
 fn page_name(module: &Module) -> String {
-    format!("{}.md", module.name.replace(['/', '.'], "-"))
+    let name = module.name.trim_start_matches(['.', '/']);
+    format!("{}.md", name.replace(['/', '.'], "-"))
 }
 
 /// Commands and events may differ in case alone, which some renderers drop.

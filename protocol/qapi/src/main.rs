@@ -1,4 +1,4 @@
-//! `qapi check|introspect|rust|docs SCHEMA.json [--define SYMBOL]… [-o DIR]`
+//! `qapi check|introspect|rust|docs SCHEMA.json [--define SYMBOL]… [--traits] [-o DIR]`
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -11,7 +11,7 @@ use tinamou_qapi::Schema;
 use tinamou_qmp::json::Style;
 
 const USAGE: &str = "\
-usage: qapi ACTION SCHEMA.json [--define SYMBOL]... [-o DIR]
+usage: qapi ACTION SCHEMA.json [--define SYMBOL]... [--traits] [-o DIR]
 
 actions:
   check       read the schema and everything it includes; say what is wrong
@@ -20,6 +20,7 @@ actions:
   docs        a reference in Markdown, one page per schema file
 
 --define SYMBOL  what the schema's 'if' conditions find defined
+--traits         with rust: also handlers.rs, a trait for each schema file
 -o DIR           where files are written; without it, to standard output";
 
 type Failure = Box<dyn std::error::Error>;
@@ -43,6 +44,7 @@ struct Request {
     action: Action,
     schema: PathBuf,
     defined: HashSet<String>,
+    traits: bool,
     directory: Option<PathBuf>,
 }
 
@@ -62,13 +64,14 @@ impl Request {
             "docs" => Action::Docs,
             _ => return None,
         };
-        let (mut schema, mut directory) = (None, None);
+        let (mut schema, mut directory, mut traits) = (None, None, false);
         let mut defined = HashSet::new();
         while let Some(argument) = arguments.next() {
             match argument.to_str() {
                 Some("--define") => {
                     defined.insert(arguments.next()?.into_string().ok()?);
                 }
+                Some("--traits") => traits = true,
                 Some("-o") => directory = Some(arguments.next()?.into()),
                 Some(option) if option.starts_with('-') => return None,
                 _ if schema.is_none() => schema = Some(argument.into()),
@@ -79,6 +82,7 @@ impl Request {
             action,
             schema: schema?,
             defined,
+            traits,
             directory,
         })
     }
@@ -90,15 +94,24 @@ impl Request {
             Action::Introspect => {
                 self.write(vec![("schema.json".into(), self.introspect(&schema)?)])
             }
-            Action::Rust => {
-                let files = tinamou_qapi::rust(&schema, &self.defined);
-                let formatted = files
-                    .into_iter()
-                    .map(|(name, text)| Ok((name, tinamou_qapi::format(&text)?)));
-                self.write(formatted.collect::<Result<_, Failure>>()?)
-            }
+            Action::Rust => self.write(self.rust(&schema)?),
             Action::Docs => self.write(tinamou_qapi::docs(&schema, &self.defined)),
         }
+    }
+
+    fn rust(&self, schema: &Schema) -> Result<Vec<(String, String)>, Failure> {
+        let mut files = tinamou_qapi::rust(schema, &self.defined);
+        if self.traits {
+            if let Some((_, root)) = files.iter_mut().find(|(name, _)| name == "lib.rs") {
+                root.push_str("\npub mod handlers;\n");
+            }
+            let traits = tinamou_qapi::traits(schema, &self.defined);
+            files.push(("handlers.rs".into(), traits));
+        }
+        for (_, text) in &mut files {
+            *text = tinamou_qapi::format(text)?;
+        }
+        Ok(files)
     }
 
     fn introspect(&self, schema: &Schema) -> Result<String, Failure> {

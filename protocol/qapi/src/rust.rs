@@ -4,6 +4,7 @@
 
 mod format;
 mod naming;
+mod traits;
 mod types;
 
 use std::collections::HashSet;
@@ -14,6 +15,7 @@ use crate::introspect;
 use crate::model::{Body, Command, Content, Definition, Event, Member, Module, Schema};
 pub use format::format;
 use naming::{field, module_name, type_name};
+pub use traits::traits;
 use types::Types;
 
 /// The files of a crate's `src`, by name: one per schema file and `lib.rs`.
@@ -110,15 +112,10 @@ fn module_body<'a>(schema: &'a Schema, module: &Module, types: &Types<'a>) -> St
 }
 
 fn write_command(out: &mut String, definition: &Definition, command: &Command, types: &Types<'_>) {
-    let name = type_name(&definition.name);
-    let inline = command.generated && !command.members.is_empty();
-    let arguments = match &command.data {
-        _ if !command.generated => "tinamou_qmp::Object".into(),
-        Some(data) => format!("crate::{}", type_name(data)),
-        None if inline => format!("{name}Arguments"),
-        None => "()".into(),
-    };
-    if inline {
+    let name = types.marker(definition);
+    let arguments = arguments(definition, command);
+    if has_own_arguments(command) {
+        let arguments = format!("{}Arguments", type_name(&definition.name));
         let summary = format!("The arguments of `{}`.", definition.name);
         types.members_struct(
             out,
@@ -129,10 +126,7 @@ fn write_command(out: &mut String, definition: &Definition, command: &Command, t
             definition.doc.as_ref(),
         );
     }
-    let returns = command
-        .returns
-        .as_ref()
-        .map_or_else(|| "crate::Empty".into(), |kind| types.reference(kind));
+    let returns = returns(command, types);
     let facts = [
         ("allow_oob", command.allow_oob),
         ("allow_preconfig", command.allow_preconfig),
@@ -156,6 +150,31 @@ fn write_command(out: &mut String, definition: &Definition, command: &Command, t
          type Arguments = {arguments};\ntype Return = {returns};\n}}\n\n",
         wire = definition.name,
     );
+}
+
+/// Whether a command's arguments are written in its definition.
+fn has_own_arguments(command: &Command) -> bool {
+    command.generated && command.data.is_none() && !command.members.is_empty()
+}
+
+/// The type of a command's arguments.
+fn arguments(definition: &Definition, command: &Command) -> String {
+    match &command.data {
+        _ if !command.generated => "tinamou_qmp::Object".into(),
+        Some(data) => format!("crate::{}", type_name(data)),
+        None if has_own_arguments(command) => {
+            format!("crate::{}Arguments", type_name(&definition.name))
+        }
+        None => "()".into(),
+    }
+}
+
+/// The type of what a command returns.
+fn returns(command: &Command, types: &Types<'_>) -> String {
+    match &command.returns {
+        Some(kind) => types.reference(kind),
+        None => "crate::Empty".into(),
+    }
 }
 
 fn write_event(out: &mut String, definition: &Definition, event: &Event, types: &Types<'_>) {

@@ -9,8 +9,34 @@ const KEYWORDS: &[&str] = &[
     "virtual", "where", "while", "yield",
 ];
 
-/// A type, or a variant of an enumeration: camel case.
+/// Names that generated code uses itself.
+const TAKEN: &[&str] = &[
+    "Box",
+    "Command",
+    "CommandSpec",
+    "Event",
+    "Name",
+    "Option",
+    "Result",
+    "Serialize",
+    "Source",
+    "String",
+    "Vec",
+    "Visit",
+    "VisitMembers",
+];
+
+/// A type: camel case.
 pub(super) fn type_name(name: &str) -> String {
+    let camel = variant(name);
+    match TAKEN.contains(&camel.as_str()) {
+        true => camel + "Type",
+        false => camel,
+    }
+}
+
+/// A variant of an enumeration: camel case.
+pub(super) fn variant(name: &str) -> String {
     let mut camel = String::new();
     for part in name.split(['-', '_', '.']).filter(|part| !part.is_empty()) {
         let mut chars = part.chars();
@@ -35,8 +61,9 @@ pub(super) fn field(name: &str) -> String {
     }
 }
 
-/// A module.
+/// A module; files above the main one lose the way up.
 pub(super) fn module_name(name: &str) -> String {
-    name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
-        .to_ascii_lowercase()
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    words.join("_").to_ascii_lowercase()
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use super::naming::{field, type_name};
+use super::naming::{self, field, type_name};
 use super::{member_doc, needs_rename, write_comment, write_doc};
 use crate::condition::Condition;
 use crate::doc::Doc;
@@ -35,6 +35,18 @@ impl<'a> Types<'a> {
         }
     }
 
+    /// The name of the type that stands for a command. Some schemas have a
+    /// type whose Rust name is the same, often that of the arguments.
+    pub(super) fn marker(&self, command: &Definition) -> String {
+        let name = type_name(&command.name);
+        let is_type = |other: &Definition| !matches!(other.body, Body::Command(_) | Body::Event(_));
+        let mut others = self.schema.definitions.iter();
+        match others.any(|other| is_type(other) && type_name(&other.name) == name) {
+            true => name + "Command",
+            false => name,
+        }
+    }
+
     pub(super) fn enumeration(&self, out: &mut String, definition: &Definition, body: &Enum) {
         let name = type_name(&definition.name);
         let values: Vec<_> = body
@@ -62,16 +74,16 @@ impl<'a> Types<'a> {
                 out,
                 "#[serde(rename = {:?})]\n{},",
                 value.name,
-                type_name(&value.name)
+                naming::variant(&value.name)
             );
         }
         let table: String = values
             .iter()
-            .map(|v| format!("({:?}, Self::{}),\n", v.name, type_name(&v.name)))
+            .map(|v| format!("({:?}, Self::{}),\n", v.name, naming::variant(&v.name)))
             .collect();
         let arms: String = values
             .iter()
-            .map(|v| format!("Self::{} => {:?},\n", type_name(&v.name), v.name))
+            .map(|v| format!("Self::{} => {:?},\n", naming::variant(&v.name), v.name))
             .collect();
         let subject = if values.is_empty() { "*self" } else { "self" };
         let _ = write!(
@@ -288,7 +300,7 @@ impl<'a> Types<'a> {
         );
         let mut arms = String::new();
         for (value, branch) in variants {
-            let variant = type_name(value);
+            let variant = naming::variant(value);
             let held = branch.map_or_else(String::new, |branch| {
                 format!("({})", self.owned(name, &branch.kind))
             });
@@ -331,7 +343,7 @@ impl<'a> Types<'a> {
         }
         let _ = writeln!(body, "let branch = match {} {{", field(&tag.name));
         for (value, branch) in variants {
-            let variant = type_name(value);
+            let variant = naming::variant(value);
             let boxed =
                 branch.is_some_and(|branch| self.owned(name, &branch.kind).starts_with("Box<"));
             let held = match (branch, boxed) {
@@ -375,7 +387,7 @@ impl<'a> Types<'a> {
         );
         let mut arms = String::new();
         for branch in &branches {
-            let variant = type_name(&branch.name);
+            let variant = naming::variant(&branch.name);
             let text = definition
                 .doc
                 .as_ref()

@@ -5,3 +5,4 @@ mod cases;
 mod noise;
 mod output;
 mod qemu;
+mod reply;

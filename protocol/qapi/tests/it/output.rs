@@ -121,6 +121,30 @@ fn conditions_choose() {
 }
 
 #[test]
+fn names_do_not_clash() {
+    let schema = "{ 'struct': 'LampSet', 'data': {} }
+        { 'struct': 'String', 'data': { 'str': 'str' } }
+        { 'command': 'lamp-set', 'data': 'LampSet' }
+        { 'event': 'LAMP_SET' }";
+    let schema = compile(schema).unwrap();
+    let code = file(tinamou_qapi::rust(&schema, &defined(&[])), "main.rs");
+    for name in [
+        "LampSet ",
+        "LampSetCommand;",
+        "LampSetEvent ",
+        "StringType ",
+    ] {
+        assert!(code.contains(&format!("pub struct {name}")), "{name}");
+    }
+    let traits = tinamou_qapi::traits(&schema, &defined(&[]));
+    assert!(
+        traits.contains("table.main::<crate::LampSetCommand>(C::lamp_set)"),
+        "{traits}"
+    );
+    assert!(traits.contains("fn lamp_set(&mut self, call: &mut Call, arguments: crate::LampSet)"));
+}
+
+#[test]
 fn a_type_that_holds_itself_is_boxed() {
     let schema = compile(SCHEMA).unwrap();
     let code = file(tinamou_qapi::rust(&schema, &defined(&[])), "main.rs");
