@@ -36,6 +36,22 @@ pub struct Config<C, S = ()> {
     pub output_limit: usize,
 }
 
+impl<C: 'static, S> Config<C, S> {
+    /// A server with a bus of its own and the HMP commands that every monitor
+    /// has.
+    pub fn new(table: Table<C, S>, shared: Arc<S>, version: Version) -> Self {
+        Self {
+            table,
+            shared,
+            hmp: Arc::new(Hmp::new("Type 'help' for more information")),
+            events: EventBus::new(),
+            version,
+            package: String::new(),
+            output_limit: DEFAULT_OUTPUT_LIMIT,
+        }
+    }
+}
+
 /// 64 MiB: as much as the longest request that QMP has.
 pub const DEFAULT_OUTPUT_LIMIT: usize = 64 << 20;
 
@@ -192,6 +208,14 @@ pub enum Mode {
     Readline,
 }
 
+impl Mode {
+    /// QMP with all its capabilities, on one line per message.
+    pub const QMP: Self = Self::Control {
+        style: Style::Compact,
+        oob: true,
+    };
+}
+
 /// Which monitor a command came by. Named file descriptors belong to one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MonitorId(u32);
@@ -253,6 +277,14 @@ impl<C: 'static, S: Send + Sync + 'static> Place<C, S> {
 impl<C, S> Clone for Monitor<C, S> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
+    }
+}
+
+impl<C, S> fmt::Debug for Config<C, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("table", &self.table)
+            .finish_non_exhaustive()
     }
 }
 

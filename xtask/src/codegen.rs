@@ -7,16 +7,25 @@ use std::path::Path;
 /// Name and text of each file.
 type Files = Vec<(String, String)>;
 
-/// Writes the sources of `protocol/api`; with `check`, says which are out of
+/// Each schema that code is made from, and where it goes.
+const CRATES: [(&str, &str); 2] = [
+    ("schema/qapi-schema.json", "protocol/api/src"),
+    ("monitor/examples/lamp/lamp.json", "monitor/examples/lamp/api"),
+];
+
+/// Writes the sources made from schemas; with `check`, says which are out of
 /// date.
 pub fn api(root: &Path, check: bool) -> Result<(), String> {
-    let schema = tinamou_qapi::compile(&root.join("schema/qapi-schema.json"));
-    let schema = schema.map_err(|error| error.to_string())?;
-    let mut files = tinamou_qapi::rust(&schema, &HashSet::new());
-    for (_, text) in &mut files {
-        *text = tinamou_qapi::format(text).map_err(|error| error.to_string())?;
+    for (schema, directory) in CRATES {
+        let schema = tinamou_qapi::compile(&root.join(schema));
+        let schema = schema.map_err(|error| error.to_string())?;
+        let mut files = tinamou_qapi::rust(&schema, &HashSet::new());
+        for (_, text) in &mut files {
+            *text = tinamou_qapi::format(text).map_err(|error| error.to_string())?;
+        }
+        update(&root.join(directory), files, "codegen", check)?;
     }
-    update(&root.join("protocol/api/src"), files, "codegen", check)
+    Ok(())
 }
 
 /// The same for the reference in the book.
