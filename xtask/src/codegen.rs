@@ -10,7 +10,10 @@ type Files = Vec<(String, String)>;
 /// Each schema that code is made from, and where it goes.
 const CRATES: [(&str, &str); 2] = [
     ("schema/qapi-schema.json", "protocol/api/src"),
-    ("monitor/examples/lamp/lamp.json", "monitor/examples/lamp/api"),
+    (
+        "monitor/examples/lamp/lamp.json",
+        "monitor/examples/lamp/api",
+    ),
 ];
 
 /// Writes the sources made from schemas; with `check`, says which are out of
