@@ -6,6 +6,7 @@ use tinamou_monitor::EventBus;
 use tinamou_qmp::Event as _;
 
 use crate::commands::by_name;
+use crate::log::CPU_RESET;
 
 /// The names of all events that are sent.
 pub const EVENTS: &[&str] = &[
@@ -23,6 +24,7 @@ pub fn emit(events: &EventBus, event: Event) {
         Event::Resume => events.emit(&api::ResumeEvent {}),
         Event::Powerdown => events.emit(&api::PowerdownEvent {}),
         Event::Reset(cause) => {
+            tracing::debug!(target: CPU_RESET, cause = cause.name(), "machine reset");
             events.emit(&api::ResetEvent {
                 guest: cause.by_guest(),
                 reason: reason(cause),

@@ -2,9 +2,11 @@
 
 pub mod backends;
 pub mod commands;
+pub mod daemon;
 pub mod events;
 pub mod fds;
 pub mod hmp;
+pub mod log;
 pub mod objects;
 pub mod options;
 mod qtest;

@@ -17,7 +17,7 @@ mod machine;
 mod monitor;
 mod object;
 pub mod params;
-mod process;
+pub(crate) mod process;
 mod readconfig;
 mod resolve;
 mod sizing;

@@ -23,7 +23,7 @@ use crate::options::{self, QEMU_VERSION};
 use crate::qtest::Qtest;
 use crate::serial::SerialPort;
 use crate::vm::{Shared, Vm};
-use crate::{backends, commands, events, hmp, objects};
+use crate::{backends, commands, events, hmp, log, objects};
 
 /// Clients that one monitor serves at once unless its socket says otherwise.
 const CLIENTS: usize = 1024;
@@ -52,6 +52,7 @@ impl Failure {
 /// # Errors
 /// Something that the configuration names cannot be had.
 pub fn run(config: Box<Config>, program: &str) -> Result<u8, Failure> {
+    log::start(&config.log, config.messages, config.name.as_deref()).map_err(Failure::new)?;
     let io = IoThread::spawn().map_err(Failure::new)?;
     let chardevs = Chardevs::new(io.handle().clone());
     let result = Start {
@@ -74,8 +75,15 @@ struct Start<'a> {
 
 impl Start<'_> {
     fn run(self) -> Result<u8, Failure> {
-        if self.config.daemonize {
-            return Err(Failure::new("-daemonize: is not supported yet"));
+        if self.config.preconfig {
+            return Err(Failure::new("-preconfig: is not supported yet"));
+        }
+        for global in &self.config.globals {
+            let (driver, property) = (&global.driver, &global.property);
+            log::tell(
+                self.program,
+                format_args!("warning: global {driver}.{property} has invalid class name"),
+            );
         }
         self.open_chardevs()?;
         let event_bus = EventBus::new();
@@ -98,6 +106,9 @@ impl Start<'_> {
         }
         self.write_pidfile()?;
         self.announce();
+        if self.config.daemonize {
+            crate::daemon::detach().map_err(Failure::new)?;
+        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -106,7 +117,7 @@ impl Start<'_> {
         let status = runtime.block_on(async {
             let chores = Chores::new(&vm, self.program).map_err(Failure::new)?;
             for (chardev, message) in waiting {
-                eprintln!("{}: {message}", self.program);
+                log::tell(self.program, message);
                 tokio::select! {
                     () = chardev.connected() => {}
                     () = chores.asked.notified() => break,
@@ -277,14 +288,21 @@ impl Start<'_> {
 
     fn claim_monitors(&self) -> Result<Vec<(Frontend, Mode)>, Failure> {
         let claim = |monitor: &config::MonitorConfig| {
-            let style = if monitor.pretty { Style::Pretty } else { Style::Compact };
+            let style = if monitor.pretty {
+                Style::Pretty
+            } else {
+                Style::Compact
+            };
             let mode = match monitor.mode {
                 MonitorMode::Readline => Mode::Readline,
                 MonitorMode::Control => Mode::Control { style, oob: true },
             };
             let clients = Clients::Many(self.max_clients(&monitor.chardev));
             let frontend = self.claim(&monitor.chardev, clients);
-            Ok((frontend.map_err(|error| Failure::at(&monitor.origin, error))?, mode))
+            Ok((
+                frontend.map_err(|error| Failure::at(&monitor.origin, error))?,
+                mode,
+            ))
         };
         self.config.monitors.iter().map(claim).collect()
     }
@@ -379,7 +397,10 @@ impl Chores {
             let program = program.to_owned();
             tokio::spawn(async move {
                 while signals.recv().await.is_some() {
-                    eprintln!("{program}: terminating on signal {}", kind.as_raw_value());
+                    log::tell(
+                        &program,
+                        format_args!("terminating on signal {}", kind.as_raw_value()),
+                    );
                     requests.quit(ShutdownCause::HostSignal);
                 }
             });

@@ -39,10 +39,13 @@ pub fn chardev_add(
     args: api::ChardevAddArguments,
 ) -> Result<api::ChardevReturn> {
     let config = backends::from_api(args.backend, &mut vm.fds)?;
-    let chardev = vm.chardevs.add(&args.id, config).map_err(|error| match error.is_open() {
-        true => Error::generic(format!("Failed to add chardev '{}': {error}", args.id)),
-        false => backends::error(error),
-    })?;
+    let chardev = vm
+        .chardevs
+        .add(&args.id, config)
+        .map_err(|error| match error.is_open() {
+            true => Error::generic(format!("Failed to add chardev '{}': {error}", args.id)),
+            false => backends::error(error),
+        })?;
     objects::add_chardev(&mut vm.qom, chardev.label(), &chardev.filename())?;
     Ok(api::ChardevReturn { pty: chardev.pty() })
 }

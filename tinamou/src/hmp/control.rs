@@ -4,8 +4,9 @@ use tinamou_monitor::Hmp;
 use tinamou_monitor::hmp::{Arguments, Command, Console};
 use tinamou_qmp::{Error, Result};
 
+use crate::options::process::{LOG_ITEMS, log_help};
 use crate::vm::Vm;
-use crate::{backends, objects};
+use crate::{backends, log, objects};
 
 type Handler = fn(&mut Vm, &mut Console<'_>, &Arguments) -> Result<()>;
 
@@ -148,6 +149,27 @@ const COMMANDS: &[(&str, &str, &str, &str, Handler)] = &[
         },
     ),
     (
+        "log",
+        "items:s",
+        "item1[,...]",
+        "choose what is logged",
+        log_items,
+    ),
+    (
+        "logfile",
+        "filename:F",
+        "filename",
+        "log to a file",
+        |_, console, args| {
+            let filename = args.string("filename");
+            if let Err(error) = log::open(filename.as_ref()) {
+                let reason = crate::commands::machine::reason(&error);
+                console.print(&format!("Error opening logfile {filename}: {reason}\n"));
+            }
+            Ok(())
+        },
+    ),
+    (
         "qom-list",
         "path:s?",
         "path",
@@ -186,6 +208,16 @@ pub fn add(hmp: &mut Hmp<Vm>) {
         };
         hmp.add(Command::new(names, parameters, run).usage(usage).help(help));
     }
+}
+
+fn log_items(_: &mut Vm, console: &mut Console<'_>, args: &Arguments) -> Result<()> {
+    let items = args.string("items");
+    let known = |item: &str| item == "none" || LOG_ITEMS.iter().any(|(name, _)| *name == item);
+    match items.split(',').all(known) {
+        true => log::choose(items.split(',')),
+        false => console.print(&log_help()),
+    }
+    Ok(())
 }
 
 fn cpu(vm: &mut Vm, console: &mut Console<'_>, args: &Arguments) -> Result<()> {

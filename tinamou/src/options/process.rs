@@ -10,6 +10,7 @@ use super::help;
 use super::low::LowArgs;
 use super::params::{self, Group, Param, Params};
 use super::value;
+use crate::log::{CPU_RESET, TRACE};
 
 /// `-name`
 pub(crate) static NAME: Group = Group {
@@ -89,15 +90,8 @@ pub(crate) static BOOT: Group = Group {
 
 /// What `-d` can log: name and description.
 pub const LOG_ITEMS: &[(&str, &str)] = &[
-    ("guest_errors", "what the guest does wrong with a device"),
-    ("int", "interrupts and exceptions"),
-    ("cpu_reset", "resets of CPUs"),
-    ("in_asm", "guest code when it is decoded"),
-    ("exec", "blocks of guest code when they are entered"),
-    ("mmu", "address translations that miss"),
-    ("unimp", "what is not implemented"),
-    ("page", "guest memory at start"),
-    ("trace", "everything the program traces"),
+    (CPU_RESET, "resets of the machine, with their cause"),
+    (TRACE, "everything the program traces"),
 ];
 
 /// Reads `-d`.
@@ -117,7 +111,7 @@ pub(crate) fn read_log_items(low: &mut LowArgs, text: &str, _: &Origin) -> Resul
     Ok(())
 }
 
-fn log_help() -> String {
+pub(crate) fn log_help() -> String {
     let lines = LOG_ITEMS
         .iter()
         .map(|(name, what)| format!("{name:<15} {what}\n"));
