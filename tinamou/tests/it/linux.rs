@@ -1,12 +1,10 @@
 //! Debian's own riscv64 Linux, unmodified, boots to a shell, works, and is
 //! stopped, continued, reset and powered off with the right events.
 
-mod support;
-
 use std::path::PathBuf;
 
+use crate::support::{Console, Vm, skip, tinamou};
 use serde_json::json;
-use support::{Console, Vm, skip, tinamou};
 
 /// The guest that `guest/linux/make.sh` made, if the test setup ran it.
 fn guest() -> Option<PathBuf> {

@@ -6,13 +6,11 @@
 //! which the string `"*"` matches anything. `<t JSON` is expected of Tinamou
 //! alone and `<q JSON` of QEMU alone, where we differ on purpose.
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
+use crate::support::{QEMU, Vm, installed, skip, tinamou};
 use serde_json::Value;
-use support::{QEMU, Vm, installed, skip, tinamou};
 
 #[test]
 fn tinamou_follows_the_transcripts() {

@@ -1,12 +1,10 @@
 //! PyPI's `qemu.qmp` drives `tinamou` unchanged: its client, and `qmp-shell`.
 
-mod support;
-
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use support::{Vm, run, skip, tinamou};
+use crate::support::{Vm, run, skip, tinamou};
 
 /// The Python that has `qemu.qmp`, if the test setup made one.
 fn python() -> Option<PathBuf> {
