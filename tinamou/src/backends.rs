@@ -197,10 +197,11 @@ fn address(legacy: api::SocketAddressLegacy, fds: &mut Fds) -> Result<SocketAddr
         }
         B::Fd(fd) => {
             let name = fd.data.str;
-            let fd = if name.starts_with(|c: char| c.is_ascii_digit()) {
-                inherited(&name)?
-            } else {
-                fds.take(&name)?
+            let fd = match name.starts_with(|c: char| c.is_ascii_digit()) {
+                true => inherited(&name)?,
+                false => fds.take(&name).map_err(|_| {
+                    Error::generic(format!("File descriptor named '{name}' has not been found"))
+                })?,
             };
             SocketAddress::Fd { name, fd }
         }

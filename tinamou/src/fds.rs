@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 use tinamou_qmp::{Error, Result};
 
 /// The prefix of file names that refer to a set.
@@ -117,8 +118,8 @@ impl Fds {
             .find(|fd| fits(*fd))
         {
             Some(fd) => Ok(rustix::io::fcntl_dupfd_cloexec(fd, 0)?),
-            None if members.is_empty() => Err(std::io::ErrorKind::NotFound.into()),
-            None => Err(std::io::ErrorKind::PermissionDenied.into()),
+            None if members.is_empty() => Err(Errno::NOENT.into()),
+            None => Err(Errno::ACCESS.into()),
         }
     }
 

@@ -3,7 +3,7 @@
 use tinamou_chardev::Chardevs;
 use tinamou_machine::Machine;
 use tinamou_qmp::{Object, Result, Value};
-use tinamou_qom::{Property, Tree, Type, Types};
+use tinamou_qom::{ClassProperty, Property, Tree, Type, Types};
 
 use crate::options::Config;
 use crate::options::config::MachineKind;
@@ -111,7 +111,12 @@ fn machine_properties(tree: &mut Tree, config: &Config) -> Result<()> {
     let smp = config.smp;
     let topology = [
         ("cpus", smp.cpus),
+        ("drawers", 1),
+        ("books", 1),
         ("sockets", smp.sockets),
+        ("dies", 1),
+        ("clusters", 1),
+        ("modules", 1),
         ("cores", smp.cores),
         ("threads", smp.threads),
         ("maxcpus", smp.max_cpus),
@@ -123,13 +128,17 @@ fn machine_properties(tree: &mut Tree, config: &Config) -> Result<()> {
             .collect(),
     );
     tree.add_property(top, "smp", Property::constant("SMPConfiguration", topology))?;
-    let memory = [
-        ("size", config.memory.size),
-        ("slots", config.memory.slots),
-        ("max-size", config.memory.max_size),
-    ];
-    let memory: Object = memory
+    let (size, slots, max_size) = (
+        config.memory.size,
+        config.memory.slots,
+        config.memory.max_size,
+    );
+    // What cannot grow has a size and nothing else.
+    let growth = [("slots", slots), ("max-size", max_size)];
+    let growth = growth.iter().filter(|_| max_size > size);
+    let memory: Object = [("size", size)]
         .iter()
+        .chain(growth)
         .map(|(name, n)| ((*name).to_owned(), Value::Int(*n as i64)))
         .collect();
     tree.add_property(
@@ -153,7 +162,15 @@ pub fn types() -> Types {
         ..kind(name, parent)
     };
     Types::new(vec![
-        kind("object", None),
+        Type {
+            properties: vec![ClassProperty {
+                name: "type",
+                kind: "string",
+                description: None,
+                default: None,
+            }],
+            ..kind("object", None)
+        },
         kind("container", Some("object")),
         base("device", Some("object")),
         base("sys-bus-device", Some("device")),

@@ -96,12 +96,13 @@ impl Format {
     /// they are shown as hexadecimal here.
     #[must_use]
     pub fn dump(&self, address: u64, mut read: impl FnMut(u64, &mut [u8]) -> bool) -> String {
+        let per_line = if self.size == 1 { 8 } else { 16 };
+        let mut left = (u64::from(self.count) * self.size as u64).min(MAX_DUMP);
+        // The bytes of an item are characters one by one.
         let size = match self.base {
             Base::Character => 1,
             _ => self.size,
         };
-        let per_line = if size == 1 { 8 } else { 16 };
-        let mut left = (u64::from(self.count) * size as u64).min(MAX_DUMP);
         let mut address = address;
         let mut text = String::new();
         while left > 0 {
@@ -225,6 +226,10 @@ mod tests {
             (
                 "/5cb",
                 "0000000000001000: '\\x97' '\\x02' '\\x00' '\\x00' '\\x13'\n",
+            ),
+            (
+                "/2cw",
+                "0000000000001000: '\\x97' '\\x02' '\\x00' '\\x00' '\\x13' '\\x86' '\\x82' '\\x02'\n",
             ),
             ("/3ob", "0000000000001000: 0227  02   0\n"),
             ("/2db", "0000000000001000: 151   2\n"),

@@ -38,16 +38,23 @@ pub fn chardev_add(
     _: &mut Call,
     args: api::ChardevAddArguments,
 ) -> Result<api::ChardevReturn> {
-    let config = backends::from_api(args.backend, &mut vm.fds)?;
-    let chardev = vm
-        .chardevs
-        .add(&args.id, config)
-        .map_err(|error| match error.is_open() {
-            true => Error::generic(format!("Failed to add chardev '{}': {error}", args.id)),
-            false => backends::error(error),
-        })?;
+    let config = backends::from_api(args.backend, &mut vm.fds);
+    let config = config.map_err(|error| not_added(&args.id, &error.desc))?;
+    let chardev = vm.chardevs.add(&args.id, config);
+    let chardev = chardev.map_err(|error| not_opened(&args.id, &error))?;
     objects::add_chardev(&mut vm.qom, chardev.label(), &chardev.filename())?;
     Ok(api::ChardevReturn { pty: chardev.pty() })
+}
+
+fn not_opened(id: &str, error: &tinamou_chardev::Error) -> Error {
+    match error.is_open() {
+        true => not_added(id, error),
+        false => Error::generic(error.to_string()),
+    }
+}
+
+fn not_added(id: &str, why: impl std::fmt::Display) -> Error {
+    Error::generic(format!("Failed to add chardev '{id}': {why}"))
 }
 
 /// `chardev-change`
@@ -56,11 +63,10 @@ pub fn chardev_change(
     _: &mut Call,
     args: api::ChardevChangeArguments,
 ) -> Result<api::ChardevReturn> {
-    let config = backends::from_api(args.backend, &mut vm.fds)?;
-    let chardev = vm
-        .chardevs
-        .change(&args.id, config)
-        .map_err(backends::error)?;
+    let config = backends::from_api(args.backend, &mut vm.fds);
+    let config = config.map_err(|error| not_added(&args.id, &error.desc))?;
+    let chardev = vm.chardevs.change(&args.id, config);
+    let chardev = chardev.map_err(|error| not_opened(&args.id, &error))?;
     Ok(api::ChardevReturn { pty: chardev.pty() })
 }
 

@@ -162,6 +162,7 @@ pub fn save_virtual(
 /// Writes guest physical memory to a file; what is not there reads as zeros.
 pub fn save_physical(vm: &mut Vm, address: u64, size: u64, filename: &str) -> Result<()> {
     save(vm, address, size, filename, |vm, at, bytes| {
+        // Holes read as zeros.
         vm.machine.read_physical(at, bytes);
         Ok(())
     })

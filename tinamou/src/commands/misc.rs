@@ -5,7 +5,7 @@ use tinamou_monitor::Call;
 use tinamou_qmp::{Error, Result};
 
 use crate::options::params;
-use crate::options::table::OPTIONS;
+use crate::options::table::groups;
 use crate::vm::{Shared, Vm};
 
 /// `query-name`
@@ -91,10 +91,9 @@ pub fn query_command_line_options(
     args: api::QueryCommandLineOptionsArguments,
 ) -> Result<Vec<api::CommandLineOptionInfo>> {
     let wanted = |name: &str| args.option.as_deref().is_none_or(|option| option == name);
-    let options: Vec<_> = OPTIONS
-        .iter()
-        .filter(|option| wanted(option.name))
-        .map(option_info)
+    let options: Vec<_> = groups()
+        .filter(|group| wanted(group.name))
+        .map(group_info)
         .collect();
     match args.option {
         Some(option) if options.is_empty() => {
@@ -104,11 +103,12 @@ pub fn query_command_line_options(
     }
 }
 
-fn option_info(option: &crate::options::table::Opt) -> api::CommandLineOptionInfo {
-    let parameters = option.group.iter().flat_map(|group| group.params);
+fn group_info(group: &params::Group) -> api::CommandLineOptionInfo {
     api::CommandLineOptionInfo {
-        option: option.name.into(),
-        parameters: parameters
+        option: group.name.into(),
+        parameters: group
+            .params
+            .iter()
             .map(|param| api::CommandLineParameterInfo {
                 name: param.name.into(),
                 r#type: match param.kind {

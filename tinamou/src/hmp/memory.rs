@@ -97,10 +97,9 @@ fn x(vm: &mut Vm, console: &mut Console<'_>, args: &Arguments) -> Result<()> {
 
 fn xp(vm: &mut Vm, console: &mut Console<'_>, args: &Arguments) -> Result<()> {
     let address = args.int("addr") as u64;
-    let text = args.format("fmt").dump(address, |at, bytes| {
-        vm.machine.read_physical(at, bytes);
-        true
-    });
+    let text = args
+        .format("fmt")
+        .dump(address, |at, bytes| vm.machine.read_physical(at, bytes));
     console.print(&text);
     Ok(())
 }

@@ -64,7 +64,7 @@ pub(crate) static GROUP: Group = Group {
 /// The kinds of character device that can be made, as `-chardev help` and
 /// `query-chardev-backends` list them.
 pub const BACKENDS: &[&str] = &[
-    "ringbuf", "pipe", "null", "socket", "memory", "file", "pty", "stdio",
+    "ringbuf", "mux", "pipe", "null", "socket", "memory", "file", "pty", "stdio",
 ];
 
 /// Reads `-chardev`.

@@ -52,11 +52,7 @@ pub(crate) fn resolve(low: &mut LowArgs) -> Result<Config> {
             .collect::<Result<_>>()?,
         globals: Vec::new(),
         qtest: None,
-        qtest_log: low
-            .qtest_log
-            .take()
-            .filter(|path| path != "none")
-            .map(Into::into),
+        qtest_log: low.qtest_log.take().map(Into::into),
         pidfile: low.pidfile.take().map(Into::into),
         daemonize: low.daemonize,
         log: LogConfig {

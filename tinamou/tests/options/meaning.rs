@@ -279,7 +279,7 @@ fn the_run() {
     assert_eq!((config.fds[0].fd, config.fds[0].set), (9, 3));
     assert_eq!(
         (config.qtest.as_deref(), config.qtest_log),
-        (Some("qtest"), None)
+        (Some("qtest"), Some("none".into()))
     );
     assert_eq!(
         (

@@ -91,14 +91,13 @@ impl std::fmt::Debug for Stream {
     }
 }
 
-/// File descriptors received and not yet taken, oldest first. They are close-on-exec.
+/// The file descriptors of the last message that had some and that are not yet taken, in its
+/// order. What a message leaves is closed when the next one comes, so that no command gets a
+/// descriptor meant for another. They are close-on-exec.
 #[derive(Debug, Clone, Default)]
 pub struct FdInbox(Arc<Mutex<VecDeque<OwnedFd>>>);
 
 impl FdInbox {
-    /// How many are kept; the oldest give way to newer ones and are closed.
-    pub const CAPACITY: usize = 16;
-
     /// Takes the oldest.
     pub fn pop(&self) -> Option<OwnedFd> {
         lock(&self.0).pop_front()
@@ -110,11 +109,7 @@ impl FdInbox {
         std::mem::take(&mut *lock(&self.0))
     }
 
-    pub(crate) fn push(&self, fd: OwnedFd) {
-        let mut fds = lock(&self.0);
-        if fds.len() == Self::CAPACITY {
-            fds.pop_front();
-        }
-        fds.push_back(fd);
+    pub(crate) fn replace(&self, fds: VecDeque<OwnedFd>) {
+        *lock(&self.0) = fds;
     }
 }

@@ -51,6 +51,9 @@ pub enum Error {
     /// A ring buffer of a size it cannot have.
     #[error("size of ringbuf chardev must be power of two")]
     RingSize,
+    /// A ring buffer that would exhaust the host's memory.
+    #[error("size of ringbuf chardev must be at most 1 GiB")]
+    RingTooLarge,
     /// There is one standard input.
     #[error("cannot use stdio by multiple character devices")]
     StdioTaken,

@@ -5,6 +5,7 @@
     reason = "the reactor relies on the descriptor staying the same"
 )]
 
+use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -123,10 +124,13 @@ fn receive(socket: &OwnedFd, buffer: &mut [u8], fds: &FdInbox) -> rustix::io::Re
     let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
     let mut buffers = [IoSliceMut::new(buffer)];
     let message = recvmsg(socket, &mut buffers, &mut ancillary, flags)?;
-    for control in ancillary.drain() {
-        if let RecvAncillaryMessage::ScmRights(received) = control {
-            received.for_each(|fd| fds.push(fd));
-        }
+    let rights = ancillary.drain().filter_map(|control| match control {
+        RecvAncillaryMessage::ScmRights(received) => Some(received),
+        _ => None,
+    });
+    let received: VecDeque<OwnedFd> = rights.flatten().collect();
+    if !received.is_empty() {
+        fds.replace(received);
     }
     Ok(message.bytes)
 }

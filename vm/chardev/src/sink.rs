@@ -14,6 +14,9 @@ use crate::link::lock;
 /// Bytes kept when no size is given.
 const DEFAULT_SIZE: u64 = 65536;
 
+/// The most bytes that may be kept: a ring must not exhaust the host's memory.
+const MAX_SIZE: usize = 1 << 30;
+
 /// The bytes; new ones push out the oldest.
 #[derive(Debug)]
 pub(crate) struct Ring {
@@ -29,6 +32,9 @@ impl Ring {
             .ok()
             .filter(|size| size.is_power_of_two())
             .ok_or(Error::RingSize)?;
+        if size > MAX_SIZE {
+            return Err(Error::RingTooLarge);
+        }
         Ok(Self {
             size,
             bytes: Mutex::default(),

@@ -87,7 +87,7 @@ pub enum Error {
 #[non_exhaustive]
 pub enum LoadError {
     /// The host cannot read it.
-    #[error(transparent)]
+    #[error("{}", plain(.0))]
     Read(#[from] std::io::Error),
     /// There is nothing in it.
     #[error("the file is empty")]
@@ -109,4 +109,13 @@ pub enum LoadError {
         /// How long it is.
         size: u64,
     },
+}
+
+/// The system's words for an error, without the number Rust adds.
+fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
 }

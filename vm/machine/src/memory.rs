@@ -6,12 +6,17 @@ use crate::{Error, Machine};
 
 impl Machine {
     /// Reads guest physical memory and devices; where nothing answers, zeros.
-    pub fn read_physical(&self, address: u64, bytes: &mut [u8]) {
+    /// Whether something answered everywhere is returned.
+    pub fn read_physical(&self, address: u64, bytes: &mut [u8]) -> bool {
+        let mut whole = true;
         walk(self.space(), address, bytes.len(), |address, from, to| {
             let part = &mut bytes[from..to];
             part.fill(0);
-            self.space().read(address, part)
+            let result = self.space().read(address, part);
+            whole &= result.is_ok();
+            result
         });
+        whole
     }
 
     /// Writes guest physical memory and devices; what falls where nothing answers is lost.
