@@ -46,17 +46,6 @@ pub fn chardev_add(
     Ok(api::ChardevReturn { pty: chardev.pty() })
 }
 
-fn not_opened(id: &str, error: &tinamou_chardev::Error) -> Error {
-    match error.is_open() {
-        true => not_added(id, error),
-        false => Error::generic(error.to_string()),
-    }
-}
-
-fn not_added(id: &str, why: impl std::fmt::Display) -> Error {
-    Error::generic(format!("Failed to add chardev '{id}': {why}"))
-}
-
 /// `chardev-change`
 pub fn chardev_change(
     vm: &mut Vm,
@@ -120,4 +109,15 @@ pub fn ringbuf_read(vm: &mut Vm, _: &mut Call, args: api::RingbufReadArguments) 
         // What is not UTF-8 shows as U+FFFD: base64 is for such data.
         _ => String::from_utf8_lossy(&bytes).into_owned(),
     })
+}
+
+fn not_opened(id: &str, error: &tinamou_chardev::Error) -> Error {
+    match error.is_open() {
+        true => not_added(id, error),
+        false => Error::generic(error.to_string()),
+    }
+}
+
+fn not_added(id: &str, why: impl std::fmt::Display) -> Error {
+    Error::generic(format!("Failed to add chardev '{id}': {why}"))
 }
