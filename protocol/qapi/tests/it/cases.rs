@@ -20,6 +20,11 @@ pub(crate) fn compile(text: &str) -> Result<Schema> {
     )
 }
 
+/// Schemas without a fault, each with what it is about.
+pub(crate) fn accepted() -> impl Iterator<Item = (&'static str, &'static str)> {
+    cases(include_str!("../cases/accept.txt"))
+}
+
 /// The cases of a file: what it is about, and the schema.
 fn cases(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let cases = text.split("\n==== ").skip(1);
@@ -29,7 +34,7 @@ fn cases(text: &str) -> impl Iterator<Item = (&str, &str)> {
 #[test]
 fn accepts() {
     let mut count = 0;
-    for (about, schema) in cases(include_str!("../cases/accept.txt")) {
+    for (about, schema) in accepted() {
         if let Err(error) = compile(schema) {
             panic!("{about}:\n{error}");
         }

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use proptest::prelude::*;
+use proptest::sample::Index;
 
-use crate::cases::compile;
+use crate::cases::{self, compile};
 
 #[path = "../../../../fuzz/targets/qapi.rs"]
 mod qapi;
@@ -82,6 +83,22 @@ proptest! {
     #[test]
     fn of_characters(text in ".{0,80}") {
         try_all(&text);
+    }
+
+    #[test]
+    fn of_schemas_changed_in_one_place(
+        case in any::<Index>(),
+        from in any::<Index>(),
+        length in 0..30_usize,
+        piece in prop::sample::select(PIECES),
+    ) {
+        let cases: Vec<_> = cases::accepted().collect();
+        let (_, schema) = case.get(&cases);
+        let mut characters: Vec<char> = schema.chars().collect();
+        let from = from.index(characters.len() + 1);
+        let to = characters.len().min(from + length);
+        characters.splice(from..to, piece.chars());
+        try_all(&characters.into_iter().collect::<String>());
     }
 }
 
