@@ -2,6 +2,7 @@
 //! that what they share is built once.
 
 mod linux;
+mod options;
 mod qemu_qmp;
 mod support;
 mod transcripts;
