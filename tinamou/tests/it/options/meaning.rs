@@ -246,7 +246,7 @@ fn the_run() {
     let config = config(
         "-name a -name guest=vm,,1,debug-threads=on -uuid 550e8400-e29b-41d4-a716-446655440000 -S --preconfig \
          -no-shutdown -action reboot=shutdown,panic=none -watchdog-action pause -rtc base=2006-06-17,clock=vm \
-         -d int,guest_errors -D log -msg timestamp=on -pidfile p -add-fd fd=9,set=3,opaque=x -qtest null -qtest-log none \
+         -d cpu_reset,trace -D log -msg timestamp=on -pidfile p -add-fd fd=9,set=3,opaque=x -qtest null -qtest-log none \
          -global virtio.x=1 -L /a -L /b",
     );
     assert_eq!(config.name.as_deref(), Some("vm,1"));
@@ -275,7 +275,7 @@ fn the_run() {
         (config.rtc.base, config.rtc.clock),
         (RtcBase::Fixed(1_150_502_400), RtcClock::Vm)
     );
-    assert_eq!(config.log.items, ["int", "guest_errors"]);
+    assert_eq!(config.log.items, ["cpu_reset", "trace"]);
     assert_eq!((config.fds[0].fd, config.fds[0].set), (9, 3));
     assert_eq!(
         (config.qtest.as_deref(), config.qtest_log),
@@ -334,7 +334,7 @@ fn help_lists_what_there_is() {
         ("-smp help", "maxcpus=<num>"),
         ("-m help", "size=<size>"),
         ("-action help", "watchdog=<str>"),
-        ("-d help", "guest_errors"),
+        ("-d help", "cpu_reset"),
         ("-display help", "none"),
         ("-h", "usage: tinamou"),
     ] {
