@@ -187,10 +187,15 @@ impl Start<'_> {
         event_bus: &EventBus,
     ) -> Result<Machine, Failure> {
         let config = &self.config;
-        let kernel = match &config.kernel {
-            Some(path) => Some(Payload::File(path.clone())),
+        let virt = matches!(config.machine.kind, MachineKind::Virt);
+        let kernel = match (&config.kernel, &config.firmware) {
+            (Some(path), _) => Some(Payload::File(path.clone())),
             // Nothing was given that could run, so the built-in guest does.
-            None => None,
+            (None, Firmware::Default) if virt => Some(Payload::Bytes(
+                "built-in guest".into(),
+                tinamou_guest::image().into(),
+            )),
+            (None, _) => None,
         };
         let mut machine = MachineConfig {
             board: match config.machine.kind {
