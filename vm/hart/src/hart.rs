@@ -72,6 +72,8 @@ pub struct Hart {
     glances: u32,
     /// Instructions executed: with the hart at rest, all of them; at an op, without its order.
     pub(crate) retired: u64,
+    /// When the hart last executed `pause`, in instructions, and how many came in a row before.
+    pub(crate) paused: (u64, u32),
     /// Whether `mstatus.FS` is dirty, so that nothing is to do before a floating-point instruction.
     pub(crate) float_on: bool,
     /// The rounding mode in `frm`, unless it is a reserved one.
@@ -112,6 +114,7 @@ impl Hart {
             patience: PATIENCE,
             glances: 0,
             retired: 0,
+            paused: (0, 0),
             float_on: false,
             rounding: None,
             timers: 0,
@@ -288,7 +291,7 @@ impl Hart {
             return true;
         }
         self.glances = self.glances.wrapping_add(1);
-        if self.glances % GLANCES != 0 {
+        if !self.glances.is_multiple_of(GLANCES) {
             return false;
         }
         self.poll_timers();

@@ -1,6 +1,7 @@
 //! CSR accesses, fences, and the instructions of the privileged architecture.
 
 use std::sync::atomic::{Ordering, fence as host_fence};
+use std::time::Duration;
 
 use super::proceed;
 use crate::Firmware;
@@ -80,10 +81,29 @@ pub(crate) fn fence_instructions<const N: usize>(hart: &mut Hart, op: Cursor) ->
     rest
 }
 
-/// `pause`, `wrs.nto` and `wrs.sto`: another hart's thread may need the host's processor.
+/// `pause`, `wrs.nto` and `wrs.sto`: the hart waits for another, whose thread may need the host's
+/// processor. The first few in a row let it have its turn, further ones sleep.
 pub(crate) fn pause<const N: usize>(hart: &mut Hart, op: Cursor) -> Cursor {
-    std::thread::yield_now();
+    const LOOP: u64 = 64;
+    let now = hart.retired.wrapping_add(op.order());
+    let pauses = if now.wrapping_sub(hart.paused.0) < LOOP {
+        hart.paused.1
+    } else {
+        0
+    };
+    give_way(pauses);
+    hart.paused = (now, pauses.saturating_add(1));
     proceed!(hart, op, N)
+}
+
+/// Lets other threads run, for longer when that has been tried a few times already.
+#[inline(never)]
+pub(crate) fn give_way(tries: u32) {
+    if tries < 32 {
+        std::thread::yield_now();
+    } else {
+        std::thread::sleep(Duration::from_micros(50));
+    }
 }
 
 /// `sfence.vma`.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Call, Error, Result, masked};
 use crate::control::request;
+use crate::exec::system::give_way;
 use crate::{Hart, HartControl};
 
 pub(super) fn send_ipi(hart: &mut Hart, call: Call) -> Result {
@@ -39,13 +40,15 @@ pub(super) fn fence(hart: &mut Hart, harts: &[Arc<HartControl>], what: u32) {
         }
     }
     for control in harts.iter().filter(|control| control.id() != own) {
+        let mut tries = 0;
         while control.is_asking(what) && control.is_executing() {
             // The other hart may be waiting for this one in the same way.
             let asked = hart
                 .control
                 .take_requests_but(request::START | request::INTERRUPT);
             hart.serve(asked);
-            std::thread::yield_now();
+            give_way(tries);
+            tries = tries.saturating_add(1);
         }
     }
 }
