@@ -1,10 +1,7 @@
 //! The built-in guest runs when no kernel is given, and its keys do what they say.
 
-#[expect(dead_code, reason = "each test file uses its part")]
-mod support;
-
+use crate::support::{Console, Vm, tinamou};
 use serde_json::json;
-use support::{Console, Vm, tinamou};
 
 fn start(more: &[&str]) -> (Vm, Console) {
     let mut arguments = vec![
