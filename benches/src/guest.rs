@@ -1,30 +1,75 @@
 //! The guest's rows: how fast code runs, and Linux's way to its shell.
 
-use std::io::{self, Read};
-use std::path::PathBuf;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use tempfile::NamedTempFile;
+use tinamou_guest::bench;
 
 use crate::peer::{Peer, Program};
 use crate::table::{Row, Unit, median};
 
+/// A console that waits for its reader, so that nothing is lost.
+const CONSOLE: [&str; 2] = ["-serial", "unix:console.sock,server=on,wait=on"];
+
+/// How often each thing is measured; the median counts.
+const TIMES: usize = 3;
+
 /// Measures every row of the guest for one program.
 pub fn measure(program: &Program) -> io::Result<Vec<Row>> {
+    let mut rows = vec![
+        speed(program, "guest integer mix", &bench::integer())?,
+        speed(program, "guest double-precision loop", &bench::floating())?,
+    ];
     let Some(guest) = std::env::var_os("TINAMOU_GUEST").map(PathBuf::from) else {
         eprintln!("TINAMOU_GUEST is not set: the Linux boot is not measured");
-        return Ok(Vec::new());
+        return Ok(rows);
     };
     let mut times = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..TIMES {
         times.push(boot(program, &guest)?.as_secs_f64());
     }
-    Ok(vec![Row::less(
+    rows.push(Row::less(
         "Debian's kernel to the shell",
         median(&mut times),
         Unit::Seconds,
-    )])
+    ));
+    Ok(rows)
 }
 
-fn boot(program: &Program, guest: &std::path::Path) -> io::Result<Duration> {
+fn speed(program: &Program, name: &'static str, image: &[u8]) -> io::Result<Row> {
+    let mut file = NamedTempFile::new()?;
+    file.write_all(image)?;
+    let mut figures = Vec::new();
+    for _ in 0..TIMES {
+        figures.push(mips(program, file.path())?);
+    }
+    Ok(Row::more(name, median(&mut figures), Unit::Mips))
+}
+
+/// Runs a benchmark, which measures itself by the guest's clock.
+fn mips(program: &Program, image: &Path) -> io::Result<f64> {
+    const TICKS_PER_MICROSECOND: f64 = 10.0;
+    let image = image.display().to_string();
+    let mut arguments = vec!["-M", "virt", "-nodefaults", "-kernel", &image];
+    arguments.extend(CONSOLE);
+    let peer = Peer::start(program, &arguments)?;
+    let mut said = String::new();
+    peer.stream("console.sock")?.read_to_string(&mut said)?;
+    figures(&said)
+        .map(|[instructions, ticks]| instructions * TICKS_PER_MICROSECOND / ticks)
+        .ok_or_else(|| io::Error::other(format!("the benchmark says {said:?}")))
+}
+
+/// The instructions and the ticks of a line `BENCH <name> <instructions> <ticks>`.
+fn figures(said: &str) -> Option<[f64; 2]> {
+    let (_, line) = said.split_once("BENCH ")?;
+    let mut words = line.split_whitespace().skip(1);
+    Some([words.next()?.parse().ok()?, words.next()?.parse().ok()?])
+}
+
+fn boot(program: &Program, guest: &Path) -> io::Result<Duration> {
     let image = guest.join("Image").display().to_string();
     let initrd = guest.join("initrd.cpio").display().to_string();
     let peer = Peer::start(
@@ -41,8 +86,8 @@ fn boot(program: &Program, guest: &std::path::Path) -> io::Result<Duration> {
             &initrd,
             "-append",
             "console=ttyS0 quiet",
-            "-serial",
-            "unix:console.sock,server=on,wait=on",
+            CONSOLE[0],
+            CONSOLE[1],
         ],
     )?;
     let mut console = peer.stream("console.sock")?;

@@ -5,6 +5,7 @@
 //! kernel, so `-kernel` takes it everywhere.
 
 pub mod asm;
+pub mod bench;
 mod board;
 mod console;
 mod program;

@@ -43,14 +43,13 @@ impl Guest {
         console.flush().expect("a key");
     }
 
-    /// Reads until `text` has come; what came before it is dropped.
-    fn expect(&mut self, text: &str) {
+    /// Reads until `text` has come, and returns everything up to it.
+    fn expect(&mut self, text: &str) -> String {
         let console = self.qemu.stdout.as_mut().expect("a pipe");
         let mut bytes = [0; 4096];
         loop {
             if let Some(at) = self.seen.find(text) {
-                self.seen.drain(..at + text.len());
-                return;
+                return self.seen.drain(..at + text.len()).collect();
             }
             let n = console.read(&mut bytes).expect("the console's output");
             assert!(n > 0, "the guest never says {text:?}: {}", self.seen);
@@ -90,6 +89,29 @@ fn the_keys_work() {
         guest.expect("o power off");
         guest.press("o");
         guest.expect("power off\r\n");
+        guest.ends_well();
+    }
+}
+
+/// `-icount shift=0` lets each instruction take a nanosecond, so that the clock counts them.
+#[test]
+fn the_benchmarks_count_their_instructions() {
+    for (name, image) in [
+        ("integer", tinamou_guest::bench::integer()),
+        ("floating", tinamou_guest::bench::floating()),
+    ] {
+        let Some(mut guest) = Guest::start(&image, &["-icount", "shift=0"]) else {
+            return;
+        };
+        guest.expect(&format!("BENCH {name} "));
+        let instructions: u64 = guest.expect(" ").trim().parse().expect("a number");
+        let ticks: u64 = guest.expect("\r\n").trim().parse().expect("a number");
+        const INSTRUCTIONS_PER_TICK: u64 = 100;
+        let off = instructions.abs_diff(ticks * INSTRUCTIONS_PER_TICK);
+        assert!(
+            off <= 2 * INSTRUCTIONS_PER_TICK,
+            "{name}: {instructions} in {ticks}"
+        );
         guest.ends_well();
     }
 }

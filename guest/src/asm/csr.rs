@@ -1,5 +1,7 @@
 //! The control and status registers that the programs use (priv §2.2).
 
+/// Floating-point flags and rounding mode.
+pub const FCSR: u32 = 0x003;
 /// Whether floating point may be used, whether interrupts are taken.
 pub const SSTATUS: u32 = 0x100;
 /// Which interrupts count.
