@@ -1,5 +1,6 @@
 //! From a configuration to a running machine, and to its end.
 
+use std::convert::Infallible;
 use std::fmt::Display;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -116,6 +117,9 @@ impl Start<'_> {
         let waiting = self.waiting();
         let status = runtime.block_on(async {
             let chores = Chores::new(&vm, self.program).map_err(Failure::new)?;
+            let requests = Arc::clone(vm.machine.requests());
+            self.chardevs
+                .on_exit(move || requests.quit(ShutdownCause::HostQmpQuit));
             for (chardev, message) in waiting {
                 log::tell(self.program, message);
                 tokio::select! {
@@ -363,13 +367,16 @@ impl Start<'_> {
 
 type Served = (Vm, Server<Vm, Shared>, MainLoop<Vm>);
 
-async fn attach_all(mut frontend: Frontend, monitor: Monitor<Vm, Shared>) {
+async fn attach_all(mut frontend: Frontend, monitor: Monitor<Vm, Shared>) -> Infallible {
     while let Some(arrived) = frontend.accept().await {
         let mut connection = Connection::new(arrived.stream, arrived.peer);
         connection.fds = Some(Arc::new(Inbox(arrived.fds)));
         connection.focus = arrived.focus;
         monitor.attach(connection);
     }
+    // Dropping the front end would give up its place at a multiplexer while
+    // the connection that came from there is still in use.
+    std::future::pending().await
 }
 
 /// The descriptors of a connection, as the monitor takes them.
