@@ -24,8 +24,6 @@ pub(crate) mod uart {
     pub(crate) const DATA: i64 = 0;
     /// Interrupt enable.
     pub(crate) const IER: i64 = 1;
-    /// FIFO control.
-    pub(crate) const FCR: i64 = 2;
     /// Line control.
     pub(crate) const LCR: i64 = 3;
     /// Line status.

@@ -71,10 +71,11 @@ fn prepare(a: &mut Assembler, trap: Label, end: Label) {
     a.csrw(csr::SIE, T0);
 }
 
-/// Eight bits, FIFOs on and empty, an interrupt for what is received.
+/// Eight bits, and an interrupt for what is received. The FIFO stays as it is, because turning it on
+/// would lose the keys that were pressed before.
 fn prepare_uart(a: &mut Assembler) {
     a.li(PORT, UART);
-    for (register, value) in [(uart::LCR, 3), (uart::FCR, 7), (uart::IER, 1)] {
+    for (register, value) in [(uart::LCR, 3), (uart::IER, 1)] {
         a.li(T0, value);
         a.sb(T0, register, PORT);
     }
