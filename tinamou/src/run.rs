@@ -101,10 +101,6 @@ impl Start<'_> {
         }
         let qtest = self.qtest()?;
         let (mut vm, server, main_loop) = self.serve(machine, event_bus)?;
-        for (frontend, mode) in monitors {
-            let monitor = server.monitor(frontend.chardev().label(), mode);
-            self.io.handle().spawn(attach_all(frontend, monitor));
-        }
         self.write_pidfile()?;
         self.announce();
         if self.config.daemonize {
@@ -129,6 +125,11 @@ impl Start<'_> {
             }
             if !vm.config.start_paused {
                 vm.cont().map_err(Failure::new)?;
+            }
+            // A client never sees the machine before its start.
+            for (frontend, mode) in monitors {
+                let monitor = server.monitor(frontend.chardev().label(), mode);
+                self.io.handle().spawn(attach_all(frontend, monitor));
             }
             chores.asked.notify_one();
             let status = chores.work(&mut vm, main_loop, qtest).await;

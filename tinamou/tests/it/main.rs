@@ -1,9 +1,15 @@
 //! Black-box tests: the binary as its users meet it. One program for all, so
 //! that what they share is built once.
 
+mod descriptors;
 mod guest;
+mod human;
 mod linux;
+mod liveness;
 mod options;
 mod qemu_qmp;
+mod qtest;
+mod schema;
+mod startup;
 mod support;
 mod transcripts;

@@ -3,13 +3,17 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::Shutdown;
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -168,6 +172,21 @@ impl Qmp {
         self.writer.write_all(bytes).expect("send");
     }
 
+    /// Sends bytes with file descriptors beside them.
+    pub fn send_with(&mut self, bytes: &[u8], fds: &[BorrowedFd<'_>]) {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        assert!(control.push(SendAncillaryMessage::ScmRights(fds)));
+        let pieces = [IoSlice::new(bytes)];
+        let sent = sendmsg(&self.writer, &pieces, &mut control, SendFlags::empty());
+        assert_eq!(sent, Ok(bytes.len()));
+    }
+
+    /// Closes one direction of the connection, or both.
+    pub fn close(&mut self, how: Shutdown) {
+        self.writer.shutdown(how).expect("shutdown");
+    }
+
     /// The next message, whatever it is; `None` at end of stream.
     pub fn read(&mut self) -> Option<Value> {
         let mut line = String::new();
@@ -264,7 +283,8 @@ impl Console {
     }
 }
 
-fn connect_stream(path: &Path) -> UnixStream {
+/// Connects to a socket as soon as it listens.
+pub fn connect_stream(path: &Path) -> UnixStream {
     let deadline = Instant::now() + PATIENCE;
     let stream = loop {
         match UnixStream::connect(path) {
