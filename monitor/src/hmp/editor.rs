@@ -145,6 +145,8 @@ impl Editor {
                 screen.extend_from_slice(b"\x1b[2J\x1b[1;1H");
                 self.show_prompt(screen);
             }
+            0x0e => self.replace(history.newer()),
+            0x10 => self.replace(history.older()),
             0x15 => self.delete(0, self.cursor),
             0x17 => self.delete(self.word_start(), self.cursor),
             0x1b => self.escape = Escape::Begun,

@@ -11,13 +11,12 @@ const TYPED: &[&[u8]] = &[
     b"info status\n",
     b"info status\r",
     // Rubbing out, and going back to insert.
-    b"xx\x7f\x08info stauts\x1b[D\x1b[D\x08\n",
+    b"xx\x7f\x08info kvvm\x1b[D\x08\n",
     b"abc\x02\x02X\n",
     b"help quit\x01\x06\x06\x04\x05\x08\n",
     // Whole words and lines are deleted.
     b"a b c\x17\x17\n",
     b"gone\x15stop\n",
-    b"kept gone\x01\x06\x06\x06\x06\x0b\n",
     // History, by both kinds of keys.
     b"print 1\n\nprint 2\r\nprint 3\n",
     b"\x1b[A\x1b[A\n",

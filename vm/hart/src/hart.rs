@@ -226,12 +226,6 @@ impl Hart {
         self.retired
     }
 
-    /// A CSR by number, as a read in the present mode finds it.
-    #[must_use]
-    pub fn csr(&self, number: u16) -> Option<u64> {
-        self.read_csr(number)
-    }
-
     /// The address of the instruction at `op`.
     #[inline(always)]
     pub(crate) fn address(&self, op: Cursor) -> u64 {

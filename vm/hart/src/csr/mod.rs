@@ -108,6 +108,16 @@ const MIP: u16 = 0x344;
 const SIP: u16 = 0x144;
 
 impl Hart {
+    /// A CSR by number, as a debugger sees it: a floating-point unit that is switched off does
+    /// not hide its own.
+    #[must_use]
+    pub fn csr(&self, number: u16) -> Option<u64> {
+        match number {
+            FFLAGS..=FCSR if self.config.isa.has(Extension::F) => Some(self.float_csr(number)),
+            _ => self.read_csr(number),
+        }
+    }
+
     /// Executes a CSR instruction: reads to the op's destination and, with an operand, writes what
     /// `apply` makes of old value and operand. `None` when the instruction is illegal.
     #[inline(never)]
@@ -177,12 +187,17 @@ impl Hart {
     fn read_float_csr(&self, number: u16) -> Option<u64> {
         let csrs = &self.state.csrs;
         let present = self.config.isa.has(Extension::F) && csrs.mstatus & status::FS != 0;
+        present.then(|| self.float_csr(number))
+    }
+
+    fn float_csr(&self, number: u16) -> u64 {
+        let csrs = &self.state.csrs;
         let (flags, rounding) = (u64::from(csrs.fflags.bits()), u64::from(csrs.frm));
-        present.then_some(match number {
+        match number {
             FFLAGS => flags,
             FRM => rounding,
             _ => rounding << 5 | flags,
-        })
+        }
     }
 
     fn write_float_csr(&mut self, number: u16, value: u64) -> Option<Effect> {
