@@ -154,8 +154,11 @@ impl Hart {
     pub fn run(&mut self) -> Exit {
         let mut op = Cursor::NONE;
         self.control.set_executing(true);
+        // What was asked before is looked at in any case: whoever waits for it to be done does
+        // not wait for a hart that executes nothing.
+        let mut wanted = true;
         loop {
-            if self.is_wanted() {
+            if wanted {
                 self.settle(op);
                 op = Cursor::NONE;
                 if !self.attend() {
@@ -170,6 +173,7 @@ impl Hart {
             if !op.is_none() {
                 op = op.run(self);
             }
+            wanted = self.is_wanted();
         }
     }
 
@@ -191,6 +195,7 @@ impl Hart {
         let Some(bits) = self.bits_at(before) else {
             return;
         };
+        self.patience = 1;
         let single = self.code.single(bits, before & 0xfff, 0, exec::rest);
         let after = single.run(self);
         self.settle(after);
@@ -334,9 +339,11 @@ impl Hart {
                 return false;
             }
             self.poll_timers();
-            let stopped = self.control.status() != HartStatus::Started;
+            let status = self.control.status();
+            let stopped = matches!(status, HartStatus::Stopped | HartStatus::StartPending);
             if self.state.waiting && !stopped && self.is_woken() {
                 self.state.waiting = false;
+                self.control.set_status(HartStatus::Started);
             }
             if !self.state.waiting && !stopped {
                 self.take_interrupt();

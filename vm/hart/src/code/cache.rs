@@ -62,27 +62,32 @@ impl CodeCache {
 
     /// The first op of the page at physical address `base`, which is at `source` on the host.
     ///
-    /// The caller holds no cursor, and keeps the source mapped until [`CodeCache::clear`].
+    /// The caller holds no cursor, and keeps the source mapped until [`CodeCache::clear`]. When
+    /// [`CodeCache::needs_room`] for the page, all others are dropped.
     pub(crate) fn page(&mut self, base: u64, source: *const u8) -> Cursor {
-        let page = match self.pages.get(&base) {
-            Some(page) => *page,
-            None => self.add(base, source),
-        };
+        if self.needs_room(base) {
+            self.clear();
+        }
+        let epoch = self.epoch;
+        let page = *self
+            .pages
+            .entry(base)
+            .or_insert_with(|| allocate(source, epoch));
         // SAFETY: the page is live, and nothing else refers to it while we are here.
         let content = unsafe { &mut *page.as_ptr() };
-        if content.epoch != self.epoch {
+        if content.epoch != epoch {
             if !content.is_current() {
                 content.renew();
             }
-            content.epoch = self.epoch;
+            content.epoch = epoch;
         }
         // SAFETY: the page is live and ours.
         unsafe { Cursor::new(page.as_ptr().cast::<Op>()) }
     }
 
-    /// Whether the next new page makes the cache drop all others.
-    pub(crate) fn is_full(&self) -> bool {
-        self.pages.len() >= CAPACITY
+    /// Whether the page at `base` finds the cache full.
+    pub(crate) fn needs_room(&self, base: u64) -> bool {
+        self.pages.len() >= CAPACITY && !self.pages.contains_key(&base)
     }
 
     /// Doubts every page, as `fence.i` demands. The caller forgets all cursors.
@@ -148,15 +153,6 @@ impl CodeCache {
             return low;
         }
         low | u32::from(page.copied(slot + 1)) << 16
-    }
-
-    fn add(&mut self, base: u64, source: *const u8) -> NonNull<CodePage> {
-        if self.is_full() {
-            self.clear();
-        }
-        let page = allocate(source, self.epoch);
-        self.pages.insert(base, page);
-        page
     }
 }
 

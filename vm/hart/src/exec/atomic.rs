@@ -1,6 +1,7 @@
 //! LR/SC and AMOs on host atomics. `sc` succeeds when memory still holds what `lr` read.
 
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{Acquire, SeqCst};
+use std::sync::atomic::fence;
 
 use tinamou_memory::Word;
 
@@ -124,6 +125,8 @@ pub(crate) fn load_reserved<W: Width, const N: usize>(hart: &mut Hart, op: Curso
         Ok(value) => value,
         Err(trap) => return hart.raise(op, trap),
     };
+    // Later accesses stay behind the load, as its aq bit may ask.
+    fence(Acquire);
     hart.state.reservation = Some(Reservation {
         address,
         value,

@@ -168,8 +168,7 @@ impl Hart {
         if leaf.size > PAGE_SIZE {
             self.mmu.note_large(pc, leaf.size);
         }
-        let evicts = self.code.is_full();
-        if evicts {
+        if self.code.needs_room(page) {
             self.mmu.forget_fetches();
         }
         let base = self.code.page(page, host);

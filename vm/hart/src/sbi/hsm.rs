@@ -48,6 +48,7 @@ fn suspend(hart: &mut Hart, kind: u64) -> Result {
     const RETENTIVE: u64 = 0;
     match kind {
         RETENTIVE => {
+            hart.control.set_status(HartStatus::Suspended);
             hart.state.waiting = true;
             Ok(0)
         }

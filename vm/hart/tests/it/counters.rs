@@ -67,11 +67,17 @@ fn single_steps_count_too() {
         RAM,
         &[NOP, jal(ZERO, 8), NOP, addi(A0, ZERO, 5), jal(ZERO, -16)],
     );
-    let mut seen = Vec::new();
-    for _ in 0..5 {
-        rig.hart().step();
-        seen.push((rig.hart().state().pc - RAM, rig.hart().retired()));
+    // Twice, as the second time everything has been decoded.
+    for round in 0..2 {
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            rig.hart().step();
+            seen.push((
+                rig.hart().state().pc - RAM,
+                rig.hart().retired() - round * 4,
+            ));
+        }
+        assert_eq!(seen, [(4, 1), (12, 2), (16, 3), (0, 4)]);
     }
-    assert_eq!(seen, [(4, 1), (12, 2), (16, 3), (0, 4), (4, 5)]);
     assert_eq!(rig.x(A0 as u8), 5);
 }
