@@ -102,7 +102,7 @@ fn a_descriptor_nobody_took_is_not_given_to_the_next() {
 }
 
 #[test]
-fn a_passed_socket_carries_a_monitor_and_yank_cuts_it() {
+fn a_passed_socket_becomes_a_device_and_yank_cuts_it() {
     let (_vm, mut qmp) = start();
     let (ours, theirs) = UnixStream::pair().expect("a pair");
     let taken = pass(&mut qmp, "getfd", json!({"fdname": "s"}), &[theirs.as_fd()]);
@@ -206,7 +206,7 @@ fn backends(vm: &Vm) -> Vec<(Value, Option<&'static str>)> {
 }
 
 #[test]
-fn every_backend_is_added_changed_and_removed() {
+fn backends_are_added_sent_a_break_and_removed() {
     let (vm, mut qmp) = start();
     for (number, (backend, filename)) in backends(&vm).into_iter().enumerate() {
         let id = format!("b{number}");
@@ -245,7 +245,7 @@ fn every_backend_is_added_changed_and_removed() {
 }
 
 #[test]
-fn a_pty_carries_a_monitor_of_a_new_device() {
+fn a_pty_nobody_uses_can_be_written_to_and_removed() {
     let (_vm, mut qmp) = start();
     let pty = json!({"type": "pty", "data": {}});
     let reply = qmp.execute("chardev-add", json!({"id": "p", "backend": pty}));
