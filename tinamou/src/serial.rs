@@ -24,6 +24,11 @@ impl SerialPort {
         Self { pipe, uart }
     }
 
+    /// Waits until the guest's last output has left for the peer.
+    pub async fn drained(&self) {
+        self.pipe.drained().await;
+    }
+
     /// Says which UART is told of input. Only the first is heard.
     pub fn connect(&self, uart: &Arc<Uart>) {
         if self.uart.set(Arc::downgrade(uart)).is_ok() {

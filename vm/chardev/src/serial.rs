@@ -48,6 +48,7 @@ struct Shared {
     queues: Mutex<Queues>,
     written: Notify,
     fetched: Notify,
+    drained: Notify,
     notify: Box<dyn Fn(SerialEvent) + Send + Sync>,
 }
 
@@ -70,6 +71,7 @@ impl SerialPipe {
             queues: Mutex::default(),
             written: Notify::new(),
             fetched: Notify::new(),
+            drained: Notify::new(),
             notify: Box::new(notify),
         });
         let broken = Arc::downgrade(&shared);
@@ -124,6 +126,18 @@ impl SerialPipe {
             self.shared.fetched.notify_one();
         }
         count
+    }
+
+    /// Waits until everything written has left for the peer, or the peer has left.
+    pub async fn drained(&self) {
+        loop {
+            // Made before the look, so that what happens in between is not missed.
+            let drained = self.shared.drained.notified();
+            if lock(&self.shared.queues).output.is_empty() {
+                return;
+            }
+            drained.await;
+        }
     }
 
     /// The character device joined.
@@ -194,7 +208,11 @@ impl Shared {
         let mut queues = lock(&self.queues);
         queues.output.drain(..count);
         let tell = std::mem::take(&mut queues.refused);
+        let drained = queues.output.is_empty();
         drop(queues);
+        if drained {
+            self.drained.notify_waiters();
+        }
         if tell {
             (self.notify)(SerialEvent::Writable);
         }
