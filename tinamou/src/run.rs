@@ -234,6 +234,7 @@ impl Start<'_> {
             dtb: config.dtb.clone(),
             rtc: time_of_day(config.rtc),
             actions: actions(config.actions),
+            power_button: config.machine.power_button,
             ..MachineConfig::default()
         };
         if let Some(serial) = serial {

@@ -1,17 +1,15 @@
 //! Commands that change what the machine does or what is connected to it.
 
 use tinamou_monitor::Hmp;
-use tinamou_monitor::hmp::{Arguments, Command, Console};
+use tinamou_monitor::hmp::{Arguments, Console};
 use tinamou_qmp::{Error, Result};
 
+use super::Entry;
 use crate::options::process::{LOG_ITEMS, log_help};
 use crate::vm::Vm;
 use crate::{backends, log, objects};
 
-type Handler = fn(&mut Vm, &mut Console<'_>, &Arguments) -> Result<()>;
-
-/// Name, arguments, how they are shown, help, handler.
-const COMMANDS: &[(&str, &str, &str, &str, Handler)] = &[
+const COMMANDS: &[Entry] = &[
     ("stop|s", "", "", "stop the virtual CPUs", |vm, _, _| {
         vm.stop();
         Ok(())
@@ -201,12 +199,8 @@ const COMMANDS: &[(&str, &str, &str, &str, Handler)] = &[
 
 /// Adds the commands of this file.
 pub fn add(hmp: &mut Hmp<Vm>) {
-    for (names, parameters, usage, help, handler) in COMMANDS {
-        let run = |vm: &mut Vm, console: &mut Console<'_>, args: &Arguments| {
-            let result = handler(vm, console, args);
-            super::report(console, result)
-        };
-        hmp.add(Command::new(names, parameters, run).usage(usage).help(help));
+    for entry in COMMANDS {
+        hmp.add(super::command(entry));
     }
 }
 

@@ -2,18 +2,17 @@
 
 use tinamou_machine::RunState;
 use tinamou_monitor::Hmp;
-use tinamou_monitor::hmp::{Arguments, Command, Console};
+use tinamou_monitor::hmp::{Arguments, Console};
 use tinamou_qmp::Result;
 use tinamou_qom::ObjectId;
 
+use super::Entry;
 use super::registers;
 use crate::commands::{PACKAGE, machine::uuid_text};
 use crate::options::QEMU_VERSION;
 use crate::vm::Vm;
 
-type Handler = fn(&mut Vm, &mut Console<'_>, &Arguments) -> Result<()>;
-
-const COMMANDS: &[(&str, &str, &str, &str, Handler)] = &[
+const COMMANDS: &[Entry] = &[
     (
         "version",
         "",
@@ -92,12 +91,8 @@ const COMMANDS: &[(&str, &str, &str, &str, Handler)] = &[
 
 /// Adds the commands of this file.
 pub fn add(hmp: &mut Hmp<Vm>) {
-    for (names, parameters, usage, help, handler) in COMMANDS {
-        let run = |vm: &mut Vm, console: &mut Console<'_>, args: &Arguments| {
-            let result = handler(vm, console, args);
-            super::report(console, result)
-        };
-        hmp.add_info(Command::new(names, parameters, run).usage(usage).help(help));
+    for entry in COMMANDS {
+        hmp.add_info(super::command(entry));
     }
 }
 

@@ -1,15 +1,14 @@
 //! Commands that look at memory and ports.
 
 use tinamou_monitor::Hmp;
-use tinamou_monitor::hmp::{Arguments, Command, Console};
+use tinamou_monitor::hmp::{Arguments, Console};
 use tinamou_qmp::Result;
 
+use super::Entry;
 use crate::commands::machine::{save_physical, save_virtual};
 use crate::vm::Vm;
 
-type Handler = fn(&mut Vm, &mut Console<'_>, &Arguments) -> Result<()>;
-
-const COMMANDS: &[(&str, &str, &str, &str, Handler)] = &[
+const COMMANDS: &[Entry] = &[
     ("x", "fmt:/,addr:l", "/fmt addr", "dump virtual memory", x),
     (
         "xp",
@@ -76,12 +75,8 @@ const COMMANDS: &[(&str, &str, &str, &str, Handler)] = &[
 
 /// Adds the commands of this file.
 pub fn add(hmp: &mut Hmp<Vm>) {
-    for (names, parameters, usage, help, handler) in COMMANDS {
-        let run = |vm: &mut Vm, console: &mut Console<'_>, args: &Arguments| {
-            let result = handler(vm, console, args);
-            super::report(console, result)
-        };
-        hmp.add(Command::new(names, parameters, run).usage(usage).help(help));
+    for entry in COMMANDS {
+        hmp.add(super::command(entry));
     }
 }
 

@@ -6,6 +6,7 @@ mod memory;
 mod registers;
 
 use tinamou_monitor::Hmp;
+use tinamou_monitor::hmp::{Arguments, Command, Console};
 use tinamou_qmp::Result;
 
 use crate::options::QEMU_VERSION;
@@ -24,10 +25,25 @@ pub fn commands() -> Hmp<Vm> {
     hmp
 }
 
-/// Shows an error the way the human monitor does, as text.
-fn report(console: &mut tinamou_monitor::hmp::Console<'_>, result: Result<()>) -> Result<()> {
-    if let Err(error) = result {
-        console.print(&format!("Error: {}\n", error.desc));
-    }
-    Ok(())
+/// A command as the tables of this directory describe it: name and aliases,
+/// arguments, how help shows these, help, handler.
+type Entry = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    Handler,
+);
+
+type Handler = fn(&mut Vm, &mut Console<'_>, &Arguments) -> Result<()>;
+
+/// Makes the command of an entry. Its errors are shown as text.
+fn command((names, parameters, usage, help, handler): &'static Entry) -> Command<Vm> {
+    let run = |vm: &mut Vm, console: &mut Console<'_>, args: &Arguments| {
+        if let Err(error) = handler(vm, console, args) {
+            console.print(&format!("Error: {}\n", error.desc));
+        }
+        Ok(())
+    };
+    Command::new(names, parameters, run).usage(usage).help(help)
 }

@@ -111,8 +111,8 @@ pub struct MachineConfig {
     pub dump_guest_core: Option<bool>,
     /// Let the host merge equal pages.
     pub mem_merge: Option<bool>,
-    /// Use ACLINT devices in place of the CLINT.
-    pub aclint: bool,
+    /// A power button that `system_powerdown` presses and the guest can see.
+    pub power_button: bool,
 }
 
 /// `-m`

@@ -27,7 +27,8 @@ pub(crate) static GROUP: Group = Group {
         Param::boolean("usb").help("on is not available"),
         Param::boolean("graphics").help("accepted; there is no display"),
         Param::string("acpi").help("accepted; there are no ACPI tables"),
-        Param::boolean("aclint").help("ACLINT devices in place of the CLINT"),
+        Param::boolean("aclint").help("ACLINT devices in place of the CLINT; on is not available"),
+        Param::boolean("power-button").help("a key that system_powerdown presses"),
         Param::string("aia").help("advanced interrupt architecture; none is available"),
         Param::string("accel").help("accelerators to try, separated by colons"),
     ],
@@ -176,7 +177,11 @@ impl Machine {
 impl MachineConfig {
     fn set_virt(&mut self, key: &str, text: &str) -> Result<()> {
         match key {
-            "aclint" => self.aclint = value::boolean(key, text)?,
+            "aclint" if value::boolean(key, text)? => {
+                return Err(Error::new("ACLINT devices are not available"));
+            }
+            "aclint" => {}
+            "power-button" => self.power_button = value::boolean(key, text)?,
             "acpi" | "iommu-sys" => match text {
                 "off" | "auto" => {}
                 "on" if key == "acpi" => {}
