@@ -5,6 +5,7 @@ use std::sync::atomic::fence;
 
 use tinamou_memory::Word;
 
+use super::access::{Access, I64, U32};
 use super::proceed;
 use crate::Hart;
 use crate::code::Cursor;
@@ -13,6 +14,9 @@ use crate::trap::{Exception, Trap};
 
 /// A width that atomics have.
 pub(crate) trait Width: Word + Into<u64> {
+    /// The load of this width.
+    type Load: Access;
+
     /// The low bits of a register.
     fn truncate(value: u64) -> Self;
 
@@ -34,8 +38,10 @@ pub(crate) trait Width: Word + Into<u64> {
 }
 
 macro_rules! width {
-    ($word:ty, $signed:ty, $($name:ident $method:ident),*) => {
+    ($word:ty, $signed:ty, $load:ty, $($name:ident $method:ident),*) => {
         impl Width for $word {
+            type Load = $load;
+
             fn truncate(value: u64) -> Self {
                 value as Self
             }
@@ -65,9 +71,9 @@ macro_rules! width {
     };
 }
 
-width!(u32, i32, swap swap, add fetch_add, xor fetch_xor, or fetch_or, and fetch_and,
+width!(u32, i32, U32, swap swap, add fetch_add, xor fetch_xor, or fetch_or, and fetch_and,
     minu fetch_min, maxu fetch_max);
-width!(u64, i64, swap swap, add fetch_add, xor fetch_xor, or fetch_or, and fetch_and,
+width!(u64, i64, I64, swap swap, add fetch_add, xor fetch_xor, or fetch_or, and fetch_and,
     minu fetch_min, maxu fetch_max);
 
 /// What an AMO does to the word in memory; gives what was there.
@@ -115,18 +121,16 @@ pub(crate) fn amo<O: Operation, W: Width, const N: usize>(hart: &mut Hart, op: C
 
 pub(crate) fn load_reserved<W: Width, const N: usize>(hart: &mut Hart, op: Cursor) -> Cursor {
     let address = hart.state.registers.file[op.b()];
-    let size = size_of::<W>() as u8;
-    let loaded = if address.is_multiple_of(size.into()) {
-        hart.load(address, size)
-    } else {
-        Err(Trap::new(Exception::LoadMisaligned, address))
-    };
-    let value = match loaded {
-        Ok(value) => value,
-        Err(trap) => return hart.raise(op, trap),
+    let value = match hart.mmu.load_fast::<W::Load>(address) {
+        Some(value) => value,
+        None => match load_slowly::<W>(hart, address) {
+            Ok(value) => value,
+            Err(trap) => return hart.raise(op, trap),
+        },
     };
     // Later accesses stay behind the load, as its aq bit may ask.
     fence(Acquire);
+    let size = size_of::<W>() as u8;
     hart.state.reservation = Some(Reservation {
         address,
         value,
@@ -136,20 +140,33 @@ pub(crate) fn load_reserved<W: Width, const N: usize>(hart: &mut Hart, op: Curso
     proceed!(hart, op, N)
 }
 
+#[cold]
+fn load_slowly<W: Width>(hart: &mut Hart, address: u64) -> Result<u64, Trap> {
+    let size = size_of::<W>() as u8;
+    if !address.is_multiple_of(size.into()) {
+        return Err(Trap::new(Exception::LoadMisaligned, address));
+    }
+    hart.load(address, size)
+}
+
 pub(crate) fn store_conditional<W: Width, const N: usize>(hart: &mut Hart, op: Cursor) -> Cursor {
     let file = &hart.state.registers.file;
     let (address, value) = (file[op.b()], W::truncate(file[op.c()]));
     let reservation = hart.state.reservation.take();
-    let atomic = match hart.reach_atomic::<W>(address) {
-        Ok(atomic) => atomic,
-        Err(trap) => return hart.raise(op, trap),
+    let attempt = |atomic: &W::Atomic| {
+        reservation.is_some_and(|held| {
+            held.address == address
+                && usize::from(held.size) == size_of::<W>()
+                && W::exchange(atomic, W::truncate(held.value), value)
+        })
     };
-    let size = size_of::<W>() as u8;
-    let stored = reservation.is_some_and(|held| {
-        held.address == address
-            && held.size == size
-            && W::exchange(atomic, W::truncate(held.value), value)
-    });
+    let stored = match hart.mmu.atomic::<W>(address) {
+        Some(atomic) => attempt(atomic),
+        None => match hart.reach_atomic::<W>(address) {
+            Ok(atomic) => attempt(atomic),
+            Err(trap) => return hart.raise(op, trap),
+        },
+    };
     hart.state.registers.file[op.a()] = u64::from(!stored);
     proceed!(hart, op, N)
 }

@@ -15,7 +15,10 @@ const SPACES: usize = 8;
 #[derive(Clone, Copy, Default)]
 struct Space {
     satp: u64,
-    ids: [u16; 16],
+    /// Of loads and stores, by mode and the bits of `mstatus` that matter to them.
+    data: [u16; 16],
+    /// Of fetches, by mode.
+    fetch: [u16; 4],
 }
 
 /// Gives ids to contexts.
@@ -47,27 +50,35 @@ impl Contexts {
         }
         self.victim = (self.victim + 1) % SPACES;
         self.current = self.victim;
-        self.spaces[self.current] = Space { satp, ids: [0; 16] };
+        self.spaces[self.current] = Space {
+            satp,
+            ..Space::default()
+        };
     }
 
-    /// The id of a mode in the current address space; `None` when there are no more.
-    pub(super) fn id(&mut self, privilege: Privilege, sum: bool, mxr: bool) -> Option<u16> {
+    /// The id of loads and stores in the current address space; `None` when there are no more.
+    pub(super) fn data(&mut self, privilege: Privilege, sum: bool, mxr: bool) -> Option<u16> {
         let index = privilege as usize | usize::from(sum) << 2 | usize::from(mxr) << 3;
-        let id = &mut self.spaces[self.current].ids[index];
-        if *id == 0 {
-            if self.last == IDS - 1 {
-                return None;
-            }
-            self.last += 1;
-            *id = self.last;
-        }
-        Some(*id)
+        given(&mut self.spaces[self.current].data[index], &mut self.last)
+    }
+
+    /// The id of fetches in the current address space; `None` when there are no more.
+    pub(super) fn fetch(&mut self, privilege: Privilege) -> Option<u16> {
+        let id = &mut self.spaces[self.current].fetch[privilege as usize];
+        given(id, &mut self.last)
     }
 
     /// Takes all ids back; entries that have them will not be found again.
     pub(super) fn forget(&mut self) {
         for space in &mut self.spaces {
-            space.ids = [0; 16];
+            (space.data, space.fetch) = ([0; 16], [0; 4]);
+        }
+    }
+
+    /// Takes the ids of fetches back.
+    pub(super) fn forget_fetches(&mut self) {
+        for space in &mut self.spaces {
+            space.fetch = [0; 4];
         }
     }
 
@@ -76,4 +87,16 @@ impl Contexts {
         self.forget();
         self.last = 0;
     }
+}
+
+/// An id that has been given out, or the next one now.
+fn given(id: &mut u16, last: &mut u16) -> Option<u16> {
+    if *id == 0 {
+        if *last == IDS - 1 {
+            return None;
+        }
+        *last += 1;
+        *id = *last;
+    }
+    Some(*id)
 }

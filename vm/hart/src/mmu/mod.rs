@@ -170,6 +170,7 @@ impl Hart {
         }
         if self.code.needs_room(page) {
             self.mmu.forget_fetches();
+            self.follow_mode();
         }
         let base = self.code.page(page, host);
         self.mmu.remember_fetch(pc, base);
@@ -184,6 +185,7 @@ impl Hart {
         if self.mmu.memory().is_outdated(&self.space) {
             self.code.clear();
             self.mmu.renew(&self.space);
+            self.follow_mode();
         }
     }
 
@@ -200,6 +202,7 @@ impl Hart {
     pub(crate) fn doubt_instructions(&mut self) {
         self.code.doubt();
         self.mmu.forget_fetches();
+        self.follow_mode();
     }
 
     /// Derives the translation contexts from mode, `mstatus` and `satp`.

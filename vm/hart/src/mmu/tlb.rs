@@ -169,10 +169,9 @@ impl Mmu {
         self.fetches[index].tag = EMPTY;
     }
 
+    /// Forgets where code is; as after [`Mmu::forget_all`], [`Mmu::select`] must follow.
     pub(crate) fn forget_fetches(&mut self) {
-        for entry in &mut self.fetches {
-            entry.tag = EMPTY;
-        }
+        self.contexts.forget_fetches();
     }
 
     /// Makes hits those of the present mode and address space.
@@ -216,8 +215,8 @@ impl Mmu {
         mxr: bool,
     ) -> Option<(u16, u16)> {
         Some((
-            self.contexts.id(fetch, false, false)?,
-            self.contexts.id(data, sum, mxr)?,
+            self.contexts.fetch(fetch)?,
+            self.contexts.data(data, sum, mxr)?,
         ))
     }
 
@@ -226,7 +225,7 @@ impl Mmu {
             .iter_mut()
             .chain(&mut self.stores)
             .for_each(|entry| entry.tag = EMPTY);
-        self.forget_fetches();
+        self.fetches.iter_mut().for_each(|entry| entry.tag = EMPTY);
         self.contexts.restart();
         self.large = None;
     }

@@ -12,4 +12,5 @@ mod modified_code;
 mod paging;
 mod rig;
 mod sbi;
+mod space;
 mod traps;

@@ -292,3 +292,31 @@ fn execution_follows_a_new_satp_at_once() {
     assert_eq!((csrs.mcause, csrs.mepc, csrs.mtval), (12, after, after));
     assert_eq!(rig.x(A0 as u8), 0);
 }
+
+#[test]
+fn running_out_of_contexts_forgets_nothing_that_counts() {
+    // Two spaces that map the page differently, and a fence in each round: every round needs new
+    // contexts, and there are only so many.
+    let mut rig = mapped(Isa::default(), V | R | W | A | D);
+    let rounds = 2000;
+    let code = [
+        li(S0, 8 << 60 | 1 << 44 | ROOT >> 12),
+        li(S1, 8 << 60 | 2 << 44 | ROOT >> 12),
+        li(A1, rounds),
+        vec![
+            csrw(0x180, S0),
+            ld(A0, T0, 0),
+            addi(A0, A0, 1),
+            sd(A0, T0, 0),
+        ],
+        vec![csrw(0x180, S1), SFENCE_VMA, ld(A2, T0, 0), addi(A1, A1, -1)],
+        vec![bne(A1, ZERO, -32)],
+        exit(),
+    ];
+    rig.load(RAM, &code.concat());
+    rig.run();
+    assert_eq!(
+        (rig.x(A0 as u8), rig.x(A2 as u8)),
+        (42 + rounds, 42 + rounds)
+    );
+}

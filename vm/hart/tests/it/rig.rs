@@ -70,6 +70,7 @@ impl Mmio for ExitDevice {
 pub struct Rig {
     pub world: Arc<World>,
     pub ram: Arc<Ram>,
+    pub space: Arc<AddressSpace>,
     pub harts: Vec<Hart>,
 }
 
@@ -98,7 +99,12 @@ impl Rig {
             hart
         };
         let harts = controls.into_iter().map(hart).collect();
-        Self { world, ram, harts }
+        Self {
+            world,
+            ram,
+            space,
+            harts,
+        }
     }
 
     /// One hart with everything, firmware being the guest's.
