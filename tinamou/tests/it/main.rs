@@ -2,6 +2,7 @@
 //! that what they share is built once.
 
 mod descriptors;
+mod fuzz;
 mod guest;
 mod human;
 mod linux;
