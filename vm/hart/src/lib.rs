@@ -21,7 +21,7 @@ mod trap;
 
 pub use control::{HartControl, HartStatus, Line};
 pub use csr::{Counter, Csrs, number as csr_number};
-pub use environment::{Environment, SystemReset, TIME_FREQUENCY};
+pub use environment::{Environment, SystemReset, TIME_FREQUENCY, TrapTaken};
 pub use error::Error;
 pub use hart::{Config, Exit, Firmware, Hart, Start};
 pub use isa::{Extension, Isa};

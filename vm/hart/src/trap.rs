@@ -1,12 +1,11 @@
 //! Traps: exceptions and interrupts, entering and leaving them (priv §3.1.6, §3.1.15, §12.1).
 
-use crate::Firmware;
-use crate::Hart;
 use crate::code::Cursor;
 use crate::control::request;
 use crate::csr::{envcfg, interrupt, status};
 use crate::isa::Extension;
 use crate::state::Privilege;
+use crate::{Firmware, Hart, TrapTaken};
 
 /// An exception, numbered as in `mcause`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +43,7 @@ impl Trap {
 }
 
 /// The bit of `mcause` that tells interrupts from exceptions.
-const INTERRUPT: u64 = 1 << 63;
+pub(crate) const INTERRUPT: u64 = 1 << 63;
 
 impl Hart {
     /// Takes an exception at `op`; the hart is at rest at the trap vector then.
@@ -184,6 +183,13 @@ impl Hart {
         }
         self.state.pc = vector_address(vector, cause);
         self.follow_mode();
+        let hart = self.control.id();
+        self.environment.trap_taken(&TrapTaken {
+            hart,
+            cause,
+            pc,
+            value,
+        });
     }
 
     /// What is pending, with the timers as last polled.

@@ -140,7 +140,7 @@ impl CodeCache {
         };
         page.ops[slot + if decode::is_wide(bits) { 2 } else { 1 }] = rest;
         // SAFETY: the page is live and ours, and the slot inside it.
-        unsafe { Cursor::new(&raw const page.ops[slot]) }
+        unsafe { Cursor::new(self.single.as_ptr().cast::<Op>().add(slot)) }
     }
 
     /// The instruction that `cursor` was decoded from.
