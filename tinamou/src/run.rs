@@ -32,8 +32,11 @@ const CLIENTS: usize = 1024;
 /// How long the end waits for clients to read what was sent to them.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// How long the guest's last output may be on its way to a terminal.
-const PASSAGE: Duration = Duration::from_millis(10);
+/// How long the process stays when all is done, a little longer than QEMU
+/// takes to end: the guest's last output may still pass a multiplexer or a
+/// terminal, and a client that sends `quit` and then closes expects to be the
+/// first to close.
+const PASSAGE: Duration = Duration::from_millis(20);
 
 /// Why a machine could not be started: what to tell the user.
 #[derive(Debug, thiserror::Error)]
@@ -136,13 +139,12 @@ impl Start<'_> {
             }
             chores.asked.notify_one();
             let status = chores.work(&mut vm, main_loop, qtest).await;
-            server.shutdown(LAST_WORDS).await;
             if let Some(serial) = &serial {
                 // A peer that does not read must not hold up the end.
                 let _ = tokio::time::timeout(LAST_WORDS, serial.drained()).await;
-                // What has left the queue may pass a multiplexer or a terminal still.
-                tokio::time::sleep(PASSAGE).await;
             }
+            tokio::time::sleep(PASSAGE).await;
+            server.shutdown(LAST_WORDS).await;
             Ok(status)
         });
         if let Some(path) = &self.config.pidfile {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::support::{Vm, run, skip, tinamou};
+use crate::support::{QEMU, Vm, installed, run, skip, tinamou};
 
 /// The Python that has `qemu.qmp`, if the test setup made one.
 fn python() -> Option<PathBuf> {
@@ -14,11 +14,23 @@ fn python() -> Option<PathBuf> {
 }
 
 #[test]
-fn client_drives_the_machine() {
+fn client_drives_tinamou() {
+    client_drives(&tinamou());
+}
+
+#[test]
+fn client_drives_qemu_alike() {
+    match installed(QEMU) {
+        true => client_drives(Path::new(QEMU)),
+        false => skip("qemu-system-riscv64 is not installed"),
+    }
+}
+
+fn client_drives(program: &Path) {
     let Some(python) = python() else {
         return skip("Python with qemu.qmp is not installed");
     };
-    let mut vm = Vm::start(&tinamou(), &["-M", "virt", "-m", "64", "-S", "-nodefaults"]);
+    let mut vm = Vm::start(program, &["-M", "virt", "-m", "64", "-S", "-nodefaults"]);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/drive.py");
     let socket = vm.path("qmp.sock");
     let arguments = [
