@@ -74,6 +74,14 @@ fn store(funct3: u32, rs: u32, base: u32, offset: i32) -> u32 {
     0x23 | (imm & 31) << 7 | funct3 << 12 | base << 15 | rs << 20 | (imm >> 5) << 25
 }
 
+pub fn fld(fd: u32, base: u32, offset: i32) -> u32 {
+    i(0x07, fd, 3, base, offset)
+}
+
+pub fn fsd(fs: u32, base: u32, offset: i32) -> u32 {
+    store(3, fs, base, offset) | 4
+}
+
 pub fn bne(rs1: u32, rs2: u32, offset: i32) -> u32 {
     branch(1, rs1, rs2, offset)
 }

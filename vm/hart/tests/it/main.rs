@@ -6,6 +6,7 @@ mod atomics;
 mod counters;
 mod csrs;
 mod decoding;
+mod differential;
 mod garbage;
 mod interrupts;
 mod modified_code;
