@@ -45,7 +45,7 @@ install_packages() {
         options+=(-t "$release-backports")
     fi
     # Newer Debian has the RISC-V emulators in a package of their own.
-    ! apt-cache show qemu-system-riscv >/dev/null 2>&1 || packages+=(qemu-system-riscv)
+    ! apt-cache "${options[@]}" show qemu-system-riscv >/dev/null 2>&1 || packages+=(qemu-system-riscv)
     apt-get -q -y --no-install-recommends "${options[@]}" install "${packages[@]}" >&2 ||
         apt-get -q -y --no-install-recommends install "${packages[@]}" >&2
 }
