@@ -32,13 +32,13 @@ pub fn watchdog_set_action(
 pub fn set_action(vm: &mut Vm, _: &mut Call, args: api::SetActionArguments) -> Result<api::Empty> {
     let actions = vm.machine.actions_mut();
     if let Some(action) = args.reboot {
-        actions.reboot = find(RebootAction::ALL, RebootAction::name, action.as_str())?;
+        actions.reboot = find(RebootAction::from_name, action.as_str())?;
     }
     if let Some(action) = args.panic {
-        actions.panic = find(PanicAction::ALL, PanicAction::name, action.as_str())?;
+        actions.panic = find(PanicAction::from_name, action.as_str())?;
     }
     if let Some(action) = args.shutdown {
-        actions.shutdown = find(ShutdownAction::ALL, ShutdownAction::name, action.as_str())?;
+        actions.shutdown = find(ShutdownAction::from_name, action.as_str())?;
     }
     if let Some(action) = args.watchdog {
         actions.watchdog = watchdog(action)?;
@@ -47,7 +47,7 @@ pub fn set_action(vm: &mut Vm, _: &mut Call, args: api::SetActionArguments) -> R
 }
 
 fn watchdog(action: api::WatchdogAction) -> Result<WatchdogAction> {
-    find(WatchdogAction::ALL, WatchdogAction::name, action.as_str())
+    find(WatchdogAction::from_name, action.as_str())
 }
 
 /// The schema's value of that name.
@@ -59,7 +59,6 @@ pub fn by_name<T: Copy>(all: &[(&str, T)], name: &str) -> Result<T> {
 }
 
 /// The machine's value of that name.
-fn find<T: Copy>(all: &[T], name_of: impl Fn(T) -> &'static str, name: &str) -> Result<T> {
-    let found = all.iter().copied().find(|value| name_of(*value) == name);
-    found.ok_or_else(|| Error::value_not_accepted(None, name))
+fn find<T>(from_name: fn(&str) -> Option<T>, name: &str) -> Result<T> {
+    from_name(name).ok_or_else(|| Error::value_not_accepted(None, name))
 }

@@ -303,11 +303,8 @@ fn qom_set(vm: &mut Vm, _: &mut Console<'_>, args: &Arguments) -> Result<()> {
 fn watchdog_action(vm: &mut Vm, _: &mut Console<'_>, args: &Arguments) -> Result<()> {
     use tinamou_machine::run_state::WatchdogAction;
     let name = args.string("action");
-    let action = WatchdogAction::ALL
-        .iter()
-        .find(|action| action.name() == name);
-    let action =
-        action.ok_or_else(|| Error::generic(format!("invalid parameter value: {name}")))?;
-    vm.machine.actions_mut().watchdog = *action;
+    let action = WatchdogAction::from_name(name)
+        .ok_or_else(|| Error::generic(format!("invalid parameter value: {name}")))?;
+    vm.machine.actions_mut().watchdog = action;
     Ok(())
 }

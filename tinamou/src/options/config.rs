@@ -5,6 +5,7 @@ use super::Origin;
 use std::path::PathBuf;
 use std::time::Duration;
 use tinamou_hart::Isa;
+use tinamou_machine::run_state::Actions;
 
 /// A machine with everything around it, ready to be built.
 #[derive(Clone, Debug, PartialEq)]
@@ -347,73 +348,6 @@ pub enum Firmware {
     None,
     /// An image.
     File(PathBuf),
-}
-
-/// What to do when the guest reboots, powers off, panics or hangs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Actions {
-    /// When it reboots.
-    pub reboot: RebootAction,
-    /// When it powers off.
-    pub shutdown: ShutdownAction,
-    /// When it panics.
-    pub panic: PanicAction,
-    /// When a watchdog fires.
-    pub watchdog: WatchdogAction,
-}
-
-/// `-action reboot=`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum RebootAction {
-    /// Reset the machine.
-    #[default]
-    Reset,
-    /// Shut it down.
-    Shutdown,
-}
-
-/// `-action shutdown=`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ShutdownAction {
-    /// End the process.
-    #[default]
-    Poweroff,
-    /// Stop the machine and stay.
-    Pause,
-}
-
-/// `-action panic=`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PanicAction {
-    /// Stop the machine.
-    Pause,
-    /// Shut it down.
-    #[default]
-    Shutdown,
-    /// End the process with a failure status.
-    ExitFailure,
-    /// Report it and go on.
-    None,
-}
-
-/// `-action watchdog=`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WatchdogAction {
-    /// Reset the machine.
-    #[default]
-    Reset,
-    /// Ask the guest to power off.
-    Shutdown,
-    /// Power off at once.
-    Poweroff,
-    /// Stop the machine.
-    Pause,
-    /// Say so and go on.
-    Debug,
-    /// Do nothing.
-    None,
-    /// Send a non-maskable interrupt.
-    InjectNmi,
 }
 
 /// `-rtc`

@@ -1,7 +1,6 @@
 //! The command line as it was typed: which options, with which parameters,
 //! before anything is asked about what they mean together.
 
-use super::config::Actions;
 use super::error::{Error, Origin, Result, Warning};
 use super::help;
 use super::monitor::Monitor;
@@ -9,6 +8,7 @@ use super::params::{self, Params};
 use super::table::{self, Apply, Opt};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use tinamou_machine::run_state::Actions;
 
 /// What the options said, each kind in the order it was given. The functions
 /// of the option table write it; resolving turns it into a

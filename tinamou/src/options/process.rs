@@ -1,16 +1,16 @@
 //! What concerns the process and the run of the machine: names, clocks,
 //! actions, descriptors, messages.
 
-use super::config::{
-    Actions, BootConfig, MessageConfig, PanicAction, PassedFd, RebootAction, RtcBase, RtcClock,
-    RtcConfig, ShutdownAction, WatchdogAction,
-};
+use super::config::{BootConfig, MessageConfig, PassedFd, RtcBase, RtcClock, RtcConfig};
 use super::error::{Error, Origin, Result, Warning};
 use super::help;
 use super::low::LowArgs;
 use super::params::{self, Group, Param, Params};
 use super::value;
 use crate::log::{CPU_RESET, TRACE};
+use tinamou_machine::run_state::{
+    Actions, PanicAction, RebootAction, ShutdownAction, WatchdogAction,
+};
 
 /// `-name`
 pub(crate) static NAME: Group = Group {
@@ -154,55 +154,25 @@ pub(crate) fn read_action(low: &mut LowArgs, text: &str, origin: &Origin) -> Res
 
 /// Reads `-watchdog-action`.
 pub(crate) fn read_watchdog_action(low: &mut LowArgs, text: &str, _: &Origin) -> Result<()> {
-    low.actions.watchdog = one_of("watchdog", text, WATCHDOG)?;
+    low.actions.watchdog = one_of("watchdog", text, WatchdogAction::from_name)?;
     Ok(())
 }
 
 fn set_actions(actions: &mut Actions, params: &Params) -> Result<()> {
     for (key, text) in &params.pairs {
         match key.as_str() {
-            "reboot" => actions.reboot = one_of(key, text, REBOOT)?,
-            "shutdown" => actions.shutdown = one_of(key, text, SHUTDOWN)?,
-            "panic" => actions.panic = one_of(key, text, PANIC)?,
-            "watchdog" => actions.watchdog = one_of(key, text, WATCHDOG)?,
+            "reboot" => actions.reboot = one_of(key, text, RebootAction::from_name)?,
+            "shutdown" => actions.shutdown = one_of(key, text, ShutdownAction::from_name)?,
+            "panic" => actions.panic = one_of(key, text, PanicAction::from_name)?,
+            "watchdog" => actions.watchdog = one_of(key, text, WatchdogAction::from_name)?,
             _ => {}
         }
     }
     Ok(())
 }
 
-const REBOOT: &[(&str, RebootAction)] = &[
-    ("reset", RebootAction::Reset),
-    ("shutdown", RebootAction::Shutdown),
-];
-
-const SHUTDOWN: &[(&str, ShutdownAction)] = &[
-    ("poweroff", ShutdownAction::Poweroff),
-    ("pause", ShutdownAction::Pause),
-];
-
-const PANIC: &[(&str, PanicAction)] = &[
-    ("pause", PanicAction::Pause),
-    ("shutdown", PanicAction::Shutdown),
-    ("exit-failure", PanicAction::ExitFailure),
-    ("none", PanicAction::None),
-];
-
-const WATCHDOG: &[(&str, WatchdogAction)] = &[
-    ("reset", WatchdogAction::Reset),
-    ("shutdown", WatchdogAction::Shutdown),
-    ("poweroff", WatchdogAction::Poweroff),
-    ("pause", WatchdogAction::Pause),
-    ("debug", WatchdogAction::Debug),
-    ("none", WatchdogAction::None),
-    ("inject-nmi", WatchdogAction::InjectNmi),
-];
-
-fn one_of<T: Copy>(key: &str, text: &str, values: &[(&str, T)]) -> Result<T> {
-    let found = values.iter().find(|(name, _)| *name == text);
-    found
-        .map(|(_, value)| *value)
-        .ok_or_else(|| Error::value_not_accepted(key, text))
+fn one_of<T>(key: &str, text: &str, from_name: fn(&str) -> Option<T>) -> Result<T> {
+    from_name(text).ok_or_else(|| Error::value_not_accepted(key, text))
 }
 
 /// Makes sense of `-rtc`.

@@ -1,11 +1,12 @@
 //! The options, one entry each. Parsing, `-help`, shell completion and
 //! `query-command-line-options` all read this table.
 
-use super::config::{MonitorMode, RebootAction, ShutdownAction};
+use super::config::MonitorMode;
 use super::error::{Origin, Result};
 use super::low::LowArgs;
 use super::params::{Group, Params};
 use super::{accepted, chardev, cpu, help, machine, monitor, object, process, readconfig, sizing};
+use tinamou_machine::run_state::{RebootAction, ShutdownAction};
 
 /// One option.
 #[derive(Debug)]

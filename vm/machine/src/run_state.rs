@@ -23,6 +23,12 @@ macro_rules! named {
                     $(Self::$variant => $text,)*
                 }
             }
+
+            /// The one of that name.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|one| one.name() == name)
+            }
         }
     };
 }

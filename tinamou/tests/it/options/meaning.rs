@@ -5,11 +5,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 use tinamou::options::config::{
-    Accel, Actions, ChardevBackend, ChardevConfig, Config, Firmware, InetAddress, MachineKind,
-    MemoryConfig, MonitorMode, PanicAction, RebootAction, RtcBase, RtcClock, ShutdownAction,
-    SocketAddress, SocketConfig, Topology,
+    Accel, ChardevBackend, ChardevConfig, Config, Firmware, InetAddress, MachineKind, MemoryConfig,
+    MonitorMode, RtcBase, RtcClock, SocketAddress, SocketConfig, Topology,
 };
 use tinamou::options::{self, Invocation, table::OPTIONS};
+use tinamou_machine::run_state::{Actions, PanicAction, RebootAction, ShutdownAction};
 
 fn invoke(program: &str, line: &str) -> Invocation {
     let args = std::iter::once(program)

@@ -1,0 +1,94 @@
+//! The main loop: runs commands, and does what devices and signals ask for.
+
+use std::io;
+use std::sync::Arc;
+
+use tinamou_machine::{Requests, ShutdownCause};
+use tinamou_monitor::MainLoop;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
+
+use crate::log;
+use crate::qtest::{Qtest, Work};
+use crate::vm::Vm;
+
+/// What the main loop waits for beside commands.
+pub(super) struct Chores {
+    /// Rung when the machine's requests should be looked at.
+    asked: Arc<Notify>,
+}
+
+impl Chores {
+    /// Listens to the machine's requests, and makes such of signals.
+    pub(super) fn new(vm: &Vm, program: &str) -> io::Result<Self> {
+        let asked = Arc::new(Notify::new());
+        let ring = Arc::clone(&asked);
+        let requests = vm.machine.requests();
+        requests.on_request(move || ring.notify_one());
+        for kind in [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ] {
+            let name = format!("signal {}", kind.as_raw_value());
+            let quit = quit_on(signal(kind)?, name, Arc::clone(requests), program.into());
+            tokio::spawn(quit);
+        }
+        Ok(Self { asked })
+    }
+
+    /// Whether something was asked before `event` happened.
+    pub(super) async fn asked_before(&self, event: impl Future<Output = ()>) -> bool {
+        tokio::select! {
+            () = event => false,
+            () = self.asked.notified() => {
+                // It is still to be done.
+                self.asked.notify_one();
+                true
+            }
+        }
+    }
+
+    /// Runs commands and does chores until the end is decided: the status to
+    /// end with.
+    pub(super) async fn work(
+        &self,
+        vm: &mut Vm,
+        mut main_loop: MainLoop<Vm>,
+        mut qtest: Option<Qtest>,
+    ) -> u8 {
+        loop {
+            tokio::select! {
+                () = self.asked.notified() => vm.process_requests(),
+                Some(job) = main_loop.recv() => {
+                    job.run(vm);
+                    while vm.exit.is_none() && let Some(job) = main_loop.try_recv() {
+                        job.run(vm);
+                    }
+                }
+                work = next_work(&mut qtest) => {
+                    if let Some(qtest) = &mut qtest {
+                        qtest.carry_out(work, &mut vm.machine);
+                    }
+                }
+            }
+            if let Some(status) = vm.exit {
+                return status;
+            }
+        }
+    }
+}
+
+async fn quit_on(mut signals: Signal, name: String, requests: Arc<Requests>, program: String) {
+    while signals.recv().await.is_some() {
+        log::tell(&program, format_args!("terminating on {name}"));
+        requests.quit(ShutdownCause::HostSignal);
+    }
+}
+
+async fn next_work(qtest: &mut Option<Qtest>) -> Work {
+    match qtest {
+        Some(qtest) => qtest.recv().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,179 @@
+//! From a configuration to a running machine, and to its end.
+//!
+//! Things are made in the order in which later ones refer to earlier ones:
+//!
+//! 1. the threads of the host's side, and on them the back ends: the character
+//!    devices ([`backends`]);
+//! 2. what the command line puts in front of them: monitors, serial ports, the
+//!    qtest socket ([`frontends`]);
+//! 3. the machine ([`machine`]), and what is plugged into it;
+//! 4. what commands work on, and the server they come by ([`server`]);
+//! 5. the main loop ([`main_loop`]), which runs until the end is decided.
+//!
+//! A failure at any step undoes the earlier ones.
+
+mod backends;
+mod frontends;
+mod machine;
+mod main_loop;
+mod pidfile;
+mod server;
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use tinamou_chardev::Chardevs;
+use tinamou_machine::ShutdownCause;
+use tinamou_monitor::{EventBus, IoThread};
+use tokio::runtime::Handle;
+
+use crate::options::{self, Config};
+use crate::{daemon, log};
+use frontends::Frontends;
+use main_loop::Chores;
+use pidfile::Pidfile;
+use server::Service;
+
+/// How long the end waits for clients to read what was sent to them.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// How long the process stays when all is done, a little longer than QEMU
+/// takes to end: the guest's last output may still pass a multiplexer or a
+/// terminal, and a client that sends `quit` and then closes expects to be the
+/// first to close.
+const PASSAGE: Duration = Duration::from_millis(20);
+
+/// Why a machine could not be started: what to tell the user.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Failure(String);
+
+impl Failure {
+    fn new(cause: impl Display) -> Self {
+        Self(cause.to_string())
+    }
+
+    fn at(origin: &options::Origin, cause: impl Display) -> Self {
+        Self(format!("{origin}: {cause}"))
+    }
+}
+
+/// Runs a machine to its end and returns the process's exit status. `program`
+/// begins what is told to the user.
+///
+/// # Errors
+/// Something that the configuration names cannot be had.
+pub fn run(config: Box<Config>, program: &str) -> Result<u8, Failure> {
+    log::start(&config.log, config.messages, config.name.as_deref()).map_err(Failure::new)?;
+    let io = IoThread::spawn().map_err(Failure::new)?;
+    let chardevs = Chardevs::new(io.handle().clone());
+    let start = Start {
+        config,
+        program,
+        io: io.handle(),
+        chardevs: chardevs.clone(),
+    };
+    let result = start.run();
+    chardevs.close();
+    result
+}
+
+/// What every step of the start has at hand.
+struct Start<'a> {
+    config: Box<Config>,
+    program: &'a str,
+    io: &'a Handle,
+    chardevs: Chardevs,
+}
+
+impl Start<'_> {
+    fn run(self) -> Result<u8, Failure> {
+        self.check()?;
+        self.open_chardevs()?;
+        let frontends = self.claim_frontends()?;
+        let events = EventBus::new();
+        let machine = self.build_machine(frontends.serial.as_ref(), &events)?;
+        if let Some(path) = &self.config.machine.dumpdtb {
+            return machine::save_device_tree(&machine, path).map(|()| 0);
+        }
+        let service = self.serve(machine, events)?;
+        let _pidfile = Pidfile::write(self.config.pidfile.as_deref())?;
+        self.announce();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Failure::new)?;
+        runtime.block_on(self.live(service, frontends))
+    }
+
+    /// Refuses what is not built, and warns of what has no effect.
+    fn check(&self) -> Result<(), Failure> {
+        if self.config.preconfig {
+            return Err(Failure::new("-preconfig: is not supported yet"));
+        }
+        for global in &self.config.globals {
+            let (driver, property) = (&global.driver, &global.property);
+            log::tell(
+                self.program,
+                format_args!("warning: global {driver}.{property} has invalid class name"),
+            );
+        }
+        Ok(())
+    }
+
+    /// The machine's life, on the main loop.
+    async fn live(&self, mut service: Service, frontends: Frontends) -> Result<u8, Failure> {
+        let chores = Chores::new(&service.vm, self.program).map_err(Failure::new)?;
+        self.obey_exit_keys(&service);
+        self.wait_for_clients(&chores).await;
+        if self.config.daemonize {
+            daemon::detach().map_err(Failure::new)?;
+        }
+        if !self.config.start_paused {
+            service.vm.cont().map_err(Failure::new)?;
+        }
+        // A client never sees the machine before its start.
+        service.attach(frontends.monitors, self.io);
+        let Service {
+            mut vm,
+            server,
+            main_loop,
+        } = service;
+        let status = chores.work(&mut vm, main_loop, frontends.qtest).await;
+        if let Some(serial) = &frontends.serial {
+            // A peer that does not read must not hold up the end.
+            let _ = tokio::time::timeout(LAST_WORDS, serial.drained()).await;
+        }
+        tokio::time::sleep(PASSAGE).await;
+        server.shutdown(LAST_WORDS).await;
+        Ok(status)
+    }
+
+    /// Lets Ctrl-A x at a multiplexer end the machine.
+    fn obey_exit_keys(&self, service: &Service) {
+        let requests = service.vm.machine.requests().clone();
+        self.chardevs
+            .on_exit(move || requests.quit(ShutdownCause::HostQmpQuit));
+    }
+
+    /// Holds the start up until each server with `wait=on` has had a client,
+    /// or the end is asked for.
+    async fn wait_for_clients(&self, chores: &Chores) {
+        for (chardev, message) in self.waiting() {
+            log::tell(self.program, message);
+            if chores.asked_before(chardev.connected()).await {
+                return;
+            }
+        }
+    }
+
+    /// Tells a newcomer where things are.
+    fn announce(&self) {
+        if !self.config.embedded_default {
+            return;
+        }
+        let program = self.program;
+        eprintln!("{program}: QMP on localhost:4444; this terminal is the guest's console");
+        eprintln!("{program}: Ctrl-A c switches between console and monitor, Ctrl-A x ends");
+    }
+}

@@ -1,0 +1,119 @@
+//! What commands work on, and the server they come by.
+
+use std::convert::Infallible;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use tinamou_chardev::Frontend;
+use tinamou_machine::Machine;
+use tinamou_monitor::{
+    Connection, DEFAULT_OUTPUT_LIMIT, EventBus, FdInbox, MainLoop, Mode, Monitor, Server,
+};
+use tinamou_qmp::session::Version;
+use tokio::runtime::Handle;
+
+use super::{Failure, Start};
+use crate::fds::Fds;
+use crate::options::QEMU_VERSION;
+use crate::vm::{Shared, Vm};
+use crate::{backends, commands, hmp, objects};
+
+/// The machine behind its server.
+pub(super) struct Service {
+    pub(super) vm: Vm,
+    pub(super) server: Server<Vm, Shared>,
+    pub(super) main_loop: MainLoop<Vm>,
+}
+
+impl Start<'_> {
+    /// Starts a server for `machine`, which has no monitors yet.
+    pub(super) fn serve(&self, machine: Machine, events: EventBus) -> Result<Service, Failure> {
+        let shared = Shared {
+            name: self.config.name.clone(),
+            uuid: self.config.uuid.unwrap_or_default(),
+            run_state: machine.run_state_cell(),
+            chardevs: self.chardevs.clone(),
+        };
+        let vm = self.vm(machine)?;
+        let config = tinamou_monitor::Config {
+            table: commands::table(),
+            shared: Arc::new(shared),
+            hmp: Arc::clone(&vm.hmp),
+            events,
+            version: version(),
+            package: commands::PACKAGE.into(),
+            output_limit: DEFAULT_OUTPUT_LIMIT,
+        };
+        let (server, main_loop) = Server::start(config, self.io);
+        Ok(Service {
+            vm,
+            server,
+            main_loop,
+        })
+    }
+
+    fn vm(&self, machine: Machine) -> Result<Vm, Failure> {
+        let qom = objects::tree(&self.config, &machine, &self.chardevs).map_err(Failure::new)?;
+        Ok(Vm {
+            config: self.config.clone(),
+            machine,
+            chardevs: self.chardevs.clone(),
+            fds: self.passed_fds()?,
+            qom,
+            types: objects::types(),
+            hmp: Arc::new(hmp::commands()),
+            exit: None,
+        })
+    }
+
+    fn passed_fds(&self) -> Result<Fds, Failure> {
+        let mut fds = Fds::default();
+        for passed in &self.config.fds {
+            let failed = |error: tinamou_qmp::Error| Failure::at(&passed.origin, error);
+            let fd = backends::inherited(&passed.fd.to_string()).map_err(failed)?;
+            fds.add(Some(passed.set), fd, passed.opaque.clone())
+                .map_err(failed)?;
+        }
+        Ok(fds)
+    }
+}
+
+impl Service {
+    /// Opens the monitors to their clients.
+    pub(super) fn attach(&self, monitors: Vec<(Frontend, Mode)>, io: &Handle) {
+        for (frontend, mode) in monitors {
+            let monitor = self.server.monitor(frontend.chardev().label(), mode);
+            io.spawn(attach_all(frontend, monitor));
+        }
+    }
+}
+
+fn version() -> Version {
+    let [major, minor, micro] = QEMU_VERSION.map(i64::from);
+    Version {
+        major,
+        minor,
+        micro,
+    }
+}
+
+async fn attach_all(mut frontend: Frontend, monitor: Monitor<Vm, Shared>) -> Infallible {
+    while let Some(arrived) = frontend.accept().await {
+        let mut connection = Connection::new(arrived.stream, arrived.peer);
+        connection.fds = Some(Arc::new(Inbox(arrived.fds)));
+        connection.focus = arrived.focus;
+        monitor.attach(connection);
+    }
+    // Dropping the front end would give up its place at a multiplexer while
+    // the connection that came from there is still in use.
+    std::future::pending().await
+}
+
+/// The descriptors of a connection, as the monitor takes them.
+struct Inbox(tinamou_chardev::FdInbox);
+
+impl FdInbox for Inbox {
+    fn pop(&self) -> Option<OwnedFd> {
+        self.0.pop()
+    }
+}
