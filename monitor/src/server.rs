@@ -122,6 +122,12 @@ impl<C: 'static, S: Send + Sync + 'static> Server<C, S> {
         self.0.preconfig.store(preconfig, Ordering::Release);
     }
 
+    /// Whether only commands with `allow-preconfig` may run.
+    #[must_use]
+    pub fn preconfig(&self) -> bool {
+        self.0.preconfig()
+    }
+
     /// Takes no further request from any client. `quit` calls it, so that
     /// nothing behind it is answered.
     pub fn stop_serving(&self) {

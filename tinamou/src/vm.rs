@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tinamou_chardev::Chardevs;
 use tinamou_machine::{Machine, Progress, RunState, RunStateCell, ShutdownCause};
-use tinamou_monitor::{Call, Hmp};
+use tinamou_monitor::{Call, Hmp, Server};
 use tinamou_qmp::{Error, Result};
 use tinamou_qom::{Tree, Types};
 
@@ -27,6 +27,8 @@ pub struct Vm {
     pub types: Types,
     /// The human monitor's commands.
     pub hmp: Arc<Hmp<Vm>>,
+    /// Whom commands come from.
+    pub server: Server<Vm, Shared>,
     /// The status to end the process with, once that is decided.
     pub exit: Option<u8>,
 }
@@ -59,6 +61,40 @@ impl Vm {
             .ok()
             .filter(|index| *index < self.machine.cpu_count());
         index.ok_or_else(|| Error::expects(Some("cpu-index"), "a CPU number"))
+    }
+
+    /// Starts what the command line asked for: at once, or by way of
+    /// `-preconfig` at [`exit_preconfig`](Self::exit_preconfig).
+    ///
+    /// # Errors
+    /// The machine cannot run.
+    pub fn begin(&mut self) -> Result<()> {
+        if self.config.preconfig {
+            self.server.set_preconfig(true);
+            return Ok(());
+        }
+        self.autostart()
+    }
+
+    /// `x-exit-preconfig`
+    ///
+    /// # Errors
+    /// It was done already, or the machine cannot run.
+    pub fn exit_preconfig(&mut self) -> Result<()> {
+        if !self.server.preconfig() {
+            return Err(Error::generic(
+                "The command is permitted only before machine initialization",
+            ));
+        }
+        self.server.set_preconfig(false);
+        self.autostart()
+    }
+
+    fn autostart(&mut self) -> Result<()> {
+        if self.config.start_paused {
+            return Ok(());
+        }
+        self.cont()
     }
 
     /// `cont`

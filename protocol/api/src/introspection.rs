@@ -452,6 +452,15 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
+            name: "x-exit-preconfig",
+            features: &["unstable"],
+            shape: EntryShape::Command {
+                arguments: 0,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
             name: "query-fdsets",
             features: &[],
             shape: EntryShape::Command {

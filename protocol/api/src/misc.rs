@@ -443,6 +443,28 @@ impl Visit for FdsetInfo {
     }
 }
 
+/// Command `x-exit-preconfig`.
+///
+/// Leave the state that `-preconfig` starts in: the machine is completed,
+/// and runs unless `-S` was given.
+///
+/// Since: 3.0
+#[derive(Clone, Copy, Debug)]
+pub struct XExitPreconfig;
+
+impl Command for XExitPreconfig {
+    const SPEC: CommandSpec = CommandSpec {
+        name: "x-exit-preconfig",
+        allow_oob: false,
+        allow_preconfig: true,
+        success_response: true,
+        deprecated: false,
+        unstable: true,
+    };
+    type Arguments = ();
+    type Return = crate::Empty;
+}
+
 /// Command `query-fdsets`.
 ///
 /// List the sets of file descriptors.

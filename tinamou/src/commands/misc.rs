@@ -21,6 +21,12 @@ pub fn stop(vm: &mut Vm, _: &mut Call, (): ()) -> Result<api::Empty> {
     Ok(api::Empty {})
 }
 
+/// `x-exit-preconfig`
+pub fn exit_preconfig(vm: &mut Vm, _: &mut Call, (): ()) -> Result<api::Empty> {
+    vm.exit_preconfig()?;
+    Ok(api::Empty {})
+}
+
 /// `cont`
 pub fn cont(vm: &mut Vm, _: &mut Call, (): ()) -> Result<api::Empty> {
     vm.cont()?;

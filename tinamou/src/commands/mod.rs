@@ -60,6 +60,7 @@ pub fn table() -> Table<Vm, Shared> {
         .shared::<api::QueryName>(misc::query_name)
         .main::<api::Stop>(misc::stop)
         .main::<api::Cont>(misc::cont)
+        .main::<api::XExitPreconfig>(misc::exit_preconfig)
         .main::<api::HumanMonitorCommand>(misc::human_monitor_command)
         .main::<api::Getfd>(misc::getfd)
         .main::<api::Closefd>(misc::closefd)

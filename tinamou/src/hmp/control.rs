@@ -17,6 +17,13 @@ const COMMANDS: &[Entry] = &[
     ("cont|c", "", "", "let the virtual CPUs run", |vm, _, _| {
         vm.cont()
     }),
+    (
+        "exit_preconfig",
+        "",
+        "",
+        "complete the machine (-preconfig)",
+        |vm, _, _| vm.exit_preconfig(),
+    ),
     ("quit|q", "", "", "end the emulator", |vm, _, _| {
         vm.quit();
         Ok(())
@@ -200,7 +207,7 @@ const COMMANDS: &[Entry] = &[
 /// Adds the commands of this file.
 pub fn add(hmp: &mut Hmp<Vm>) {
     for entry in COMMANDS {
-        hmp.add(super::command(entry));
+        hmp.add(super::command(entry, super::PRECONFIG));
     }
 }
 

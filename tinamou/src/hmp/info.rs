@@ -92,7 +92,7 @@ const COMMANDS: &[Entry] = &[
 /// Adds the commands of this file.
 pub fn add(hmp: &mut Hmp<Vm>) {
     for entry in COMMANDS {
-        hmp.add_info(super::command(entry));
+        hmp.add_info(super::command(entry, super::INFO_PRECONFIG));
     }
 }
 

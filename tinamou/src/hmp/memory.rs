@@ -76,7 +76,7 @@ const COMMANDS: &[Entry] = &[
 /// Adds the commands of this file.
 pub fn add(hmp: &mut Hmp<Vm>) {
     for entry in COMMANDS {
-        hmp.add(super::command(entry));
+        hmp.add(super::command(entry, super::PRECONFIG));
     }
 }
 

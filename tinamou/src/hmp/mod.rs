@@ -37,13 +37,32 @@ type Entry = (
 
 type Handler = fn(&mut Vm, &mut Console<'_>, &Arguments) -> Result<()>;
 
+/// What may run before the machine is complete, as in QEMU.
+const PRECONFIG: &[&str] = &[
+    "closefd",
+    "exit_preconfig",
+    "getfd",
+    "qom-get",
+    "qom-list",
+    "qom-set",
+    "quit|q",
+];
+
+/// The same for `info`.
+const INFO_PRECONFIG: &[&str] = &["chardev", "name", "qom-tree", "status", "uuid", "version"];
+
 /// Makes the command of an entry. Its errors are shown as text.
-fn command((names, parameters, usage, help, handler): &'static Entry) -> Command<Vm> {
+fn command(entry: &'static Entry, preconfig: &[&str]) -> Command<Vm> {
+    let (names, parameters, usage, help, handler) = entry;
     let run = |vm: &mut Vm, console: &mut Console<'_>, args: &Arguments| {
         if let Err(error) = handler(vm, console, args) {
             console.print(&format!("Error: {}\n", error.desc));
         }
         Ok(())
     };
-    Command::new(names, parameters, run).usage(usage).help(help)
+    let command = Command::new(names, parameters, run).usage(usage).help(help);
+    match preconfig.contains(names) {
+        true => command.preconfig(),
+        false => command,
+    }
 }

@@ -88,7 +88,7 @@ struct Start<'a> {
 
 impl Start<'_> {
     fn run(self) -> Result<u8, Failure> {
-        self.check()?;
+        self.warn();
         self.open_chardevs()?;
         let frontends = self.claim_frontends()?;
         let events = EventBus::new();
@@ -106,11 +106,8 @@ impl Start<'_> {
         runtime.block_on(self.live(service, frontends))
     }
 
-    /// Refuses what is not built, and warns of what has no effect.
-    fn check(&self) -> Result<(), Failure> {
-        if self.config.preconfig {
-            return Err(Failure::new("-preconfig: is not supported yet"));
-        }
+    /// Warns of what has no effect.
+    fn warn(&self) {
         for global in &self.config.globals {
             let (driver, property) = (&global.driver, &global.property);
             log::tell(
@@ -118,7 +115,6 @@ impl Start<'_> {
                 format_args!("warning: global {driver}.{property} has invalid class name"),
             );
         }
-        Ok(())
     }
 
     /// The machine's life, on the main loop.
@@ -129,23 +125,17 @@ impl Start<'_> {
         if self.config.daemonize {
             daemon::detach().map_err(Failure::new)?;
         }
-        if !self.config.start_paused {
-            service.vm.cont().map_err(Failure::new)?;
-        }
+        service.vm.begin().map_err(Failure::new)?;
         // A client never sees the machine before its start.
         service.attach(frontends.monitors, self.io);
-        let Service {
-            mut vm,
-            server,
-            main_loop,
-        } = service;
+        let Service { mut vm, main_loop } = service;
         let status = chores.work(&mut vm, main_loop, frontends.qtest).await;
         if let Some(serial) = &frontends.serial {
             // A peer that does not read must not hold up the end.
             let _ = tokio::time::timeout(LAST_WORDS, serial.drained()).await;
         }
         tokio::time::sleep(PASSAGE).await;
-        server.shutdown(LAST_WORDS).await;
+        vm.server.shutdown(LAST_WORDS).await;
         Ok(status)
     }
 

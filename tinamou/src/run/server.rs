@@ -21,7 +21,6 @@ use crate::{backends, commands, hmp, objects};
 /// The machine behind its server.
 pub(super) struct Service {
     pub(super) vm: Vm,
-    pub(super) server: Server<Vm, Shared>,
     pub(super) main_loop: MainLoop<Vm>,
 }
 
@@ -34,36 +33,29 @@ impl Start<'_> {
             run_state: machine.run_state_cell(),
             chardevs: self.chardevs.clone(),
         };
-        let vm = self.vm(machine)?;
+        let hmp = Arc::new(hmp::commands());
         let config = tinamou_monitor::Config {
             table: commands::table(),
             shared: Arc::new(shared),
-            hmp: Arc::clone(&vm.hmp),
+            hmp: Arc::clone(&hmp),
             events,
             version: version(),
             package: commands::PACKAGE.into(),
             output_limit: DEFAULT_OUTPUT_LIMIT,
         };
         let (server, main_loop) = Server::start(config, self.io);
-        Ok(Service {
-            vm,
-            server,
-            main_loop,
-        })
-    }
-
-    fn vm(&self, machine: Machine) -> Result<Vm, Failure> {
-        let qom = objects::tree(&self.config, &machine, &self.chardevs).map_err(Failure::new)?;
-        Ok(Vm {
+        let vm = Vm {
             config: self.config.clone(),
+            qom: objects::tree(&self.config, &machine, &self.chardevs).map_err(Failure::new)?,
             machine,
             chardevs: self.chardevs.clone(),
             fds: self.passed_fds()?,
-            qom,
             types: objects::types(),
-            hmp: Arc::new(hmp::commands()),
+            hmp,
+            server,
             exit: None,
-        })
+        };
+        Ok(Service { vm, main_loop })
     }
 
     fn passed_fds(&self) -> Result<Fds, Failure> {
@@ -82,7 +74,7 @@ impl Service {
     /// Opens the monitors to their clients.
     pub(super) fn attach(&self, monitors: Vec<(Frontend, Mode)>, io: &Handle) {
         for (frontend, mode) in monitors {
-            let monitor = self.server.monitor(frontend.chardev().label(), mode);
+            let monitor = self.vm.server.monitor(frontend.chardev().label(), mode);
             io.spawn(attach_all(frontend, monitor));
         }
     }

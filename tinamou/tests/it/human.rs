@@ -51,14 +51,27 @@ const TYPED: &[&[u8]] = &[
     b"system_wakeup\n",
 ];
 
+/// The same with `-preconfig`.
+const TYPED_EARLY: &[&[u8]] = &[
+    b"info status\n",
+    b"cont\n",
+    b"info\tcpus\n",
+    b"info  st\t\n",
+    b"cont extra\n",
+    b"quit extra\n",
+    b"exit_\t\n",
+    b"info status\n",
+    b"exit_preconfig\n",
+];
+
 /// Types everything and returns what was shown, step by step.
-fn session(program: &Path) -> Vec<String> {
+fn session(program: &Path, option: &str, typed: &[&[u8]]) -> Vec<String> {
     let options = [
+        option,
         "-M",
         "virt",
         "-m",
         "64",
-        "-S",
         "-nodefaults",
         "-bios",
         "none",
@@ -68,7 +81,7 @@ fn session(program: &Path) -> Vec<String> {
     let vm = Vm::launch(program, &options, "human.sock");
     let mut stream = connect_stream(&vm.path("human.sock"));
     let mut shown = vec![until_prompt(&mut stream)];
-    for typed in TYPED {
+    for typed in typed {
         stream.write_all(typed).expect("typed");
         let prompts = typed.split(|byte| matches!(byte, b'\n' | b'\r'));
         let lines = prompts.count() - 1 - typed.windows(2).filter(|two| two == b"\r\n").count();
@@ -92,9 +105,9 @@ fn until_prompt(stream: &mut impl Read) -> String {
     String::from_utf8_lossy(&shown).into_owned()
 }
 
-#[test]
-fn looks_and_feels_like_qemus() {
-    let ours = session(&tinamou());
+/// Compares a session with QEMU's.
+fn compare(option: &str, typed: &[&[u8]]) {
+    let ours = session(&tinamou(), option, typed);
     assert_eq!(
         ours[0],
         "QEMU 10.0.2 monitor - type 'help' for more information\r\n(qemu) "
@@ -102,13 +115,23 @@ fn looks_and_feels_like_qemus() {
     if !installed(QEMU) {
         return skip("qemu-system-riscv64 is not installed");
     }
-    for (ours, theirs) in ours.iter().zip(session(Path::new(QEMU))) {
+    for (ours, theirs) in ours.iter().zip(session(Path::new(QEMU), option, typed)) {
         // The help is in each program's own words.
-        match ours.contains("quit|q ") {
-            true => assert!(theirs.contains("quit|q "), "{theirs:?}"),
+        match ours.contains("quit|q  --") {
+            true => assert!(theirs.contains("quit|q  --"), "{theirs:?}"),
             false => assert_eq!(*ours, theirs),
         }
     }
+}
+
+#[test]
+fn looks_and_feels_like_qemus() {
+    compare("-S", TYPED);
+}
+
+#[test]
+fn before_the_machine_is_complete_too() {
+    compare("-preconfig", TYPED_EARLY);
 }
 
 /// The lines of `info registers` about what both programs have.
