@@ -1,0 +1,431 @@
+//! What a disk holds of the graph.
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::io::Errno;
+use tokio::sync::Notify;
+
+use crate::accounting::{Operation, Stats};
+use crate::driver::Zeroes;
+use crate::node::Node;
+
+/// What to do when a request fails (`werror`, `rerror`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorPolicy {
+    /// `enospc` for writes, `report` for reads.
+    #[default]
+    Auto,
+    /// Tell the guest.
+    Report,
+    /// Pretend that it worked.
+    Ignore,
+    /// Stop the machine and try again when it goes on.
+    Stop,
+    /// Stop the machine if the disk is full, else tell the guest.
+    Enospc,
+}
+
+/// What is done about a request that has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorAction {
+    /// The guest is told.
+    Report,
+    /// The guest is told that it worked.
+    Ignore,
+    /// The machine stops; the request is tried again when it goes on.
+    Stop,
+}
+
+/// The policies of a disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policies {
+    /// `rerror`
+    pub read: ErrorPolicy,
+    /// `werror`
+    pub write: ErrorPolicy,
+}
+
+/// A request that has failed, for whoever watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IoError {
+    /// The name of the backend, empty if it has none.
+    pub device: String,
+    /// The node that failed.
+    pub node_name: Option<String>,
+    /// The disk's place in the object tree.
+    pub qom_path: String,
+    /// Whether it was a read; flushes and discards are writes here.
+    pub is_read: bool,
+    /// What is done about it.
+    pub action: ErrorAction,
+    /// Whether it failed for want of space.
+    pub no_space: bool,
+    /// The host's words.
+    pub reason: String,
+}
+
+/// Whoever wants to know what happens to disks, called from any thread.
+pub trait Observer: Send + Sync {
+    /// A request has failed. For [`ErrorAction::Stop`] the machine must be stopped, and
+    /// [`BlockBackend::resume`] called when it goes on.
+    fn io_error(&self, error: &IoError);
+}
+
+/// A disk that holds a backend, as the backend sees it.
+pub trait Disk: Send + Sync {
+    /// The medium has another size now.
+    fn resized(&self, size: u64) {
+        let _ = size;
+    }
+}
+
+/// What a disk reads from and writes to: a medium with counters and policies.
+pub struct BlockBackend {
+    name: String,
+    state: Mutex<State>,
+    stats: Stats,
+    write_cache: AtomicBool,
+    in_flight: AtomicUsize,
+    idle: Notify,
+    resumed: Notify,
+    abandoned: Notify,
+    observer: Arc<dyn Observer>,
+}
+
+#[derive(Default)]
+struct State {
+    medium: Option<Arc<Node>>,
+    policies: Policies,
+    disk: Option<Attached>,
+}
+
+struct Attached {
+    qom_path: String,
+    disk: Arc<dyn Disk>,
+}
+
+impl BlockBackend {
+    /// A backend without a medium; the name is empty if only a disk will know it.
+    pub fn new(name: impl Into<String>, observer: Arc<dyn Observer>) -> Arc<Self> {
+        Arc::new(Self {
+            name: name.into(),
+            state: Mutex::default(),
+            stats: Stats::default(),
+            write_cache: AtomicBool::new(true),
+            in_flight: AtomicUsize::new(0),
+            idle: Notify::new(),
+            resumed: Notify::new(),
+            abandoned: Notify::new(),
+            observer,
+        })
+    }
+
+    /// `device`: its name, empty if only a disk knows it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The node that is the medium.
+    pub fn medium(&self) -> Option<Arc<Node>> {
+        self.state().medium.clone()
+    }
+
+    /// Puts in a medium or takes it out.
+    pub fn set_medium(&self, medium: Option<Arc<Node>>) {
+        self.state().medium = medium;
+    }
+
+    /// A disk takes hold of the backend.
+    pub fn attach(&self, qom_path: impl Into<String>, disk: Arc<dyn Disk>) {
+        let qom_path = qom_path.into();
+        self.state().disk = Some(Attached { qom_path, disk });
+    }
+
+    /// The disk lets go.
+    pub fn detach(&self) {
+        self.state().disk = None;
+    }
+
+    /// Where the disk that holds it is in the object tree.
+    pub fn qom_path(&self) -> Option<String> {
+        let state = self.state();
+        state.disk.as_ref().map(|disk| disk.qom_path.clone())
+    }
+
+    /// The policies for errors.
+    pub fn policies(&self) -> Policies {
+        self.state().policies
+    }
+
+    /// Sets the policies for errors.
+    pub fn set_policies(&self, policies: Policies) {
+        self.state().policies = policies;
+    }
+
+    /// The counters.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Bytes of the medium, 0 without one.
+    pub fn size(&self) -> u64 {
+        self.medium().map_or(0, |node| node.size())
+    }
+
+    /// Whether the medium refuses writes.
+    pub fn is_read_only(&self) -> bool {
+        self.medium().is_some_and(|node| node.is_read_only())
+    }
+
+    /// Whether writes may stay in a cache until a flush.
+    pub fn write_cache(&self) -> bool {
+        self.write_cache.load(Ordering::Relaxed)
+    }
+
+    /// Turns the write cache on or off, as guests do too.
+    pub fn set_write_cache(&self, on: bool) {
+        self.write_cache.store(on, Ordering::Relaxed);
+    }
+
+    /// Fills `buffer` from `offset` on.
+    ///
+    /// # Errors
+    /// What the guest is to be told.
+    pub async fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let _busy = Busy::new(self);
+        loop {
+            let cookie = self.stats.begin(Operation::Read, buffer.len() as u64);
+            let done = match self.medium() {
+                Some(node) => node.read(offset, buffer).await,
+                None => Err(Errno::NOMEDIUM.into()),
+            };
+            if let Some(end) = self.settle(Some(cookie), done, true).await {
+                return end;
+            }
+        }
+    }
+
+    /// Puts `data` at `offset`.
+    ///
+    /// # Errors
+    /// What the guest is to be told.
+    pub async fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let _busy = Busy::new(self);
+        loop {
+            let cookie = self.stats.begin(Operation::Write, data.len() as u64);
+            let done = self.with(async |node| node.write(offset, data).await).await;
+            if let Some(end) = self.settle(Some(cookie), done, false).await {
+                return end;
+            }
+        }
+    }
+
+    /// Makes a range read as zeros; it counts as a write.
+    ///
+    /// # Errors
+    /// What the guest is to be told.
+    pub async fn write_zeroes(&self, range: Range<u64>, how: Zeroes) -> io::Result<()> {
+        let _busy = Busy::new(self);
+        loop {
+            let bytes = range.end.saturating_sub(range.start);
+            let cookie = self.stats.begin(Operation::Write, bytes);
+            let range = range.clone();
+            let done = self.with(async |node| node.write_zeroes(range, how).await);
+            let done = done.await;
+            if let Some(end) = self.settle(Some(cookie), done, false).await {
+                return end;
+            }
+        }
+    }
+
+    /// Gives back the storage behind a range. Counted as an unmap if `counted`.
+    ///
+    /// # Errors
+    /// What the guest is to be told.
+    pub async fn discard(&self, range: Range<u64>, counted: bool) -> io::Result<()> {
+        let _busy = Busy::new(self);
+        loop {
+            let bytes = range.end.saturating_sub(range.start);
+            let cookie = counted.then(|| self.stats.begin(Operation::Unmap, bytes));
+            let range = range.clone();
+            let done = self.with(async |node| node.discard(range).await).await;
+            if let Some(end) = self.settle(cookie, done, false).await {
+                return end;
+            }
+        }
+    }
+
+    /// Makes all that was written before survive a crash of the host.
+    ///
+    /// # Errors
+    /// What the guest is to be told.
+    pub async fn flush(&self) -> io::Result<()> {
+        let _busy = Busy::new(self);
+        loop {
+            let cookie = self.stats.begin(Operation::Flush, 0);
+            let done = match self.medium() {
+                Some(node) => node.flush().await,
+                None => Err(Errno::NOMEDIUM.into()),
+            };
+            if let Some(end) = self.settle(Some(cookie), done, false).await {
+                return end;
+            }
+        }
+    }
+
+    /// Waits until no request is under way. A device that was reset does this before it takes
+    /// requests again, so that old writes do not overtake new ones.
+    pub async fn drain(&self) {
+        loop {
+            let idle = self.idle.notified();
+            if self.in_flight.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            idle.await;
+        }
+    }
+
+    /// The machine goes on: requests that failed and stopped it are tried again.
+    pub fn resume(&self) {
+        self.resumed.notify_waiters();
+    }
+
+    /// Gives up the requests that wait for the machine to go on, because the disk was reset.
+    pub fn abandon(&self) {
+        self.abandoned.notify_waiters();
+    }
+
+    /// Tells the disk that the medium has another size.
+    pub fn resized(&self) {
+        let disk = self
+            .state()
+            .disk
+            .as_ref()
+            .map(|disk| Arc::clone(&disk.disk));
+        if let Some(disk) = disk {
+            disk.resized(self.size());
+        }
+    }
+
+    /// Does something that writes; without a write cache it is on the disk before it is done.
+    async fn with(&self, write: impl AsyncFnOnce(&Node) -> io::Result<()>) -> io::Result<()> {
+        let Some(node) = self.medium() else {
+            return Err(Errno::NOMEDIUM.into());
+        };
+        write(&node).await?;
+        if self.write_cache() {
+            return Ok(());
+        }
+        node.flush().await
+    }
+
+    /// Ends a request, or waits to try it again.
+    async fn settle(
+        &self,
+        cookie: Option<crate::accounting::Cookie>,
+        done: io::Result<()>,
+        is_read: bool,
+    ) -> Option<io::Result<()>> {
+        let Err(error) = done else {
+            if let Some(cookie) = cookie {
+                self.stats.done(cookie);
+            }
+            return Some(Ok(()));
+        };
+        let action = self.action(is_read, &error);
+        let (resumed, abandoned) = (self.resumed.notified(), self.abandoned.notified());
+        self.observer
+            .io_error(&self.io_error(is_read, action, &error));
+        if let Some(cookie) = cookie {
+            match action {
+                ErrorAction::Ignore => self.stats.done(cookie),
+                _ => self.stats.failed(cookie),
+            }
+        }
+        match action {
+            ErrorAction::Report => Some(Err(error)),
+            ErrorAction::Ignore => Some(Ok(())),
+            ErrorAction::Stop => tokio::select! {
+                () = resumed => None,
+                () = abandoned => Some(Err(error)),
+            },
+        }
+    }
+
+    fn action(&self, is_read: bool, error: &io::Error) -> ErrorAction {
+        let policies = self.policies();
+        let no_space = is_no_space(error);
+        match if is_read {
+            policies.read
+        } else {
+            policies.write
+        } {
+            ErrorPolicy::Auto if is_read => ErrorAction::Report,
+            ErrorPolicy::Auto | ErrorPolicy::Enospc if no_space => ErrorAction::Stop,
+            ErrorPolicy::Auto | ErrorPolicy::Enospc | ErrorPolicy::Report => ErrorAction::Report,
+            ErrorPolicy::Ignore => ErrorAction::Ignore,
+            ErrorPolicy::Stop => ErrorAction::Stop,
+        }
+    }
+
+    fn io_error(&self, is_read: bool, action: ErrorAction, error: &io::Error) -> IoError {
+        let state = self.state();
+        let disk = state.disk.as_ref();
+        IoError {
+            device: self.name.clone(),
+            node_name: state.medium.as_ref().map(|node| node.name().to_owned()),
+            qom_path: disk.map(|disk| disk.qom_path.clone()).unwrap_or_default(),
+            is_read,
+            action,
+            no_space: is_no_space(error),
+            reason: reason(error),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for BlockBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlockBackend")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Counts a request as under way for as long as it lives.
+struct Busy<'a>(&'a BlockBackend);
+
+impl<'a> Busy<'a> {
+    fn new(backend: &'a BlockBackend) -> Self {
+        backend.in_flight.fetch_add(1, Ordering::AcqRel);
+        Self(backend)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        if self.0.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.idle.notify_waiters();
+        }
+    }
+}
+
+fn is_no_space(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::NOSPC.raw_os_error())
+}
+
+/// The system's words for an error, without the number Rust adds.
+pub(crate) fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}

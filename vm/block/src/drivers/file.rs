@@ -1,0 +1,365 @@
+//! `file` and `host_device`: a file or block device of the host.
+//!
+//! What the page cache holds is read at once; everything else is done on the runtime's threads
+//! for blocking work, so that nobody waits for the disk who could do something else.
+
+use std::fs::{File as HostFile, OpenOptions};
+use std::io::{self, Seek, SeekFrom};
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::FallocateFlags;
+use rustix::io::{Errno, ReadWriteFlags};
+
+use crate::driver::{Driver, Extent, Io, Specific, Zeroes};
+
+mod direct;
+
+use direct::Alignment;
+
+/// Sizes are whole sectors.
+const SECTOR: u64 = 512;
+
+/// Most zeros written in one go where the host knows no better way.
+const ZEROES: usize = 1 << 20;
+
+/// How a file is opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `filename`
+    pub path: PathBuf,
+    /// It will be written to.
+    pub writable: bool,
+    /// `cache.direct`: past the host's page cache.
+    pub direct: bool,
+    /// `cache.no-flush`: flushes do nothing.
+    pub no_flush: bool,
+}
+
+/// The two names it goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `file`
+    File,
+    /// `host_device`
+    HostDevice,
+}
+
+/// An open file.
+#[derive(Debug)]
+pub struct File {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    kind: Kind,
+    file: HostFile,
+    path: PathBuf,
+    size: AtomicU64,
+    no_flush: bool,
+    /// What the host demands of offsets and buffers, if its cache is passed by.
+    alignment: Option<Alignment>,
+    discards_ok: AtomicU64,
+    discards_failed: AtomicU64,
+    discarded: AtomicU64,
+}
+
+impl File {
+    /// Opens what the options name.
+    ///
+    /// # Errors
+    /// The host's. `ENOTBLK` if a `host_device` is no device, `EISDIR` for a directory.
+    pub fn open(kind: Kind, options: &Options) -> io::Result<Self> {
+        let flags = if options.direct {
+            rustix::fs::OFlags::DIRECT.bits() as i32
+        } else {
+            0
+        };
+        let file = OpenOptions::new()
+            .read(true)
+            .write(options.writable)
+            .custom_flags(flags)
+            .open(&options.path)?;
+        Self::from_file(kind, file, options)
+    }
+
+    /// Takes a file that is open already.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn from_file(kind: Kind, file: HostFile, options: &Options) -> io::Result<Self> {
+        let file_type = file.metadata()?.file_type();
+        if file_type.is_dir() {
+            return Err(Errno::ISDIR.into());
+        }
+        let device = file_type.is_block_device() || file_type.is_char_device();
+        if kind == Kind::HostDevice && !device {
+            return Err(Errno::NOTBLK.into());
+        }
+        let alignment = match options.direct {
+            true => Some(Alignment::probe(&file)?),
+            false => None,
+        };
+        let inner = Inner {
+            size: AtomicU64::new(length(&file)?),
+            kind,
+            file,
+            path: options.path.clone(),
+            no_flush: options.no_flush,
+            alignment,
+            discards_ok: AtomicU64::new(0),
+            discards_failed: AtomicU64::new(0),
+            discarded: AtomicU64::new(0),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// The path it was opened by.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// The file itself, for locks.
+    pub fn host(&self) -> &HostFile {
+        &self.inner.file
+    }
+
+    fn blocking<'a, T: Send + 'static>(
+        &'a self,
+        work: impl FnOnce(&Inner) -> io::Result<T> + Send + 'a + 'static,
+    ) -> Io<'a, T> {
+        let inner = Arc::clone(&self.inner);
+        Box::pin(async move {
+            let done = tokio::task::spawn_blocking(move || work(&inner)).await;
+            done.map_err(io::Error::other)?
+        })
+    }
+
+    async fn read_all(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let done = match self.inner.alignment {
+            None => self.inner.read_cached(offset, buffer),
+            Some(_) => 0,
+        };
+        let rest = &mut buffer[done..];
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let (offset, length) = (offset + done as u64, rest.len());
+        let bytes = self
+            .blocking(move |inner| inner.read(offset, length))
+            .await?;
+        rest.copy_from_slice(&bytes);
+        Ok(())
+    }
+
+    async fn discard_all(&self, range: Range<u64>) -> io::Result<()> {
+        let length = range.end - range.start;
+        let done = self.blocking(move |inner| inner.punch(&range)).await;
+        let count = match &done {
+            Ok(()) => {
+                self.inner.discarded.fetch_add(length, Ordering::Relaxed);
+                &self.inner.discards_ok
+            }
+            Err(_) => &self.inner.discards_failed,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        done
+    }
+}
+
+impl Driver for File {
+    fn name(&self) -> &'static str {
+        match self.inner.kind {
+            Kind::File => "file",
+            Kind::HostDevice => "host_device",
+        }
+    }
+
+    fn size(&self) -> u64 {
+        self.inner.size.load(Ordering::Acquire)
+    }
+
+    fn read<'a>(&'a self, offset: u64, buffer: &'a mut [u8]) -> Io<'a> {
+        Box::pin(self.read_all(offset, buffer))
+    }
+
+    fn write<'a>(&'a self, offset: u64, data: &'a [u8]) -> Io<'a> {
+        let data = data.to_vec();
+        self.blocking(move |inner| inner.write(offset, &data))
+    }
+
+    fn write_zeroes(&self, range: Range<u64>, how: Zeroes) -> Io<'_> {
+        self.blocking(move |inner| inner.write_zeroes(&range, how))
+    }
+
+    fn discard(&self, range: Range<u64>) -> Io<'_> {
+        Box::pin(self.discard_all(range))
+    }
+
+    fn flush(&self) -> Io<'_> {
+        if self.inner.no_flush {
+            return Box::pin(async { Ok(()) });
+        }
+        self.blocking(|inner| inner.file.sync_data())
+    }
+
+    fn resize(&self, size: u64) -> Io<'_> {
+        self.blocking(move |inner| {
+            if inner.kind == Kind::HostDevice {
+                // A device has the size it has.
+                return match size <= inner.size.load(Ordering::Acquire) {
+                    true => Ok(()),
+                    false => Err(Errno::INVAL.into()),
+                };
+            }
+            inner.file.set_len(size)?;
+            inner.size.store(length(&inner.file)?, Ordering::Release);
+            Ok(())
+        })
+    }
+
+    fn extent(&self, range: Range<u64>) -> Io<'_, Extent> {
+        self.blocking(move |inner| inner.extent(&range))
+    }
+
+    fn allocated(&self) -> Option<u64> {
+        let stat = rustix::fs::fstat(&self.inner.file).ok()?;
+        u64::try_from(stat.st_blocks).ok()?.checked_mul(SECTOR)
+    }
+
+    fn filename(&self) -> String {
+        self.inner.path.to_string_lossy().into_owned()
+    }
+
+    fn specific(&self) -> Option<Specific> {
+        Some(Specific::Discards {
+            ok: self.inner.discards_ok.load(Ordering::Relaxed),
+            failed: self.inner.discards_failed.load(Ordering::Relaxed),
+            bytes: self.inner.discarded.load(Ordering::Relaxed),
+        })
+    }
+}
+
+impl Inner {
+    /// Reads what is in the page cache already and returns how much that was.
+    fn read_cached(&self, offset: u64, buffer: &mut [u8]) -> usize {
+        let mut slices = [io::IoSliceMut::new(buffer)];
+        let flags = ReadWriteFlags::NOWAIT;
+        rustix::io::preadv2(&self.file, &mut slices, offset, flags).unwrap_or(0)
+    }
+
+    fn read(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        if let Some(alignment) = self.alignment {
+            return alignment.read(&self.file, offset, length);
+        }
+        let mut bytes = vec![0; length];
+        read_to_end_or(&self.file, offset, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        match self.alignment {
+            Some(alignment) => alignment.write(&self.file, offset, data),
+            None => self.file.write_all_at(data, offset),
+        }
+    }
+
+    fn punch(&self, range: &Range<u64>) -> io::Result<()> {
+        self.allocate(
+            FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
+            range,
+        )
+    }
+
+    fn write_zeroes(&self, range: &Range<u64>, how: Zeroes) -> io::Result<()> {
+        let kept = FallocateFlags::ZERO_RANGE | FallocateFlags::KEEP_SIZE;
+        let done = match how.unmap {
+            true => self.punch(range).or_else(|_| self.allocate(kept, range)),
+            false => self.allocate(kept, range),
+        };
+        match done {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => self.write_out(range),
+            done => done,
+        }
+    }
+
+    fn write_out(&self, range: &Range<u64>) -> io::Result<()> {
+        let zeroes = vec![0; ZEROES];
+        let mut offset = range.start;
+        while offset < range.end {
+            let length = ZEROES.min(usize::try_from(range.end - offset).unwrap_or(ZEROES));
+            self.write(offset, &zeroes[..length])?;
+            offset += length as u64;
+        }
+        Ok(())
+    }
+
+    fn allocate(&self, flags: FallocateFlags, range: &Range<u64>) -> io::Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let length = range.end - range.start;
+        Ok(rustix::fs::fallocate(
+            &self.file,
+            flags,
+            range.start,
+            length,
+        )?)
+    }
+
+    /// Holes read as zeros.
+    fn extent(&self, range: &Range<u64>) -> io::Result<Extent> {
+        let whole = range.end - range.start;
+        let data = |length| Extent {
+            length,
+            allocated: true,
+            zero: false,
+        };
+        let zero = |length| Extent {
+            zero: true,
+            ..data(length)
+        };
+        match rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Data(range.start)) {
+            Ok(start) if start > range.start => Ok(zero(whole.min(start - range.start))),
+            Ok(_) => {
+                let end = rustix::fs::seek(&self.file, rustix::fs::SeekFrom::Hole(range.start));
+                let end = end.unwrap_or(range.end);
+                Ok(data(whole.min(end.saturating_sub(range.start).max(1))))
+            }
+            // There is no data behind the start.
+            Err(Errno::NXIO) => Ok(zero(whole)),
+            Err(_) => Ok(data(whole)),
+        }
+    }
+}
+
+/// Fills `buffer`; what lies behind the end of the file is zero.
+fn read_to_end_or(file: &HostFile, mut offset: u64, mut buffer: &mut [u8]) -> io::Result<()> {
+    while !buffer.is_empty() {
+        match file.read_at(buffer, offset) {
+            Ok(0) => {
+                buffer.fill(0);
+                return Ok(());
+            }
+            Ok(count) => {
+                buffer = &mut buffer[count..];
+                offset += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The file's length in whole sectors.
+fn length(mut file: &HostFile) -> io::Result<u64> {
+    let length = file.seek(SeekFrom::End(0))?;
+    Ok(length.div_ceil(SECTOR).saturating_mul(SECTOR))
+}
