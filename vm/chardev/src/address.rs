@@ -216,7 +216,7 @@ fn listen_fd(name: &str, fd: OwnedFd) -> Result<Listening> {
     })
 }
 
-fn make_nonblocking(fd: &OwnedFd) -> io::Result<()> {
+pub(crate) fn make_nonblocking(fd: &OwnedFd) -> io::Result<()> {
     let flags = rustix::fs::fcntl_getfl(fd)?;
     rustix::fs::fcntl_setfl(fd, flags | OFlags::NONBLOCK)?;
     Ok(rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC)?)

@@ -87,7 +87,7 @@ impl Polled {
 
 /// A connected socket, with the descriptors that are passed over it.
 #[derive(Debug)]
-pub(crate) struct SocketStream {
+pub struct SocketStream {
     socket: Polled,
     fds: FdInbox,
 }

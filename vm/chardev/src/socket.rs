@@ -1,14 +1,11 @@
 //! The `socket` back end: servers that admit one client per free seat, and clients that come back.
 
 use std::fs::File;
-use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
-use rustix::net::SocketFlags;
 use tokio::time::sleep;
 
 use crate::address::{self, Listening, Target};
@@ -16,9 +13,10 @@ use crate::chardev::{Arrival, Port};
 use crate::config::{Role, Socket};
 use crate::connection::{FdInbox, Transport};
 use crate::error::Result;
-use crate::fd::{Polled, SocketStream};
+use crate::fd::SocketStream;
 use crate::hangup::Hangup;
 use crate::link::{Kind, Link};
+use crate::plain::accept;
 use crate::telnet::Telnet;
 
 /// How long a server pauses when the process is out of descriptors or memory.
@@ -114,22 +112,6 @@ async fn serve(port: Arc<Port>, link: Arc<Link>, style: Style, listening: Listen
         };
         port.admit(&link, permit, arrival);
     }
-}
-
-/// The next client of any of the sockets.
-async fn accept(sockets: &[Polled]) -> io::Result<OwnedFd> {
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    poll_fn(|cx| {
-        for socket in sockets {
-            if let Poll::Ready(result) =
-                socket.poll_read(cx, |socket| rustix::net::accept_with(socket, flags))
-            {
-                return Poll::Ready(result);
-            }
-        }
-        Poll::Pending
-    })
-    .await
 }
 
 async fn call(port: Arc<Port>, link: Arc<Link>, style: Style, target: Target, delay: Duration) {

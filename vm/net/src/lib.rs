@@ -1,5 +1,26 @@
 //! Network back ends: user-mode networking, taps, sockets, hubs and filters.
 //!
+//! A [`Network`] holds the back ends (`-netdev`) and knows the network cards. Between a card and
+//! its back end lies a cable with two ends, each a [`Port`]: frames wait in bounded queues, and a
+//! sender that finds a queue full comes back when there is room. Every back end is a task on the
+//! runtime that the network was given; ports may be used from any thread.
+//!
 //! It knows Ethernet frames and the host's sockets. It must never know which device a frame
 //! comes from, nor who configures it.
-#![forbid(unsafe_code)]
+
+mod backends;
+mod cable;
+mod config;
+mod error;
+mod frame;
+mod mac;
+mod network;
+mod nic;
+
+pub use cable::Port;
+pub use config::{Config, Datagram, LegacySocket, Stream};
+pub use error::{Error, Result};
+pub use frame::{Frame, MAX_FRAME};
+pub use mac::MacAddress;
+pub use network::{Event, Network, PeerAddress};
+pub use nic::{Nic, NicConfig, NicDevice, RxFilter, RxMode};

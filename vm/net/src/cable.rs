@@ -1,0 +1,305 @@
+//! A cable between a network card and a back end: two bounded queues of frames.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::frame::Frame;
+
+/// Frames that wait in one direction before the sender has to.
+const MOST_FRAMES: usize = 512;
+
+/// Bytes that wait in one direction before the sender has to.
+const MOST_BYTES: usize = 1 << 20;
+
+/// One end of a cable. Frames sent while the other end is loose, or while either link is down,
+/// are lost, as on a real one. Dropping a port pulls it out.
+#[derive(Debug)]
+pub struct Port {
+    cable: Arc<Cable>,
+    side: Side,
+}
+
+/// The two ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Backend,
+    Nic,
+}
+
+impl Side {
+    fn other(self) -> Self {
+        match self {
+            Self::Backend => Self::Nic,
+            Self::Nic => Self::Backend,
+        }
+    }
+}
+
+/// What two ports share.
+#[derive(Debug, Default)]
+pub(crate) struct Cable {
+    ends: Mutex<[End; 2]>,
+    bells: [Bells; 2],
+}
+
+#[derive(Debug, Default)]
+struct End {
+    plugged: bool,
+    link_down: bool,
+    inbox: VecDeque<Frame>,
+    bytes: usize,
+    /// The other end found the inbox full.
+    awaited: bool,
+}
+
+impl End {
+    fn is_full(&self) -> bool {
+        self.inbox.len() >= MOST_FRAMES || self.bytes >= MOST_BYTES
+    }
+
+    fn is_half_empty(&self) -> bool {
+        self.inbox.len() <= MOST_FRAMES / 2 && self.bytes <= MOST_BYTES / 2
+    }
+
+    fn clear(&mut self) {
+        self.inbox.clear();
+        self.bytes = 0;
+    }
+}
+
+#[derive(Debug, Default)]
+struct Bells {
+    readable: Notify,
+    writable: Notify,
+}
+
+impl Cable {
+    /// Plugs a port in on that side, which must be free.
+    pub(crate) fn plug(self: &Arc<Self>, side: Side) -> Option<Port> {
+        let end = &mut self.ends()[side as usize];
+        if end.plugged {
+            return None;
+        }
+        end.plugged = true;
+        Some(Port {
+            cable: Arc::clone(self),
+            side,
+        })
+    }
+
+    pub(crate) fn is_plugged(&self, side: Side) -> bool {
+        self.ends()[side as usize].plugged
+    }
+
+    /// Says whether that side's link is up.
+    pub(crate) fn set_link(&self, side: Side, up: bool) {
+        self.ends()[side as usize].link_down = !up;
+    }
+
+    fn ends(&self) -> MutexGuard<'_, [End; 2]> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Port {
+    /// Sends a frame, or gives it back if the other end should first take what waits there;
+    /// [`writable`](Self::writable) tells when it has.
+    ///
+    /// # Errors
+    /// The queue is full.
+    pub fn try_send(&self, frame: Frame) -> Result<(), Frame> {
+        let mut ends = self.cable.ends();
+        let other = self.side.other() as usize;
+        if ends[self.side as usize].link_down || ends[other].link_down || !ends[other].plugged {
+            return Ok(());
+        }
+        let end = &mut ends[other];
+        if end.is_full() {
+            end.awaited = true;
+            return Err(frame);
+        }
+        end.bytes += frame.len();
+        end.inbox.push_back(frame);
+        let first = end.inbox.len() == 1;
+        drop(ends);
+        if first {
+            self.cable.bells[other].readable.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Sends a frame as soon as there is room for it.
+    pub async fn send(&self, mut frame: Frame) {
+        while let Err(back) = self.try_send(frame) {
+            frame = back;
+            self.writable().await;
+        }
+    }
+
+    /// Waits until a frame that was refused may be sent again. One task may wait for it.
+    pub async fn writable(&self) {
+        self.cable.bells[self.side as usize]
+            .writable
+            .notified()
+            .await;
+    }
+
+    /// Takes the oldest frame that waits here.
+    pub fn try_recv(&self) -> Option<Frame> {
+        let mut ends = self.cable.ends();
+        let end = &mut ends[self.side as usize];
+        let frame = end.inbox.pop_front()?;
+        end.bytes = end.bytes.saturating_sub(frame.len());
+        let room = end.awaited && end.is_half_empty();
+        if room {
+            end.awaited = false;
+        }
+        drop(ends);
+        if room {
+            self.ring_sender();
+        }
+        Some(frame)
+    }
+
+    /// Takes the oldest frame, waiting for one. One task may wait for it.
+    pub async fn recv(&self) -> Frame {
+        loop {
+            if let Some(frame) = self.try_recv() {
+                return frame;
+            }
+            self.readable().await;
+        }
+    }
+
+    /// Waits until frames have come where there were none. Look first, then wait; one task may.
+    pub async fn readable(&self) {
+        self.cable.bells[self.side as usize]
+            .readable
+            .notified()
+            .await;
+    }
+
+    /// Says whether this end's link is up. What waits here is lost when it goes down.
+    pub fn set_link(&self, up: bool) {
+        self.cable.set_link(self.side, up);
+        if !up {
+            self.discard();
+        }
+    }
+
+    /// Whether the link of this end is up.
+    pub fn link_is_up(&self) -> bool {
+        !self.cable.ends()[self.side as usize].link_down
+    }
+
+    /// Throws away what waits here.
+    pub fn discard(&self) {
+        self.cable.ends()[self.side as usize].clear();
+        self.ring_sender();
+    }
+
+    fn ring_sender(&self) {
+        self.cable.bells[self.side.other() as usize]
+            .writable
+            .notify_one();
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        let mut ends = self.cable.ends();
+        ends[self.side as usize] = End::default();
+        drop(ends);
+        self.ring_sender();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cable() -> (Port, Port) {
+        let cable = Arc::new(Cable::default());
+        let [backend, nic] = [Side::Backend, Side::Nic].map(|side| cable.plug(side));
+        (backend.expect("free"), nic.expect("free"))
+    }
+
+    fn frame(byte: u8) -> Frame {
+        vec![byte; 60].into()
+    }
+
+    #[test]
+    fn frames_arrive_in_order() {
+        let (a, b) = cable();
+        for byte in 0..3 {
+            a.try_send(frame(byte)).expect("room");
+        }
+        for byte in 0..3 {
+            assert_eq!(b.try_recv(), Some(frame(byte)));
+        }
+        assert_eq!(b.try_recv(), None);
+    }
+
+    #[test]
+    fn a_full_queue_gives_the_frame_back() {
+        let (a, b) = cable();
+        let sent = (0..).take_while(|_| a.try_send(frame(1)).is_ok()).count();
+        assert_eq!(sent, MOST_FRAMES);
+        assert_eq!(a.try_send(frame(2)), Err(frame(2)));
+        assert_eq!(b.try_recv(), Some(frame(1)));
+        assert_eq!(a.try_send(frame(2)), Ok(()));
+    }
+
+    #[test]
+    fn long_frames_fill_it_sooner() {
+        let (a, _b) = cable();
+        let sent = (0..).take_while(|_| a.try_send(vec![0; 65536].into()).is_ok());
+        assert_eq!(sent.count(), MOST_BYTES / 65536);
+    }
+
+    #[test]
+    fn a_loose_end_or_a_link_that_is_down_loses_frames() {
+        let (a, b) = cable();
+        b.set_link(false);
+        a.try_send(frame(1)).expect("lost");
+        b.set_link(true);
+        a.set_link(false);
+        a.try_send(frame(2)).expect("lost");
+        a.set_link(true);
+        assert_eq!(b.try_recv(), None);
+        a.try_send(frame(3)).expect("room");
+        drop(b);
+        for _ in 0..MOST_FRAMES * 2 {
+            a.try_send(frame(4)).expect("lost");
+        }
+        let b = a.cable.plug(Side::Nic).expect("free again");
+        assert_eq!(b.try_recv(), None);
+        assert!(a.cable.plug(Side::Nic).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_sender_is_called_when_there_is_room() {
+        let (a, b) = cable();
+        while a.try_send(frame(1)).is_ok() {}
+        let taker = tokio::spawn(async move {
+            for _ in 0..MOST_FRAMES {
+                b.recv().await;
+            }
+            b.recv().await
+        });
+        a.send(frame(2)).await;
+        assert_eq!(taker.await.expect("taken"), frame(2));
+    }
+
+    #[tokio::test]
+    async fn a_sender_is_called_when_the_other_end_is_pulled_out() {
+        let (a, b) = cable();
+        while a.try_send(frame(1)).is_ok() {}
+        let sender = tokio::spawn(async move { a.send(frame(2)).await });
+        tokio::task::yield_now().await;
+        drop(b);
+        sender.await.expect("sent nowhere");
+    }
+}
