@@ -9,6 +9,7 @@
 
 pub mod clint;
 pub mod clock;
+pub mod gate;
 pub mod gpio;
 pub mod irq;
 pub mod plic;
@@ -18,4 +19,5 @@ pub mod uart;
 pub mod virtio_mmio;
 
 pub use clock::{Clock, NANOS_PER_SECOND, Timer};
+pub use gate::{Gate, Pass};
 pub use irq::{IrqLine, IrqSink};

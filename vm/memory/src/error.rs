@@ -36,6 +36,9 @@ pub enum Error {
     /// The host could not take back memory the guest gave up.
     #[error("cannot discard guest memory")]
     Discard(#[source] std::io::Error),
+    /// Part of a range is not RAM.
+    #[error(transparent)]
+    Unmapped(Fault),
 }
 
 /// An access that nothing answers, or that what is there does not accept.

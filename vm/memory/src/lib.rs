@@ -3,11 +3,13 @@
 //! It knows bytes, addresses and the [`Mmio`] trait through which a device answers. It must never
 //! know what a device is, which hart accesses it, or how virtual addresses are translated.
 
+mod dma;
 mod error;
 mod map;
 mod ram;
 mod space;
 
+pub use dma::{Dma, DmaView, Stretch};
 pub use error::{Error, Fault};
 pub use map::{Backing, Mapping, Region, View};
 pub use ram::{PAGE_SIZE, Ram, Word};
