@@ -65,7 +65,7 @@ pub static SCHEMA: Schema = Schema {
             shape: EntryShape::Event { data: 6 },
         },
         Entry {
-            name: "query-chardev",
+            name: "query-block",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
@@ -74,52 +74,52 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "query-chardev-backends",
+            name: "query-blockstats",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 0,
-                returns: 8,
+                arguments: 8,
+                returns: 9,
                 allow_oob: false,
             },
         },
         Entry {
-            name: "ringbuf-write",
+            name: "block_resize",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 9,
+                arguments: 10,
                 returns: 0,
                 allow_oob: false,
             },
         },
         Entry {
-            name: "ringbuf-read",
+            name: "query-named-block-nodes",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 10,
-                returns: 11,
+                arguments: 11,
+                returns: 12,
                 allow_oob: false,
             },
         },
         Entry {
-            name: "chardev-add",
+            name: "blockdev-add",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 12,
-                returns: 13,
+                arguments: 13,
+                returns: 0,
                 allow_oob: false,
             },
         },
         Entry {
-            name: "chardev-change",
+            name: "blockdev-reopen",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 14,
-                returns: 13,
+                returns: 0,
                 allow_oob: false,
             },
         },
         Entry {
-            name: "chardev-remove",
+            name: "blockdev-del",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 15,
@@ -128,10 +128,169 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
+            name: "BLOCK_IO_ERROR",
+            features: &[],
+            shape: EntryShape::Event { data: 16 },
+        },
+        Entry {
+            name: "BLOCK_WRITE_THRESHOLD",
+            features: &[],
+            shape: EntryShape::Event { data: 17 },
+        },
+        Entry {
+            name: "block-set-write-threshold",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 18,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "eject",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 19,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "blockdev-open-tray",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 20,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "blockdev-close-tray",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 21,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "blockdev-remove-medium",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 22,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "blockdev-insert-medium",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 23,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "blockdev-change-medium",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 24,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "DEVICE_TRAY_MOVED",
+            features: &[],
+            shape: EntryShape::Event { data: 25 },
+        },
+        Entry {
+            name: "block_set_io_throttle",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 26,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "block-latency-histogram-set",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 27,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "query-chardev",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 0,
+                returns: 28,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "query-chardev-backends",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 0,
+                returns: 29,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "ringbuf-write",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 30,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "ringbuf-read",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 31,
+                returns: 32,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "chardev-add",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 33,
+                returns: 34,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "chardev-change",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 35,
+                returns: 34,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "chardev-remove",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 36,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
             name: "chardev-send-break",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 16,
+                arguments: 37,
                 returns: 0,
                 allow_oob: false,
             },
@@ -140,7 +299,7 @@ pub static SCHEMA: Schema = Schema {
             name: "qmp_capabilities",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 17,
+                arguments: 38,
                 returns: 0,
                 allow_oob: false,
             },
@@ -150,7 +309,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 18,
+                returns: 39,
                 allow_oob: false,
             },
         },
@@ -159,7 +318,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 19,
+                returns: 40,
                 allow_oob: false,
             },
         },
@@ -177,7 +336,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 20,
+                returns: 41,
                 allow_oob: false,
             },
         },
@@ -185,8 +344,8 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-list",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 21,
-                returns: 22,
+                arguments: 42,
+                returns: 43,
                 allow_oob: false,
             },
         },
@@ -194,8 +353,8 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-get",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 23,
-                returns: 24,
+                arguments: 44,
+                returns: 45,
                 allow_oob: false,
             },
         },
@@ -203,7 +362,7 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-set",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 25,
+                arguments: 46,
                 returns: 0,
                 allow_oob: false,
             },
@@ -212,8 +371,8 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-list-types",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 26,
-                returns: 27,
+                arguments: 47,
+                returns: 48,
                 allow_oob: false,
             },
         },
@@ -221,8 +380,8 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-list-properties",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 28,
-                returns: 22,
+                arguments: 49,
+                returns: 43,
                 allow_oob: false,
             },
         },
@@ -230,8 +389,8 @@ pub static SCHEMA: Schema = Schema {
             name: "device-list-properties",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 29,
-                returns: 22,
+                arguments: 50,
+                returns: 43,
                 allow_oob: false,
             },
         },
@@ -240,7 +399,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 30,
+                returns: 51,
                 allow_oob: false,
             },
         },
@@ -248,8 +407,8 @@ pub static SCHEMA: Schema = Schema {
             name: "query-machines",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 31,
-                returns: 32,
+                arguments: 52,
+                returns: 53,
                 allow_oob: false,
             },
         },
@@ -258,7 +417,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 33,
+                returns: 54,
                 allow_oob: false,
             },
         },
@@ -267,7 +426,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 34,
+                returns: 55,
                 allow_oob: false,
             },
         },
@@ -312,7 +471,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 35,
+                returns: 56,
                 allow_oob: false,
             },
         },
@@ -320,7 +479,7 @@ pub static SCHEMA: Schema = Schema {
             name: "memsave",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 36,
+                arguments: 57,
                 returns: 0,
                 allow_oob: false,
             },
@@ -329,7 +488,7 @@ pub static SCHEMA: Schema = Schema {
             name: "pmemsave",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 37,
+                arguments: 58,
                 returns: 0,
                 allow_oob: false,
             },
@@ -339,7 +498,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 38,
+                returns: 59,
                 allow_oob: false,
             },
         },
@@ -347,7 +506,7 @@ pub static SCHEMA: Schema = Schema {
             name: "dumpdtb",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 39,
+                arguments: 60,
                 returns: 0,
                 allow_oob: false,
             },
@@ -357,7 +516,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 40,
+                returns: 61,
                 allow_oob: false,
             },
         },
@@ -365,7 +524,7 @@ pub static SCHEMA: Schema = Schema {
             name: "yank",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 41,
+                arguments: 62,
                 returns: 0,
                 allow_oob: true,
             },
@@ -375,7 +534,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 42,
+                returns: 63,
                 allow_oob: true,
             },
         },
@@ -384,7 +543,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 43,
+                returns: 64,
                 allow_oob: false,
             },
         },
@@ -410,8 +569,8 @@ pub static SCHEMA: Schema = Schema {
             name: "human-monitor-command",
             features: &["savevm-monitor-nodes"],
             shape: EntryShape::Command {
-                arguments: 44,
-                returns: 11,
+                arguments: 65,
+                returns: 32,
                 allow_oob: false,
             },
         },
@@ -419,7 +578,7 @@ pub static SCHEMA: Schema = Schema {
             name: "getfd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 45,
+                arguments: 66,
                 returns: 0,
                 allow_oob: false,
             },
@@ -428,7 +587,7 @@ pub static SCHEMA: Schema = Schema {
             name: "closefd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 46,
+                arguments: 67,
                 returns: 0,
                 allow_oob: false,
             },
@@ -437,8 +596,8 @@ pub static SCHEMA: Schema = Schema {
             name: "add-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 47,
-                returns: 48,
+                arguments: 68,
+                returns: 69,
                 allow_oob: false,
             },
         },
@@ -446,7 +605,7 @@ pub static SCHEMA: Schema = Schema {
             name: "remove-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 49,
+                arguments: 70,
                 returns: 0,
                 allow_oob: false,
             },
@@ -465,7 +624,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 50,
+                returns: 71,
                 allow_oob: false,
             },
         },
@@ -473,8 +632,8 @@ pub static SCHEMA: Schema = Schema {
             name: "query-command-line-options",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 51,
-                returns: 52,
+                arguments: 72,
+                returns: 73,
                 allow_oob: false,
             },
         },
@@ -496,13 +655,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "running",
-                        ty: 53,
+                        ty: 74,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "status",
-                        ty: 54,
+                        ty: 75,
                         optional: false,
                         features: &[],
                     },
@@ -518,13 +677,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 53,
+                        ty: 74,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 55,
+                        ty: 76,
                         optional: false,
                         features: &[],
                     },
@@ -540,13 +699,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 53,
+                        ty: 74,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 55,
+                        ty: 76,
                         optional: false,
                         features: &[],
                     },
@@ -561,7 +720,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "action",
-                    ty: 56,
+                    ty: 77,
                     optional: false,
                     features: &[],
                 }],
@@ -576,25 +735,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "reboot",
-                        ty: 57,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "shutdown",
-                        ty: 58,
+                        ty: 79,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "panic",
-                        ty: 59,
+                        ty: 80,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "watchdog",
-                        ty: 56,
+                        ty: 77,
                         optional: true,
                         features: &[],
                     },
@@ -610,13 +769,659 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "action",
-                        ty: 60,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "info",
-                        ty: 61,
+                        ty: 82,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockInfoList",
+            features: &[],
+            shape: Shape::Array(83),
+        },
+        Type {
+            name: "query-blockstats-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "query-nodes",
+                    ty: 74,
+                    optional: true,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockStatsList",
+            features: &[],
+            shape: Shape::Array(84),
+        },
+        Type {
+            name: "block_resize-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "device",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "node-name",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "size",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "query-named-block-nodes-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "flat",
+                    ty: 74,
+                    optional: true,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockDeviceInfoList",
+            features: &[],
+            shape: Shape::Array(86),
+        },
+        Type {
+            name: "BlockdevOptions",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "driver",
+                        ty: 87,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "node-name",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "discard",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "cache",
+                        ty: 89,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "read-only",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "auto-read-only",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "force-share",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "detect-zeroes",
+                        ty: 90,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: Some("driver"),
+                variants: &[
+                    ("blkdebug", 91),
+                    ("copy-on-read", 92),
+                    ("file", 93),
+                    ("host_device", 93),
+                    ("nbd", 94),
+                    ("null-aio", 95),
+                    ("null-co", 95),
+                    ("qcow2", 96),
+                    ("raw", 97),
+                    ("throttle", 98),
+                ],
+            },
+        },
+        Type {
+            name: "blockdev-reopen-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "options",
+                    ty: 99,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "blockdev-del-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "node-name",
+                    ty: 32,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BLOCK_IO_ERROR-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "qom-path",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "device",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "node-name",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "operation",
+                        ty: 100,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "action",
+                        ty: 101,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "nospace",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "reason",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BLOCK_WRITE_THRESHOLD-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "node-name",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "amount-exceeded",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "write-threshold",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "block-set-write-threshold-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "node-name",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "write-threshold",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "eject-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "device",
+                        ty: 32,
+                        optional: true,
+                        features: &["deprecated"],
+                    },
+                    Member {
+                        name: "id",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "force",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "blockdev-open-tray-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "device",
+                        ty: 32,
+                        optional: true,
+                        features: &["deprecated"],
+                    },
+                    Member {
+                        name: "id",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "force",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "blockdev-close-tray-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "device",
+                        ty: 32,
+                        optional: true,
+                        features: &["deprecated"],
+                    },
+                    Member {
+                        name: "id",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "blockdev-remove-medium-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "id",
+                    ty: 32,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "blockdev-insert-medium-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "id",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "node-name",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "blockdev-change-medium-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "device",
+                        ty: 32,
+                        optional: true,
+                        features: &["deprecated"],
+                    },
+                    Member {
+                        name: "id",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "filename",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "format",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "force",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "read-only-mode",
+                        ty: 102,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "DEVICE_TRAY_MOVED-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "device",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "id",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "tray-open",
+                        ty: 74,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockIOThrottle",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "device",
+                        ty: 32,
+                        optional: true,
+                        features: &["deprecated"],
+                    },
+                    Member {
+                        name: "id",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps_rd",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps_wr",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_rd",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_wr",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps_max",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps_rd_max",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps_wr_max",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_max",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_rd_max",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_wr_max",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps_max_length",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps_rd_max_length",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps_wr_max_length",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_max_length",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_rd_max_length",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_wr_max_length",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_size",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "group",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "block-latency-histogram-set-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "id",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "boundaries",
+                        ty: 103,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "boundaries-read",
+                        ty: 103,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "boundaries-write",
+                        ty: 103,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "boundaries-zap",
+                        ty: 103,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "boundaries-flush",
+                        ty: 103,
                         optional: true,
                         features: &[],
                     },
@@ -628,12 +1433,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ChardevInfoList",
             features: &[],
-            shape: Shape::Array(62),
+            shape: Shape::Array(104),
         },
         Type {
             name: "ChardevBackendInfoList",
             features: &[],
-            shape: Shape::Array(63),
+            shape: Shape::Array(105),
         },
         Type {
             name: "ringbuf-write-arg",
@@ -642,19 +1447,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "data",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 64,
+                        ty: 106,
                         optional: true,
                         features: &[],
                     },
@@ -670,19 +1475,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 64,
+                        ty: 106,
                         optional: true,
                         features: &[],
                     },
@@ -703,13 +1508,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "id",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend",
-                        ty: 66,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
@@ -724,7 +1529,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "pty",
-                    ty: 11,
+                    ty: 32,
                     optional: true,
                     features: &[],
                 }],
@@ -739,13 +1544,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "id",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend",
-                        ty: 66,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
@@ -760,7 +1565,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "id",
-                    ty: 11,
+                    ty: 32,
                     optional: false,
                     features: &[],
                 }],
@@ -774,7 +1579,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "id",
-                    ty: 11,
+                    ty: 32,
                     optional: false,
                     features: &[],
                 }],
@@ -788,7 +1593,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "enable",
-                    ty: 67,
+                    ty: 108,
                     optional: true,
                     features: &[],
                 }],
@@ -803,13 +1608,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qemu",
-                        ty: 68,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "package",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
@@ -821,12 +1626,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandInfoList",
             features: &[],
-            shape: Shape::Array(69),
+            shape: Shape::Array(110),
         },
         Type {
             name: "SchemaInfoList",
             features: &[],
-            shape: Shape::Array(70),
+            shape: Shape::Array(111),
         },
         Type {
             name: "qom-list-arg",
@@ -834,7 +1639,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "path",
-                    ty: 11,
+                    ty: 32,
                     optional: false,
                     features: &[],
                 }],
@@ -845,7 +1650,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectPropertyInfoList",
             features: &[],
-            shape: Shape::Array(71),
+            shape: Shape::Array(112),
         },
         Type {
             name: "qom-get-arg",
@@ -854,13 +1659,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "path",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "property",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
@@ -881,19 +1686,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "path",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "property",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "value",
-                        ty: 24,
+                        ty: 45,
                         optional: false,
                         features: &[],
                     },
@@ -909,13 +1714,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "implements",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "abstract",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
@@ -927,7 +1732,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectTypeInfoList",
             features: &[],
-            shape: Shape::Array(72),
+            shape: Shape::Array(113),
         },
         Type {
             name: "qom-list-properties-arg",
@@ -935,7 +1740,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "typename",
-                    ty: 11,
+                    ty: 32,
                     optional: false,
                     features: &[],
                 }],
@@ -949,7 +1754,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "typename",
-                    ty: 11,
+                    ty: 32,
                     optional: false,
                     features: &[],
                 }],
@@ -960,7 +1765,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuInfoFastList",
             features: &[],
-            shape: Shape::Array(73),
+            shape: Shape::Array(114),
         },
         Type {
             name: "query-machines-arg",
@@ -968,7 +1773,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "compat-props",
-                    ty: 53,
+                    ty: 74,
                     optional: true,
                     features: &["unstable"],
                 }],
@@ -979,7 +1784,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MachineInfoList",
             features: &[],
-            shape: Shape::Array(74),
+            shape: Shape::Array(115),
         },
         Type {
             name: "TargetInfo",
@@ -987,7 +1792,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arch",
-                    ty: 75,
+                    ty: 116,
                     optional: false,
                     features: &[],
                 }],
@@ -1001,7 +1806,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "UUID",
-                    ty: 11,
+                    ty: 32,
                     optional: false,
                     features: &[],
                 }],
@@ -1016,13 +1821,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "enabled",
-                        ty: 53,
+                        ty: 74,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "present",
-                        ty: 53,
+                        ty: 74,
                         optional: false,
                         features: &[],
                     },
@@ -1038,25 +1843,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "filename",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 65,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
@@ -1072,19 +1877,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "filename",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
@@ -1100,13 +1905,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base-memory",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "plugged-memory",
-                        ty: 65,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
@@ -1121,7 +1926,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "filename",
-                    ty: 11,
+                    ty: 32,
                     optional: false,
                     features: &[],
                 }],
@@ -1132,7 +1937,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuDefinitionInfoList",
             features: &[],
-            shape: Shape::Array(76),
+            shape: Shape::Array(117),
         },
         Type {
             name: "yank-arg",
@@ -1140,7 +1945,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "instances",
-                    ty: 42,
+                    ty: 63,
                     optional: false,
                     features: &[],
                 }],
@@ -1151,7 +1956,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "YankInstanceList",
             features: &[],
-            shape: Shape::Array(77),
+            shape: Shape::Array(118),
         },
         Type {
             name: "NameInfo",
@@ -1159,7 +1964,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "name",
-                    ty: 11,
+                    ty: 32,
                     optional: true,
                     features: &[],
                 }],
@@ -1174,13 +1979,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "command-line",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 65,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
@@ -1195,7 +2000,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "fdname",
-                    ty: 11,
+                    ty: 32,
                     optional: false,
                     features: &[],
                 }],
@@ -1209,7 +2014,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "fdname",
-                    ty: 11,
+                    ty: 32,
                     optional: false,
                     features: &[],
                 }],
@@ -1224,13 +2029,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 65,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "opaque",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
@@ -1246,13 +2051,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
@@ -1268,13 +2073,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 65,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
@@ -1286,7 +2091,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetInfoList",
             features: &[],
-            shape: Shape::Array(78),
+            shape: Shape::Array(119),
         },
         Type {
             name: "query-command-line-options-arg",
@@ -1294,7 +2099,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "option",
-                    ty: 11,
+                    ty: 32,
                     optional: true,
                     features: &[],
                 }],
@@ -1305,7 +2110,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandLineOptionInfoList",
             features: &[],
-            shape: Shape::Array(79),
+            shape: Shape::Array(120),
         },
         Type {
             name: "bool",
@@ -1540,13 +2345,748 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 80,
+                    ty: 121,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("hyper-v", 81), ("s390", 82)],
+                variants: &[("hyper-v", 122), ("s390", 123)],
             },
+        },
+        Type {
+            name: "BlockInfo",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "device",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "qdev",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "type",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "removable",
+                        ty: 74,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "locked",
+                        ty: 74,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "inserted",
+                        ty: 86,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "tray_open",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "io-status",
+                        ty: 124,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockStats",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "device",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "qdev",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "node-name",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "stats",
+                        ty: 125,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "driver-specific",
+                        ty: 126,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "parent",
+                        ty: 84,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "backing",
+                        ty: 84,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "int",
+            features: &[],
+            shape: Shape::Builtin("int"),
+        },
+        Type {
+            name: "BlockDeviceInfo",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "file",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "node-name",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "ro",
+                        ty: 74,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "drv",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "backing_file",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "backing_file_depth",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "active",
+                        ty: 74,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "encrypted",
+                        ty: 74,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "detect_zeroes",
+                        ty: 90,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps_rd",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps_wr",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_rd",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_wr",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "image",
+                        ty: 127,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps_max",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps_rd_max",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps_wr_max",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_max",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_rd_max",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_wr_max",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps_max_length",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps_rd_max_length",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps_wr_max_length",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_max_length",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_rd_max_length",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_wr_max_length",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_size",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "group",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "cache",
+                        ty: 128,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "write_threshold",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockdevDriver",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "blkdebug",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "copy-on-read",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "file",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "host_device",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "nbd",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "null-aio",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "null-co",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "qcow2",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "raw",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "throttle",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "BlockdevDiscardOptions",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "ignore",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "unmap",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "BlockdevCacheOptions",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "direct",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "no-flush",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockdevDetectZeroesOptions",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "off",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "on",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "unmap",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "BlockdevOptionsBlkdebug",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "image",
+                        ty: 129,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "align",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "inject-error",
+                        ty: 130,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "set-state",
+                        ty: 131,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockdevOptionsGenericFormat",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "file",
+                    ty: 129,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockdevOptionsFile",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "filename",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "locking",
+                        ty: 132,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "aio",
+                        ty: 133,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "aio-max-batch",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "drop-cache",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockdevOptionsNbd",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "server",
+                        ty: 134,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "export",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "reconnect-delay",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "open-timeout",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockdevOptionsNull",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "size",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "latency-ns",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "read-zeroes",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockdevOptionsQcow2",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "file",
+                        ty: 129,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "backing",
+                        ty: 135,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "pass-discard-request",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "pass-discard-snapshot",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "pass-discard-other",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "cache-size",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "l2-cache-size",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "refcount-cache-size",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockdevOptionsRaw",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "file",
+                        ty: 129,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "offset",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "size",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockdevOptionsThrottle",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "throttle-group",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "file",
+                        ty: 129,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockdevOptionsList",
+            features: &[],
+            shape: Shape::Array(13),
+        },
+        Type {
+            name: "IoOperationType",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "read",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "write",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "BlockErrorAction",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "ignore",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "report",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "stop",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "BlockdevChangeReadOnlyMode",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "retain",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "read-only",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "read-write",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "intList",
+            features: &[],
+            shape: Shape::Array(85),
         },
         Type {
             name: "ChardevInfo",
@@ -1555,19 +3095,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "label",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "filename",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "frontend-open",
-                        ty: 53,
+                        ty: 74,
                         optional: false,
                         features: &[],
                     },
@@ -1582,7 +3122,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "name",
-                    ty: 11,
+                    ty: 32,
                     optional: false,
                     features: &[],
                 }],
@@ -1605,51 +3145,46 @@ pub static SCHEMA: Schema = Schema {
             ]),
         },
         Type {
-            name: "int",
-            features: &[],
-            shape: Shape::Builtin("int"),
-        },
-        Type {
             name: "ChardevBackend",
             features: &[],
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 83,
+                    ty: 136,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("file", 84),
-                    ("serial", 85),
-                    ("parallel", 85),
-                    ("pipe", 85),
-                    ("socket", 86),
-                    ("udp", 87),
-                    ("pty", 88),
-                    ("null", 89),
-                    ("mux", 90),
-                    ("hub", 91),
-                    ("msmouse", 89),
-                    ("wctablet", 89),
-                    ("braille", 89),
-                    ("testdev", 89),
-                    ("stdio", 92),
-                    ("spicevmc", 93),
-                    ("spiceport", 94),
-                    ("qemu-vdagent", 95),
-                    ("dbus", 96),
-                    ("vc", 97),
-                    ("ringbuf", 98),
-                    ("memory", 98),
+                    ("file", 137),
+                    ("serial", 138),
+                    ("parallel", 138),
+                    ("pipe", 138),
+                    ("socket", 139),
+                    ("udp", 140),
+                    ("pty", 141),
+                    ("null", 142),
+                    ("mux", 143),
+                    ("hub", 144),
+                    ("msmouse", 142),
+                    ("wctablet", 142),
+                    ("braille", 142),
+                    ("testdev", 142),
+                    ("stdio", 145),
+                    ("spicevmc", 146),
+                    ("spiceport", 147),
+                    ("qemu-vdagent", 148),
+                    ("dbus", 149),
+                    ("vc", 150),
+                    ("ringbuf", 151),
+                    ("memory", 151),
                 ],
             },
         },
         Type {
             name: "QMPCapabilityList",
             features: &[],
-            shape: Shape::Array(99),
+            shape: Shape::Array(152),
         },
         Type {
             name: "VersionTriple",
@@ -1658,19 +3193,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "major",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "minor",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "micro",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
@@ -1685,7 +3220,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "name",
-                    ty: 11,
+                    ty: 32,
                     optional: false,
                     features: &[],
                 }],
@@ -1700,32 +3235,32 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "meta-type",
-                        ty: 100,
+                        ty: 153,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 101,
+                        ty: 154,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("meta-type"),
                 variants: &[
-                    ("builtin", 102),
-                    ("enum", 103),
-                    ("array", 104),
-                    ("object", 105),
-                    ("alternate", 106),
-                    ("command", 107),
-                    ("event", 108),
+                    ("builtin", 155),
+                    ("enum", 156),
+                    ("array", 157),
+                    ("object", 158),
+                    ("alternate", 159),
+                    ("command", 160),
+                    ("event", 161),
                 ],
             },
         },
@@ -1736,25 +3271,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "type",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "description",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "default-value",
-                        ty: 24,
+                        ty: 45,
                         optional: true,
                         features: &[],
                     },
@@ -1770,19 +3305,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "abstract",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "parent",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
@@ -1798,38 +3333,38 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-index",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "qom-path",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "thread-id",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "props",
-                        ty: 109,
+                        ty: 162,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "target",
-                        ty: 75,
+                        ty: 116,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("target"),
                 variants: &[
-                    ("s390x", 110),
+                    ("s390x", 163),
                     ("aarch64", 0),
                     ("alpha", 0),
                     ("arm", 0),
@@ -1868,67 +3403,67 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "alias",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "is-default",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cpu-max",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "hotpluggable-cpus",
-                        ty: 53,
+                        ty: 74,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "numa-mem-supported",
-                        ty: 53,
+                        ty: 74,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "deprecated",
-                        ty: 53,
+                        ty: 74,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "default-cpu-type",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "default-ram-id",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "acpi",
-                        ty: 53,
+                        ty: 74,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compat-props",
-                        ty: 111,
+                        ty: 164,
                         optional: true,
                         features: &["unstable"],
                     },
@@ -2066,43 +3601,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "migration-safe",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "static",
-                        ty: 53,
+                        ty: 74,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unavailable-features",
-                        ty: 101,
+                        ty: 154,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "typename",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "alias-of",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "deprecated",
-                        ty: 53,
+                        ty: 74,
                         optional: false,
                         features: &[],
                     },
@@ -2117,12 +3652,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 112,
+                    ty: 165,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("block-node", 113), ("chardev", 114), ("migration", 0)],
+                variants: &[("block-node", 166), ("chardev", 167), ("migration", 0)],
             },
         },
         Type {
@@ -2132,13 +3667,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fds",
-                        ty: 115,
+                        ty: 168,
                         optional: false,
                         features: &[],
                     },
@@ -2154,13 +3689,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "option",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "parameters",
-                        ty: 116,
+                        ty: 169,
                         optional: false,
                         features: &[],
                     },
@@ -2190,31 +3725,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "arg1",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg2",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg3",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg4",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg5",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
@@ -2230,25 +3765,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "core",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-mask",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-addr",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 117,
+                        ty: 170,
                         optional: false,
                         features: &[],
                     },
@@ -2256,6 +3791,467 @@ pub static SCHEMA: Schema = Schema {
                 tag: None,
                 variants: &[],
             },
+        },
+        Type {
+            name: "BlockDeviceIoStatus",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "ok",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "failed",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "nospace",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "BlockDeviceStats",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "rd_bytes",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "wr_bytes",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "zone_append_bytes",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "unmap_bytes",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "rd_operations",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "wr_operations",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "zone_append_operations",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "flush_operations",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "unmap_operations",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "rd_total_time_ns",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "wr_total_time_ns",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "zone_append_total_time_ns",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "flush_total_time_ns",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "unmap_total_time_ns",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "wr_highest_offset",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "rd_merged",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "wr_merged",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "zone_append_merged",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "unmap_merged",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "idle_time_ns",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "failed_rd_operations",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "failed_wr_operations",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "failed_zone_append_operations",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "failed_flush_operations",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "failed_unmap_operations",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "invalid_rd_operations",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "invalid_wr_operations",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "invalid_zone_append_operations",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "invalid_flush_operations",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "invalid_unmap_operations",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "account_invalid",
+                        ty: 74,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "account_failed",
+                        ty: 74,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "timed_stats",
+                        ty: 171,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "rd_latency_histogram",
+                        ty: 172,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "wr_latency_histogram",
+                        ty: 172,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "zone_append_latency_histogram",
+                        ty: 172,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "flush_latency_histogram",
+                        ty: 172,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockStatsSpecific",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "driver",
+                    ty: 87,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: Some("driver"),
+                variants: &[
+                    ("file", 173),
+                    ("host_device", 173),
+                    ("blkdebug", 0),
+                    ("copy-on-read", 0),
+                    ("nbd", 0),
+                    ("null-aio", 0),
+                    ("null-co", 0),
+                    ("qcow2", 0),
+                    ("raw", 0),
+                    ("throttle", 0),
+                ],
+            },
+        },
+        Type {
+            name: "ImageInfo",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "filename",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "format",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "dirty-flag",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "actual-size",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "virtual-size",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "cluster-size",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "encrypted",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "compressed",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "backing-filename",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "full-backing-filename",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "backing-filename-format",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "format-specific",
+                        ty: 174,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "backing-image",
+                        ty: 127,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockdevCacheInfo",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "writeback",
+                        ty: 74,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "direct",
+                        ty: 74,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "no-flush",
+                        ty: 74,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockdevRef",
+            features: &[],
+            shape: Shape::Alternate(&[13, 32]),
+        },
+        Type {
+            name: "BlkdebugInjectErrorOptionsList",
+            features: &[],
+            shape: Shape::Array(175),
+        },
+        Type {
+            name: "BlkdebugSetStateOptionsList",
+            features: &[],
+            shape: Shape::Array(176),
+        },
+        Type {
+            name: "OnOffAuto",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "auto",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "on",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "off",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "BlockdevAioOptions",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "threads",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "native",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "io_uring",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "SocketAddress",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "type",
+                    ty: 177,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: Some("type"),
+                variants: &[("inet", 178), ("unix", 179), ("vsock", 180), ("fd", 181)],
+            },
+        },
+        Type {
+            name: "BlockdevRefOrNull",
+            features: &[],
+            shape: Shape::Alternate(&[13, 32, 182]),
         },
         Type {
             name: "ChardevBackendKind",
@@ -2357,7 +4353,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 118,
+                    ty: 183,
                     optional: false,
                     features: &[],
                 }],
@@ -2371,7 +4367,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 119,
+                    ty: 184,
                     optional: false,
                     features: &[],
                 }],
@@ -2385,7 +4381,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 120,
+                    ty: 185,
                     optional: false,
                     features: &[],
                 }],
@@ -2399,7 +4395,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 121,
+                    ty: 186,
                     optional: false,
                     features: &[],
                 }],
@@ -2413,7 +4409,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 122,
+                    ty: 187,
                     optional: false,
                     features: &[],
                 }],
@@ -2427,7 +4423,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 123,
+                    ty: 188,
                     optional: false,
                     features: &[],
                 }],
@@ -2441,7 +4437,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 124,
+                    ty: 189,
                     optional: false,
                     features: &[],
                 }],
@@ -2455,7 +4451,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 125,
+                    ty: 190,
                     optional: false,
                     features: &[],
                 }],
@@ -2469,7 +4465,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 126,
+                    ty: 191,
                     optional: false,
                     features: &[],
                 }],
@@ -2483,7 +4479,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 127,
+                    ty: 192,
                     optional: false,
                     features: &[],
                 }],
@@ -2497,7 +4493,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 128,
+                    ty: 193,
                     optional: false,
                     features: &[],
                 }],
@@ -2511,7 +4507,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 129,
+                    ty: 194,
                     optional: false,
                     features: &[],
                 }],
@@ -2525,7 +4521,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 130,
+                    ty: 195,
                     optional: false,
                     features: &[],
                 }],
@@ -2539,7 +4535,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 131,
+                    ty: 196,
                     optional: false,
                     features: &[],
                 }],
@@ -2553,7 +4549,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 132,
+                    ty: 197,
                     optional: false,
                     features: &[],
                 }],
@@ -2606,7 +4602,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "strList",
             features: &[],
-            shape: Shape::Array(11),
+            shape: Shape::Array(32),
         },
         Type {
             name: "SchemaInfoBuiltin",
@@ -2614,7 +4610,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "json-type",
-                    ty: 133,
+                    ty: 198,
                     optional: false,
                     features: &[],
                 }],
@@ -2629,13 +4625,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 134,
+                        ty: 199,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "values",
-                        ty: 101,
+                        ty: 154,
                         optional: false,
                         features: &["deprecated"],
                     },
@@ -2650,7 +4646,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "element-type",
-                    ty: 11,
+                    ty: 32,
                     optional: false,
                     features: &[],
                 }],
@@ -2665,19 +4661,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 135,
+                        ty: 200,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "tag",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "variants",
-                        ty: 136,
+                        ty: 201,
                         optional: true,
                         features: &[],
                     },
@@ -2692,7 +4688,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "members",
-                    ty: 137,
+                    ty: 202,
                     optional: false,
                     features: &[],
                 }],
@@ -2707,19 +4703,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "arg-type",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "ret-type",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "allow-oob",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
@@ -2734,7 +4730,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arg-type",
-                    ty: 11,
+                    ty: 32,
                     optional: false,
                     features: &[],
                 }],
@@ -2749,55 +4745,55 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "node-id",
-                        ty: 65,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drawer-id",
-                        ty: 65,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "book-id",
-                        ty: 65,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "socket-id",
-                        ty: 65,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "die-id",
-                        ty: 65,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cluster-id",
-                        ty: 65,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "module-id",
-                        ty: 65,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "core-id",
-                        ty: 65,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-id",
-                        ty: 65,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
@@ -2813,19 +4809,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-state",
-                        ty: 138,
+                        ty: 203,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dedicated",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "entitlement",
-                        ty: 139,
+                        ty: 204,
                         optional: true,
                         features: &[],
                     },
@@ -2837,7 +4833,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CompatPropertyList",
             features: &[],
-            shape: Shape::Array(140),
+            shape: Shape::Array(205),
         },
         Type {
             name: "YankInstanceType",
@@ -2863,7 +4859,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "node-name",
-                    ty: 11,
+                    ty: 32,
                     optional: false,
                     features: &[],
                 }],
@@ -2877,7 +4873,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "id",
-                    ty: 11,
+                    ty: 32,
                     optional: false,
                     features: &[],
                 }],
@@ -2888,12 +4884,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetFdInfoList",
             features: &[],
-            shape: Shape::Array(141),
+            shape: Shape::Array(206),
         },
         Type {
             name: "CommandLineParameterInfoList",
             features: &[],
-            shape: Shape::Array(142),
+            shape: Shape::Array(207),
         },
         Type {
             name: "S390CrashReason",
@@ -2922,37 +4918,335 @@ pub static SCHEMA: Schema = Schema {
             ]),
         },
         Type {
+            name: "BlockDeviceTimedStatsList",
+            features: &[],
+            shape: Shape::Array(208),
+        },
+        Type {
+            name: "BlockLatencyHistogramInfo",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "boundaries",
+                        ty: 103,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bins",
+                        ty: 103,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockStatsSpecificFile",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "discard-nb-ok",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "discard-nb-failed",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "discard-bytes-ok",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "ImageInfoSpecific",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "type",
+                    ty: 209,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: Some("type"),
+                variants: &[("qcow2", 210), ("file", 211)],
+            },
+        },
+        Type {
+            name: "BlkdebugInjectErrorOptions",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "event",
+                        ty: 212,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "state",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iotype",
+                        ty: 213,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "errno",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "sector",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "once",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "immediately",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlkdebugSetStateOptions",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "event",
+                        ty: 212,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "state",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "new_state",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "SocketAddressType",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "inet",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "unix",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "vsock",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "fd",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "InetSocketAddress",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "host",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "port",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "numeric",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "to",
+                        ty: 85,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "ipv4",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "ipv6",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "keep-alive",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "mptcp",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "UnixSocketAddress",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "path",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "abstract",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "tight",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "VsockSocketAddress",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "cid",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "port",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "FdSocketAddress",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "str",
+                    ty: 32,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "null",
+            features: &[],
+            shape: Shape::Builtin("null"),
+        },
+        Type {
             name: "ChardevFile",
             features: &[],
             shape: Shape::Object {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "in",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "out",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "append",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
@@ -2968,19 +5262,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "device",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
@@ -2996,79 +5290,79 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "addr",
-                        ty: 143,
+                        ty: 214,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "tls-creds",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tls-authz",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "server",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wait",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "nodelay",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "telnet",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tn3270",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "websocket",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reconnect",
-                        ty: 65,
+                        ty: 85,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "reconnect-ms",
-                        ty: 65,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
@@ -3084,25 +5378,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "remote",
-                        ty: 143,
+                        ty: 214,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "local",
-                        ty: 143,
+                        ty: 214,
                         optional: true,
                         features: &[],
                     },
@@ -3118,19 +5412,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "path",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
@@ -3146,13 +5440,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
@@ -3168,19 +5462,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "chardev",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
@@ -3196,19 +5490,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "chardevs",
-                        ty: 101,
+                        ty: 154,
                         optional: false,
                         features: &[],
                     },
@@ -3224,19 +5518,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "signal",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
@@ -3252,19 +5546,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "type",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
@@ -3280,19 +5574,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "fqdn",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
@@ -3308,25 +5602,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mouse",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "clipboard",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
@@ -3342,19 +5636,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "name",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
@@ -3370,37 +5664,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "width",
-                        ty: 65,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "height",
-                        ty: 65,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cols",
-                        ty: 65,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "rows",
-                        ty: 65,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
@@ -3416,19 +5710,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 53,
+                        ty: 74,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 65,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
@@ -3478,22 +5772,22 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "SchemaInfoEnumMemberList",
             features: &[],
-            shape: Shape::Array(144),
+            shape: Shape::Array(215),
         },
         Type {
             name: "SchemaInfoObjectMemberList",
             features: &[],
-            shape: Shape::Array(145),
+            shape: Shape::Array(216),
         },
         Type {
             name: "SchemaInfoObjectVariantList",
             features: &[],
-            shape: Shape::Array(146),
+            shape: Shape::Array(217),
         },
         Type {
             name: "SchemaInfoAlternateMemberList",
             features: &[],
-            shape: Shape::Array(147),
+            shape: Shape::Array(218),
         },
         Type {
             name: "S390CpuState",
@@ -3550,19 +5844,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qom-type",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "property",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "value",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
@@ -3578,13 +5872,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fd",
-                        ty: 65,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "opaque",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
@@ -3600,25 +5894,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "type",
-                        ty: 148,
+                        ty: 219,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "help",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "default",
-                        ty: 11,
+                        ty: 32,
                         optional: true,
                         features: &[],
                     },
@@ -3628,17 +5922,233 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "BlockDeviceTimedStats",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "interval_length",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "min_rd_latency_ns",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "max_rd_latency_ns",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "avg_rd_latency_ns",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "min_wr_latency_ns",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "max_wr_latency_ns",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "avg_wr_latency_ns",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "min_zone_append_latency_ns",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "max_zone_append_latency_ns",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "avg_zone_append_latency_ns",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "min_flush_latency_ns",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "max_flush_latency_ns",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "avg_flush_latency_ns",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "avg_rd_queue_depth",
+                        ty: 220,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "avg_wr_queue_depth",
+                        ty: 220,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "avg_zone_append_queue_depth",
+                        ty: 220,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "ImageInfoSpecificKind",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "qcow2",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "file",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "ImageInfoSpecificQCow2Wrapper",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "data",
+                    ty: 221,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "ImageInfoSpecificFileWrapper",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "data",
+                    ty: 222,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlkdebugEvent",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "read_aio",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "write_aio",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "flush_to_os",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "flush_to_disk",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "pwritev",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "pwritev_zero",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "pwritev_done",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "none",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "BlkdebugIOType",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "read",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "write",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "write-zeroes",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "discard",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "flush",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "block-status",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
             name: "SocketAddressLegacy",
             features: &[],
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 149,
+                    ty: 177,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 150), ("unix", 151), ("vsock", 152), ("fd", 153)],
+                variants: &[("inet", 223), ("unix", 224), ("vsock", 225), ("fd", 226)],
             },
         },
         Type {
@@ -3648,13 +6158,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 101,
+                        ty: 154,
                         optional: true,
                         features: &[],
                     },
@@ -3670,25 +6180,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "type",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "default",
-                        ty: 24,
+                        ty: 45,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 101,
+                        ty: 154,
                         optional: true,
                         features: &[],
                     },
@@ -3704,13 +6214,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "case",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "type",
-                        ty: 11,
+                        ty: 32,
                         optional: false,
                         features: &[],
                     },
@@ -3725,7 +6235,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 11,
+                    ty: 32,
                     optional: false,
                     features: &[],
                 }],
@@ -3756,26 +6266,69 @@ pub static SCHEMA: Schema = Schema {
             ]),
         },
         Type {
-            name: "SocketAddressType",
+            name: "number",
             features: &[],
-            shape: Shape::Enum(&[
-                EnumValue {
-                    name: "inet",
+            shape: Shape::Builtin("number"),
+        },
+        Type {
+            name: "ImageInfoSpecificQCow2",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "compat",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "extended-l2",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "lazy-refcounts",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "corrupt",
+                        ty: 74,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "refcount-bits",
+                        ty: 85,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "compression-type",
+                        ty: 227,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "ImageInfoSpecificFile",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "extent-size-hint",
+                    ty: 85,
+                    optional: true,
                     features: &[],
-                },
-                EnumValue {
-                    name: "unix",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "vsock",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "fd",
-                    features: &[],
-                },
-            ]),
+                }],
+                tag: None,
+                variants: &[],
+            },
         },
         Type {
             name: "InetSocketAddressWrapper",
@@ -3783,7 +6336,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 154,
+                    ty: 178,
                     optional: false,
                     features: &[],
                 }],
@@ -3797,7 +6350,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 155,
+                    ty: 179,
                     optional: false,
                     features: &[],
                 }],
@@ -3811,7 +6364,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 156,
+                    ty: 180,
                     optional: false,
                     features: &[],
                 }],
@@ -3825,7 +6378,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 157,
+                    ty: 181,
                     optional: false,
                     features: &[],
                 }],
@@ -3834,126 +6387,12 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
-            name: "InetSocketAddress",
+            name: "Qcow2CompressionType",
             features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "host",
-                        ty: 11,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "port",
-                        ty: 11,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "numeric",
-                        ty: 53,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "to",
-                        ty: 65,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "ipv4",
-                        ty: 53,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "ipv6",
-                        ty: 53,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "keep-alive",
-                        ty: 53,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "mptcp",
-                        ty: 53,
-                        optional: true,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "UnixSocketAddress",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "path",
-                        ty: 11,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "abstract",
-                        ty: 53,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "tight",
-                        ty: 53,
-                        optional: true,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "VsockSocketAddress",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "cid",
-                        ty: 11,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "port",
-                        ty: 11,
-                        optional: false,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "FdSocketAddress",
-            features: &[],
-            shape: Shape::Object {
-                members: &[Member {
-                    name: "str",
-                    ty: 11,
-                    optional: false,
-                    features: &[],
-                }],
-                tag: None,
-                variants: &[],
-            },
+            shape: Shape::Enum(&[EnumValue {
+                name: "zlib",
+                features: &[],
+            }]),
         },
     ],
 };

@@ -390,3 +390,72 @@ impl Visit for SocketAddressType {
         visit::enumeration(source, name, Self::ALL)
     }
 }
+
+/// Union `SocketAddress`.
+///
+/// A socket address of any kind.
+///
+/// Since: 2.9
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SocketAddress {
+    /// What `type` says it is.
+    #[serde(flatten)]
+    pub branch: SocketAddressBranch,
+}
+
+/// The branches of [`SocketAddress`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "type")]
+pub enum SocketAddressBranch {
+    /// Branch `inet`.
+    #[serde(rename = "inet")]
+    Inet(crate::InetSocketAddress),
+    /// Branch `unix`.
+    #[serde(rename = "unix")]
+    Unix(crate::UnixSocketAddress),
+    /// Branch `vsock`.
+    #[serde(rename = "vsock")]
+    Vsock(crate::VsockSocketAddress),
+    /// Branch `fd`.
+    #[serde(rename = "fd")]
+    Fd(crate::FdSocketAddress),
+}
+
+impl SocketAddressBranch {
+    /// Which branch it is.
+    pub fn kind(&self) -> crate::SocketAddressType {
+        match self {
+            Self::Inet(_) => crate::SocketAddressType::Inet,
+            Self::Unix(_) => crate::SocketAddressType::Unix,
+            Self::Vsock(_) => crate::SocketAddressType::Vsock,
+            Self::Fd(_) => crate::SocketAddressType::Fd,
+        }
+    }
+}
+
+impl VisitMembers for SocketAddress {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        let r#type: crate::SocketAddressType = Visit::visit(source, Some("type"))?;
+        let branch = match r#type {
+            crate::SocketAddressType::Inet => {
+                SocketAddressBranch::Inet(VisitMembers::visit_members(source)?)
+            }
+            crate::SocketAddressType::Unix => {
+                SocketAddressBranch::Unix(VisitMembers::visit_members(source)?)
+            }
+            crate::SocketAddressType::Vsock => {
+                SocketAddressBranch::Vsock(VisitMembers::visit_members(source)?)
+            }
+            crate::SocketAddressType::Fd => {
+                SocketAddressBranch::Fd(VisitMembers::visit_members(source)?)
+            }
+        };
+        Ok(Self { branch })
+    }
+}
+
+impl Visit for SocketAddress {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
