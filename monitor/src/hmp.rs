@@ -45,6 +45,7 @@ pub struct Command<C> {
     parameters: Vec<Parameter>,
     usage: &'static str,
     help: &'static str,
+    details: Option<String>,
     preconfig: bool,
     run: Run<C>,
     completions: Vec<(&'static str, Box<Complete<C>>)>,
@@ -90,6 +91,13 @@ impl<C> Command<C> {
         self
     }
 
+    /// What help shows instead of a line when it is asked about this command alone.
+    #[must_use]
+    pub fn details(mut self, details: String) -> Self {
+        self.details = Some(details);
+        self
+    }
+
     /// Lets it run before the machine exists.
     #[must_use]
     pub fn preconfig(mut self) -> Self {
@@ -114,6 +122,7 @@ impl<C> Command<C> {
             parameters: Parameter::list(parameters),
             usage: "",
             help: "",
+            details: None,
             preconfig: false,
             run,
             completions: Vec::new(),
@@ -291,7 +300,10 @@ impl<C: 'static> Hmp<C> {
                     commands = table;
                     path = format!("{path}{word} ");
                 }
-                _ => return console.print(&command.help_line(&path)),
+                _ => {
+                    let line = || command.help_line(&path);
+                    return console.print(&command.details.clone().unwrap_or_else(line));
+                }
             }
         }
     }

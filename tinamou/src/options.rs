@@ -29,7 +29,6 @@ pub use config::Config;
 pub use cpu::CPUS;
 pub use error::{Error, Origin, Result, Warning};
 pub use help::QEMU_VERSION;
-pub use process::LOG_ITEMS;
 pub use sizing::max_cpus;
 
 use std::ffi::{OsStr, OsString};

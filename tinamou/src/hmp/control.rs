@@ -5,7 +5,7 @@ use tinamou_monitor::hmp::{Arguments, Console};
 use tinamou_qmp::{Error, Result};
 
 use super::Entry;
-use crate::options::process::{LOG_ITEMS, log_help};
+use crate::options::process::log_help_with_none;
 use crate::vm::Vm;
 use crate::{backends, log, objects};
 
@@ -154,22 +154,13 @@ const COMMANDS: &[Entry] = &[
         },
     ),
     (
-        "log",
-        "items:s",
-        "item1[,...]",
-        "choose what is logged",
-        log_items,
-    ),
-    (
         "logfile",
         "filename:F",
         "filename",
         "log to a file",
         |_, console, args| {
-            let filename = args.string("filename");
-            if let Err(error) = log::open(filename.as_ref()) {
-                let reason = crate::commands::machine::reason(&error);
-                console.print(&format!("Error opening logfile {filename}: {reason}\n"));
+            if let Err(error) = log::open(args.string("filename").as_ref()) {
+                console.print(&format!("{error}\n"));
             }
             Ok(())
         },
@@ -204,19 +195,28 @@ const COMMANDS: &[Entry] = &[
     ),
 ];
 
+const LOG: Entry = (
+    "log",
+    "items:s",
+    "item1[,...]",
+    "choose what is logged",
+    log_items,
+);
+
 /// Adds the commands of this file.
 pub fn add(hmp: &mut Hmp<Vm>) {
     for entry in COMMANDS {
         hmp.add(super::command(entry, super::PRECONFIG));
     }
+    hmp.add(super::command(&LOG, super::PRECONFIG).details(log_help_with_none()));
 }
 
 fn log_items(_: &mut Vm, console: &mut Console<'_>, args: &Arguments) -> Result<()> {
     let items = args.string("items");
-    let known = |item: &str| item == "none" || LOG_ITEMS.iter().any(|(name, _)| *name == item);
-    match items.split(',').all(known) {
+    let known = |item: &str| log::ITEMS.iter().any(|(name, _)| *name == item);
+    match items == "none" || items.split(',').all(known) {
         true => log::choose(items.split(',')),
-        false => console.print(&log_help()),
+        false => console.print(&log_help_with_none()),
     }
     Ok(())
 }

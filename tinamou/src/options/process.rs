@@ -7,7 +7,7 @@ use super::help;
 use super::low::LowArgs;
 use super::params::{self, Group, Param, Params};
 use super::value;
-use crate::log::{CPU_RESET, TRACE};
+use crate::log;
 use tinamou_machine::run_state::{
     Actions, PanicAction, RebootAction, ShutdownAction, WatchdogAction,
 };
@@ -88,12 +88,6 @@ pub(crate) static BOOT: Group = Group {
     ],
 };
 
-/// What `-d` can log: name and description.
-pub const LOG_ITEMS: &[(&str, &str)] = &[
-    (CPU_RESET, "resets of the machine, with their cause"),
-    (TRACE, "everything the program traces"),
-];
-
 /// Reads `-d`.
 pub(crate) fn read_log_items(low: &mut LowArgs, text: &str, _: &Origin) -> Result<()> {
     if params::asks_for_help(text) {
@@ -101,7 +95,7 @@ pub(crate) fn read_log_items(low: &mut LowArgs, text: &str, _: &Origin) -> Resul
         return Ok(());
     }
     for word in text.split(',') {
-        let Some((item, _)) = LOG_ITEMS.iter().find(|(name, _)| *name == word) else {
+        let Some((item, _)) = log::ITEMS.iter().find(|(name, _)| *name == word) else {
             return Err(
                 Error::new(format!("'{word}' cannot be logged")).hint(log_help().trim_end())
             );
@@ -112,9 +106,17 @@ pub(crate) fn read_log_items(low: &mut LowArgs, text: &str, _: &Origin) -> Resul
 }
 
 pub(crate) fn log_help() -> String {
-    let lines = LOG_ITEMS
-        .iter()
-        .map(|(name, what)| format!("{name:<15} {what}\n"));
+    list_log_items(log::ITEMS.iter())
+}
+
+/// The list for the human monitor, where all items can be taken back too.
+pub(crate) fn log_help_with_none() -> String {
+    let none = ("none", "no logging");
+    list_log_items(std::iter::once(&none).chain(log::ITEMS))
+}
+
+fn list_log_items<'a>(items: impl Iterator<Item = &'a (&'a str, &'a str)>) -> String {
+    let lines = items.map(|(name, what)| format!("{name:<15} {what}\n"));
     format!(
         "Log items (comma separated):\n{}",
         lines.collect::<String>()

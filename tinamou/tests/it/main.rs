@@ -7,6 +7,7 @@ mod guest;
 mod human;
 mod linux;
 mod liveness;
+mod log;
 mod options;
 mod qemu_qmp;
 mod qtest;

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod gate;
 pub mod gpio;
 pub mod irq;
+mod log;
 pub mod plic;
 pub mod rtc;
 pub mod test_finisher;

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tinamou_memory::Mmio;
 
+use crate::log::unimplemented;
 use crate::{Clock, IrqLine, Timer};
 
 /// The size of the register window.
@@ -130,7 +131,12 @@ impl Rtc {
             ALARM_HIGH => (state.alarm_next >> 32) as u32,
             IRQ_ENABLED => state.irq_enabled.into(),
             ALARM_STATUS => state.alarm_running.into(),
-            _ => 0,
+            _ => {
+                unimplemented(format_args!(
+                    "goldfish_rtc_read: offset {offset:#x} is UNIMP."
+                ));
+                0
+            }
         }
     }
 
@@ -149,7 +155,9 @@ impl Rtc {
                 self.alarm.set(None);
             }
             CLEAR_INTERRUPT => state.irq_pending = false,
-            _ => {}
+            _ => unimplemented(format_args!(
+                "goldfish_rtc_write: offset {offset:#x} is UNIMP."
+            )),
         }
         self.drive(&state);
     }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use tinamou_memory::Mmio;
 
+use crate::log::guest_error;
+
 /// The size of the register window.
 pub const SIZE: u64 = 0x1000;
 
@@ -50,10 +52,11 @@ impl Mmio for TestFinisher {
     }
 
     fn write(&self, offset: u64, _: u8, value: u64) {
-        if offset == 0
-            && let Some(finish) = Finish::from_command(value as u32)
-        {
-            (self.request)(finish);
+        match Finish::from_command(value as u32) {
+            Some(finish) if offset == 0 => (self.request)(finish),
+            _ => guest_error(format_args!(
+                "sifive_test_write: write: addr={offset:#x} val={value:#018x}"
+            )),
         }
     }
 }

@@ -14,6 +14,7 @@ mod exec;
 pub mod fp;
 mod hart;
 mod isa;
+mod log;
 mod mmu;
 mod sbi;
 mod state;
@@ -21,7 +22,7 @@ mod trap;
 
 pub use control::{HartControl, HartStatus, Line};
 pub use csr::{Counter, Csrs, number as csr_number};
-pub use environment::{Environment, SystemReset, TIME_FREQUENCY, TrapTaken};
+pub use environment::{Environment, SystemReset, TIME_FREQUENCY};
 pub use error::Error;
 pub use hart::{Config, Exit, Firmware, Hart, Start};
 pub use isa::{Extension, Isa};

@@ -4,8 +4,9 @@ use crate::code::Cursor;
 use crate::control::request;
 use crate::csr::{envcfg, interrupt, status};
 use crate::isa::Extension;
+use crate::log::{self, TrapTaken};
 use crate::state::Privilege;
-use crate::{Firmware, Hart, TrapTaken};
+use crate::{Firmware, Hart};
 
 /// An exception, numbered as in `mcause`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,12 +185,7 @@ impl Hart {
         self.state.pc = vector_address(vector, cause);
         self.follow_mode();
         let hart = self.control.id();
-        self.environment.trap_taken(&TrapTaken {
-            hart,
-            cause,
-            pc,
-            value,
-        });
+        tracing::debug!(target: log::INT, "{}", TrapTaken { hart, cause, pc, value });
     }
 
     /// What is pending, with the timers as last polled.

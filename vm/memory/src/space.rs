@@ -6,6 +6,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::{Backing, Error, Fault, Mapping, Region, View};
 
+/// The item of `-d` for accesses that fail.
+const INVALID_MEM: &str = "invalid_mem";
+
 /// Names a region that was added, so that it can be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RegionId(u64);
@@ -165,15 +168,9 @@ impl View {
     /// # Errors
     /// [`Fault`] when nothing is there or it does not accept the access.
     pub fn load(&self, address: u64, size: u8) -> Result<u64, Fault> {
-        let mapping = self.covering(address, size)?;
-        let offset = mapping.offset(address);
-        match &mapping.region.backing {
-            Backing::Ram(ram) | Backing::Rom(ram) => ram.load(offset, size),
-            Backing::Mmio(device, sizes) if accepts(sizes, address, size) => {
-                Ok(device.read(offset, size))
-            }
-            Backing::Mmio(..) => Err(Fault { address }),
-        }
+        let mapping = self.covering(address, size);
+        let loaded = mapping.and_then(|mapping| load_from(mapping, address, size));
+        loaded.inspect_err(|_| self.log_fault("read", address, size))
     }
 
     /// As [`AddressSpace::store`].
@@ -181,16 +178,9 @@ impl View {
     /// # Errors
     /// [`Fault`] when nothing is there or it does not accept the access.
     pub fn store(&self, address: u64, size: u8, value: u64) -> Result<(), Fault> {
-        let mapping = self.covering(address, size)?;
-        let offset = mapping.offset(address);
-        match &mapping.region.backing {
-            Backing::Ram(ram) => ram.store(offset, size, value),
-            Backing::Mmio(device, sizes) if accepts(sizes, address, size) => {
-                device.write(offset, size, value);
-                Ok(())
-            }
-            Backing::Rom(_) | Backing::Mmio(..) => Err(Fault { address }),
-        }
+        let mapping = self.covering(address, size);
+        let stored = mapping.and_then(|mapping| store_to(mapping, address, size, value));
+        stored.inspect_err(|_| self.log_fault("write", address, size))
     }
 
     /// As [`AddressSpace::read`].
@@ -248,6 +238,25 @@ impl View {
         Ok(())
     }
 
+    /// Tells the log of an access that fails (`-d invalid_mem`), in QEMU's words.
+    #[cold]
+    fn log_fault(&self, access: &str, address: u64, size: u8) {
+        let mapping = self.covering(address, size).ok();
+        if let Some(mapping) = mapping
+            && let Backing::Mmio(_, sizes) = &mapping.region.backing
+            && !sizes.contains(&size)
+        {
+            let (offset, name) = (mapping.offset(address), &mapping.region.name);
+            let (min, max) = (sizes.start(), sizes.end());
+            tracing::debug!(target: INVALID_MEM, "Invalid {access} at addr 0x{offset:X}, \
+                size {size}, region '{name}', reason: invalid size (min:{min} max:{max})");
+            return;
+        }
+        let name = mapping.map_or("(null)", |mapping| mapping.region.name.as_str());
+        tracing::debug!(target: INVALID_MEM,
+            "Invalid {access} at addr 0x{address:X}, size {size}, region '{name}', reason: rejected");
+    }
+
     /// The mapping that holds the whole of an access.
     fn covering(&self, address: u64, size: u8) -> Result<&Mapping, Fault> {
         let mapping = self.find(address).ok_or(Fault { address })?;
@@ -267,6 +276,29 @@ impl View {
             .unwrap_or(usize::MAX)
             .saturating_add(1);
         Ok((mapping, length.min(rest)))
+    }
+}
+
+fn load_from(mapping: &Mapping, address: u64, size: u8) -> Result<u64, Fault> {
+    let offset = mapping.offset(address);
+    match &mapping.region.backing {
+        Backing::Ram(ram) | Backing::Rom(ram) => ram.load(offset, size),
+        Backing::Mmio(device, sizes) if accepts(sizes, address, size) => {
+            Ok(device.read(offset, size))
+        }
+        Backing::Mmio(..) => Err(Fault { address }),
+    }
+}
+
+fn store_to(mapping: &Mapping, address: u64, size: u8, value: u64) -> Result<(), Fault> {
+    let offset = mapping.offset(address);
+    match &mapping.region.backing {
+        Backing::Ram(ram) => ram.store(offset, size, value),
+        Backing::Mmio(device, sizes) if accepts(sizes, address, size) => {
+            device.write(offset, size, value);
+            Ok(())
+        }
+        Backing::Rom(_) | Backing::Mmio(..) => Err(Fault { address }),
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tinamou_memory::Mmio;
 
+use crate::log::guest_error;
 use crate::{Clock, IrqLine, NANOS_PER_SECOND, Timer};
 use spec::{MTIME, MTIMECMP, Register};
 pub use spec::{MTIMER, SIZE, SWI, TIMEBASE_FREQUENCY};
@@ -147,9 +148,32 @@ impl Clint {
         pins.timer.set(pending);
     }
 
+    /// The register at an offset, of a hart that exists.
+    fn register(&self, offset: u64, access: &str) -> Register {
+        let register = Register::at(offset);
+        let exists = match register {
+            Register::Msip(hart) | Register::Mtimecmp(hart, _) => hart < self.pins.len(),
+            Register::Mtime(_) => true,
+            Register::None => false,
+        };
+        if exists {
+            return register;
+        }
+        let (part, start) = if offset < MTIMECMP {
+            ("swi", 0)
+        } else {
+            ("mtimer", MTIMECMP)
+        };
+        let offset = offset - start;
+        guest_error(format_args!(
+            "aclint-{part}: invalid {access}: {offset:08x}"
+        ));
+        Register::None
+    }
+
     fn read_word(&self, offset: u64) -> u32 {
         let state = self.lock();
-        match Register::at(offset) {
+        match self.register(offset, "read") {
             Register::Msip(hart) => state.msip.get(hart).copied().unwrap_or(false).into(),
             Register::Mtimecmp(hart, high) => {
                 word(state.mtimecmp.get(hart).copied().unwrap_or(0), high)
@@ -161,7 +185,7 @@ impl Clint {
 
     fn write_word(&self, offset: u64, value: u32) {
         let mut state = self.lock();
-        match Register::at(offset) {
+        match self.register(offset, "write") {
             Register::Msip(hart) => self.write_msip(&mut state, hart, value & 1 != 0),
             Register::Mtimecmp(hart, high) => {
                 let Some(due) = state.mtimecmp.get_mut(hart) else {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tinamou_memory::Mmio;
 
+use crate::log::guest_error;
 use crate::{IrqLine, IrqSink};
 use spec::Register;
 pub use spec::{PRIORITIES, SIZE, SOURCES};
@@ -80,7 +81,12 @@ impl Plic {
                 self.update(&state);
                 source as u32
             }
-            Register::None => 0,
+            Register::None => {
+                guest_error(format_args!(
+                    "sifive_plic_read: Invalid register read {offset:#x}"
+                ));
+                0
+            }
         }
     }
 
@@ -89,7 +95,21 @@ impl Plic {
         // Of a priority only the implemented bits are kept (PLIC §4: WARL).
         let priority = value as u8 & PRIORITIES;
         match Register::at(offset, self.outputs.len()) {
-            Register::Priority(0) | Register::Pending(_) | Register::None => return,
+            Register::Priority(0) => {
+                return guest_error(format_args!(
+                    "sifive_plic_write: Invalid source priority write {value:#x}"
+                ));
+            }
+            Register::Pending(_) => {
+                return guest_error(format_args!(
+                    "sifive_plic_write: invalid pending write: {offset:#x}"
+                ));
+            }
+            Register::None => {
+                return guest_error(format_args!(
+                    "sifive_plic_write: Invalid register write {offset:#x}"
+                ));
+            }
             Register::Priority(source) => state.priority[source] = priority,
             Register::Enable(context, word) => state.enable[context][word] = value,
             Register::Threshold(context) => state.threshold[context] = priority,

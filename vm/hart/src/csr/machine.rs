@@ -4,6 +4,7 @@ use super::supervisor::block_fields;
 use super::{Effect, envcfg, interrupt, status};
 use crate::Hart;
 use crate::isa::Extension;
+use crate::log;
 use crate::state::Privilege;
 use crate::trap::DELEGABLE;
 
@@ -65,6 +66,7 @@ impl Hart {
                 self.look_for_interrupts();
             }
             MTVEC if value & 3 < 2 => csrs.mtvec = value,
+            MTVEC => tracing::debug!(target: log::UNIMP, "CSR_MTVEC: reserved mode not supported"),
             MCOUNTEREN => csrs.mcounteren = value & 0xffff_ffff,
             MENVCFG => self.write_menvcfg(value),
             MCOUNTINHIBIT => self.inhibit_counters(value),

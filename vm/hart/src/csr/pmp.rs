@@ -3,6 +3,7 @@
 
 use crate::Hart;
 use crate::isa::Extension;
+use crate::log;
 use crate::mmu::pmp::{GRAIN, LOCK, Matching};
 
 impl Hart {
@@ -34,6 +35,9 @@ impl Hart {
         let entries = &mut self.state.csrs.pmpcfg[first..first + 8];
         for (entry, new) in entries.iter_mut().zip(value.to_le_bytes()) {
             if *entry & LOCK != 0 {
+                if *entry != new {
+                    complain("ignoring pmpcfg write - read only");
+                }
                 continue;
             }
             *entry = legal_configuration(*entry, new);
@@ -47,8 +51,14 @@ impl Hart {
         let next_locks = next & LOCK != 0 && Matching::of(next) == Matching::TopOfRange;
         if csrs.pmpcfg[index] & LOCK == 0 && !next_locks {
             csrs.pmpaddr[index] = value & ADDRESS;
+        } else {
+            complain("ignoring pmpaddr write - read only");
         }
     }
+}
+
+fn complain(what: &str) {
+    tracing::debug!(target: log::GUEST_ERRORS, "{what}");
 }
 
 /// Write without read is reserved, NA4 cannot be had with this grain: both leave things as they are.

@@ -3,6 +3,7 @@
 use super::{Effect, counter, envcfg, interrupt, status};
 use crate::Hart;
 use crate::isa::Extension;
+use crate::log;
 use crate::mmu::Mode;
 use crate::state::Privilege;
 
@@ -52,6 +53,7 @@ impl Hart {
                 self.look_for_interrupts();
             }
             STVEC if value & 3 < 2 => csrs.stvec = value,
+            STVEC => tracing::debug!(target: log::UNIMP, "CSR_STVEC: reserved mode not supported"),
             SCOUNTEREN => csrs.scounteren = value & 0xffff_ffff,
             SENVCFG => csrs.senvcfg = block_fields(value),
             SSCRATCH => csrs.sscratch = value,

@@ -21,6 +21,9 @@ fn waiting() -> Rig {
         state.csrs.mie = 0xaaa;
         state.csrs.mstatus = MSTATUS_MIE;
     });
+    // It waits already when it begins to run, so that no interrupt can come before that.
+    rig.hart().step();
+    assert!(rig.hart().state().waiting);
     rig
 }
 
