@@ -38,6 +38,7 @@ mod queue;
 mod virtio;
 
 pub mod driver;
+pub mod mmio;
 pub mod rng;
 pub mod spec;
 

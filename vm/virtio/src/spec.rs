@@ -40,6 +40,18 @@ pub mod feature {
     pub const RING_RESET: u64 = 1 << 40;
 }
 
+/// Features that only a legacy driver is offered.
+pub const LEGACY_FEATURES: u64 =
+    feature::NOTIFY_ON_EMPTY | feature::ANY_LAYOUT | feature::BAD_FEATURE;
+
+/// Interrupt status bits (virtio 1.2 §4.1.4.5).
+pub mod isr {
+    /// Buffers were used.
+    pub const QUEUE: u8 = 1;
+    /// The configuration has changed. QEMU sets the other bit with it.
+    pub const CONFIG: u8 = 2;
+}
+
 /// The longest ring, and the most segments in one chain; QEMU's limits.
 pub const QUEUE_SIZE_MAX: u16 = 1024;
 

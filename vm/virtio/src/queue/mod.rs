@@ -29,6 +29,19 @@ pub struct Setup {
     pub ready: bool,
 }
 
+/// A legacy ring: its parts follow each other, the last one aligned (virtio 1.2 §2.7.2).
+pub(crate) fn legacy_setup(setup: Setup, alignment: u32) -> Setup {
+    let size = u64::from(setup.size);
+    let alignment = u64::from(alignment.max(1));
+    let driver = at(setup.descriptors, Descriptor::SIZE * size);
+    let end = at(driver, 6 + 2 * size);
+    Setup {
+        driver,
+        device: end.checked_next_multiple_of(alignment).unwrap_or(u64::MAX),
+        ..setup
+    }
+}
+
 /// A queue and what the device knows of it.
 #[derive(Debug)]
 pub(crate) struct Queue {
