@@ -18,7 +18,6 @@ pub mod plic;
 pub mod rtc;
 pub mod test_finisher;
 pub mod uart;
-pub mod virtio_mmio;
 
 pub use clock::{Clock, NANOS_PER_SECOND, Timer};
 pub use gate::{Gate, Pass};

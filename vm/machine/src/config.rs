@@ -82,6 +82,9 @@ pub struct MachineConfig {
     pub rtc: TimeOfDay,
     /// A key that the guest sees pressed when it is asked to power down. QEMU's board has none.
     pub power_button: bool,
+    /// Whether the virtio slots have the legacy interface, as QEMU's have unless told
+    /// `-global virtio-mmio.force-legacy=off`.
+    pub virtio_mmio_legacy: bool,
     /// What is done about things that happen.
     pub actions: Actions,
 }
@@ -102,6 +105,7 @@ impl Default for MachineConfig {
             serial: Arc::new(NullBackend),
             rtc: TimeOfDay::default(),
             power_button: false,
+            virtio_mmio_legacy: true,
             actions: Actions::default(),
         }
     }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use tinamou_devices::Clock;
+use tinamou_devices::{Clock, Gate};
 use tinamou_hart::{Config, Firmware, Hart, HartControl};
-use tinamou_memory::AddressSpace;
+use tinamou_memory::{AddressSpace, Dma};
 
 use crate::Error;
 use crate::config::{Accelerator, Bios, BoardKind, MachineConfig};
@@ -38,6 +38,7 @@ pub struct Machine {
     observer: Observer,
     run_state: Arc<RunStateCell>,
     clock: Arc<Clock>,
+    gate: Arc<Gate>,
     requests: Arc<Requests>,
     space: Arc<AddressSpace>,
     virt: Option<Virt>,
@@ -57,6 +58,7 @@ impl Machine {
             actions: config.actions,
             observer,
             run_state: Arc::default(),
+            gate: Gate::new(),
             requests: Arc::default(),
             space: Arc::new(AddressSpace::new("memory")),
             virt: None,
@@ -106,6 +108,18 @@ impl Machine {
     #[must_use]
     pub fn clock(&self) -> &Arc<Clock> {
         &self.clock
+    }
+
+    /// Open while the machine runs.
+    #[must_use]
+    pub fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
+    /// Guest RAM, as devices reach it.
+    #[must_use]
+    pub fn dma(&self) -> Dma {
+        Dma::new(Arc::clone(&self.space))
     }
 
     /// Guest physical memory and devices.
@@ -270,8 +284,9 @@ impl Machine {
         Progress::Exit(if status == 0 && panicked { 1 } else { status })
     }
 
-    /// Lets time and harts go.
+    /// Lets devices, time and harts go.
     fn release(&self) {
+        self.gate.open();
         if self.config.accelerator == Accelerator::Qtest {
             return;
         }
@@ -279,11 +294,13 @@ impl Machine {
         self.cpus.iter().for_each(Cpu::start);
     }
 
-    /// Brings harts, then time, to a stand.
+    /// Brings harts, then time, then devices to a stand.
     fn halt(&self) {
         self.cpus.iter().for_each(Cpu::ask_to_stop);
         self.cpus.iter().for_each(Cpu::park);
         self.clock.stop();
+        self.gate.close();
+        self.gate.drain();
     }
 
     /// Puts board and harts as at power-on. Nothing runs meanwhile.

@@ -10,12 +10,10 @@ use tinamou_devices::plic::Plic;
 use tinamou_devices::rtc::Rtc;
 use tinamou_devices::test_finisher::TestFinisher;
 use tinamou_devices::uart::{SerialBackend, Uart};
-use tinamou_devices::virtio_mmio::VirtioMmio;
-use tinamou_devices::{
-    Clock, IrqLine, IrqSink, clint, gpio, plic, rtc, test_finisher, uart, virtio_mmio,
-};
+use tinamou_devices::{Clock, IrqLine, IrqSink, clint, gpio, plic, rtc, test_finisher, uart};
 use tinamou_hart::{Environment, HartControl, Line, SystemReset};
 use tinamou_memory::{AddressSpace, Ram, Region};
+use tinamou_virtio::mmio::{self, VirtioMmio};
 
 use crate::Error;
 use crate::boot::{self, Boot};
@@ -92,6 +90,8 @@ pub struct Virt {
     pub rtc: Arc<Rtc>,
     /// The power button, when the machine has one.
     pub power_button: Option<Arc<Gpio>>,
+    /// The slots for virtio devices, by address. They are filled from the last one on.
+    pub virtio: Vec<Arc<VirtioMmio>>,
     /// The wires into the interrupt controller, by source number.
     pub plic_inputs: Vec<IrqLine>,
     pub(crate) boot: Boot,
@@ -131,6 +131,11 @@ impl Virt {
         let rtc = Rtc::new(Arc::clone(clock), plic_inputs[RTC_IRQ].clone(), config.rtc);
         let button = || Gpio::new(Arc::clone(clock), plic_inputs[GPIO_IRQ].clone());
         let power_button = config.power_button.then(button);
+        let virtio = (0..VIRTIO_SLOTS as usize).map(|slot| {
+            let line = plic_inputs[VIRTIO_IRQ as usize + slot].clone();
+            Arc::new(VirtioMmio::new(line, config.virtio_mmio_legacy))
+        });
+        let virtio = virtio.collect();
         let mask_rom = Arc::new(Ram::new(MASK_ROM.size)?);
         let tree_rom = tree_rom(&boot);
         let virt = Self {
@@ -139,6 +144,7 @@ impl Virt {
             uart,
             rtc,
             power_button,
+            virtio,
             plic_inputs,
             boot,
             mask_rom,
@@ -157,6 +163,7 @@ impl Virt {
         if let Some(button) = &self.power_button {
             button.reset();
         }
+        self.virtio.iter().for_each(|slot| slot.reset());
         boot::renew_seed(&mut self.boot.tree);
         self.tree_rom = tree_rom(&self.boot);
         let mask_rom = (MASK_ROM.base, &*self.mask_rom);
@@ -198,9 +205,9 @@ impl Virt {
             Region::mmio("serial", UART.base, uart::SIZE, self.uart.clone()),
             Region::ram("riscv_virt_board.ram", RAM_BASE, Arc::new(Ram::new(ram)?)),
         ];
-        let slots = (0..VIRTIO_SLOTS).map(|slot| {
+        let slots = (0..).zip(&self.virtio).map(|(slot, transport)| {
             let base = VIRTIO.base + slot * VIRTIO.size;
-            Region::mmio("virtio-mmio", base, virtio_mmio::SIZE, Arc::new(VirtioMmio))
+            Region::mmio("virtio-mmio", base, mmio::SIZE, transport.clone())
         });
         let button = self.power_button.iter().map(|button| {
             Region::mmio("sifive.gpio", GPIO.base, GPIO.size, button.clone()).accepting(4..=4)
