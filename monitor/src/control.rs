@@ -84,7 +84,7 @@ impl<C: 'static, S: Send + Sync + 'static> Control<C, S> {
     }
 
     /// Serves the client until it leaves or the server closes.
-    pub(crate) async fn run(mut self) -> io::Result<()> {
+    pub(crate) async fn run(&mut self) -> io::Result<()> {
         let mut closing = self.core.closing();
         let mailbox = Arc::clone(&self.mailbox);
         loop {

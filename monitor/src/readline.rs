@@ -77,7 +77,7 @@ impl<C: 'static, S: Send + Sync + 'static> Readline<C, S> {
     }
 
     /// Serves the client until it leaves or the server closes.
-    pub(crate) async fn run(mut self) -> io::Result<()> {
+    pub(crate) async fn run(&mut self) -> io::Result<()> {
         let mut closing = self.core.closing();
         let mailbox = Arc::clone(&self.mailbox);
         let mut focus = self.focus.take();

@@ -10,7 +10,7 @@ use crate::table::{Commands, Table};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tinamou_qmp::json::Style;
 use tinamou_qmp::session::{Greeting, Version};
@@ -112,7 +112,7 @@ impl<C: 'static, S: Send + Sync + 'static> Server<C, S> {
             id,
             label: label.into(),
             mode,
-            clients: watch::Sender::new(0),
+            clients: AtomicUsize::new(0),
         }))
     }
 
@@ -235,7 +235,7 @@ struct Place<C, S> {
     id: MonitorId,
     label: String,
     mode: Mode,
-    clients: watch::Sender<usize>,
+    clients: AtomicUsize,
 }
 
 impl<C: 'static, S: Send + Sync + 'static> Monitor<C, S> {
@@ -245,38 +245,40 @@ impl<C: 'static, S: Send + Sync + 'static> Monitor<C, S> {
         self.0.id
     }
 
-    /// How many clients are connected, for those who want to follow it.
+    /// How many clients are connected.
     #[must_use]
-    pub fn clients(&self) -> watch::Receiver<usize> {
-        self.0.clients.subscribe()
+    pub fn clients(&self) -> usize {
+        self.0.clients.load(Ordering::Acquire)
     }
 
     /// Serves a client from now on. It is done on the server's I/O runtime,
     /// so this may be called from any thread.
     pub fn attach(&self, connection: Connection) {
+        self.0.clients.fetch_add(1, Ordering::AcqRel);
+        let peer = connection.peer.clone();
+        let core = Arc::clone(&self.0.core);
+        // Boxed, since what a task awaits takes its room twice.
+        match self.0.mode {
+            Mode::Control { style, oob } => {
+                let mut control = Box::new(Control::new(core, self.0.id, (style, oob), connection));
+                self.spawn(peer, async move { control.run().await });
+            }
+            Mode::Readline => {
+                let mut readline = Box::new(Readline::new(core, self.0.id, connection));
+                self.spawn(peer, async move { readline.run().await });
+            }
+        }
+    }
+
+    fn spawn(&self, peer: String, session: impl Future<Output = io::Result<()>> + Send + 'static) {
         let place = Arc::clone(&self.0);
-        place.clients.send_modify(|clients| *clients += 1);
         self.0.core.io.spawn(async move {
-            let peer = connection.peer.clone();
-            let result = place.serve(connection).await;
-            place.clients.send_modify(|clients| *clients -= 1);
+            let result = session.await;
+            place.clients.fetch_sub(1, Ordering::AcqRel);
             if let Err(error) = result {
                 tracing::info!(monitor = place.label, peer, %error, "client disconnected");
             }
         });
-    }
-}
-
-impl<C: 'static, S: Send + Sync + 'static> Place<C, S> {
-    async fn serve(&self, connection: Connection) -> io::Result<()> {
-        let core = Arc::clone(&self.core);
-        match self.mode {
-            Mode::Control { style, oob } => {
-                let control = Control::new(core, self.id, (style, oob), connection);
-                control.run().await
-            }
-            Mode::Readline => Readline::new(core, self.id, connection).run().await,
-        }
     }
 }
 

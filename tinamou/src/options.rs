@@ -33,12 +33,13 @@ pub use sizing::max_cpus;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
+use std::sync::Arc;
 
 /// What a command line asks the program to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Invocation {
     /// Run a machine.
-    Run(Box<Config>),
+    Run(Arc<Config>),
     /// Print a text and exit with status 0.
     Print(String),
 }
@@ -63,7 +64,7 @@ pub fn parse(
     };
     let result = low.read(args).and_then(|()| match low.answer.take() {
         Some(text) => Ok(Invocation::Print(text)),
-        None => resolve::resolve(&mut low).map(|config| Invocation::Run(Box::new(config))),
+        None => resolve::resolve(&mut low).map(|config| Invocation::Run(Arc::new(config))),
     });
     warnings.append(&mut low.warnings);
     result

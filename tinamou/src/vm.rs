@@ -14,7 +14,7 @@ use crate::options::Config;
 /// The machine and all that commands work on. The main loop owns it.
 pub struct Vm {
     /// What the command line asked for.
-    pub config: Box<Config>,
+    pub config: Arc<Config>,
     /// The machine.
     pub machine: Machine,
     /// The character devices.

@@ -20,6 +20,7 @@ mod pidfile;
 mod server;
 
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tinamou_chardev::Chardevs;
@@ -63,7 +64,7 @@ impl Failure {
 ///
 /// # Errors
 /// Something that the configuration names cannot be had.
-pub fn run(config: Box<Config>, program: &str) -> Result<u8, Failure> {
+pub fn run(config: Arc<Config>, program: &str) -> Result<u8, Failure> {
     log::start(&config.log, config.messages, config.name.as_deref()).map_err(Failure::new)?;
     let io = IoThread::spawn().map_err(Failure::new)?;
     let chardevs = Chardevs::new(io.handle().clone());
@@ -80,7 +81,7 @@ pub fn run(config: Box<Config>, program: &str) -> Result<u8, Failure> {
 
 /// What every step of the start has at hand.
 struct Start<'a> {
-    config: Box<Config>,
+    config: Arc<Config>,
     program: &'a str,
     io: &'a Handle,
     chardevs: Chardevs,

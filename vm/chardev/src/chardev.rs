@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use crate::arrivals::Arrivals;
 use crate::connection::{Connection, FdInbox, Stream, Transport};
 use crate::error::{Error, Result};
 use crate::frontend::{Bell, Clients, Frontend};
@@ -23,7 +24,7 @@ pub(crate) struct Port {
     /// One permit per connection that may exist.
     pub(crate) seats: Arc<Semaphore>,
     /// Holds no more than `seats` admits.
-    arrivals: mpsc::UnboundedSender<Connection>,
+    arrivals: Arc<Arrivals>,
     pub(crate) bell: Arc<Bell>,
     state: Mutex<State>,
 }
@@ -34,8 +35,7 @@ struct State {
     frontend_open: bool,
     /// Whether the front end can bear a change of back end.
     swappable: bool,
-    /// Here while no front end has claimed it.
-    arrivals: Option<mpsc::UnboundedReceiver<Connection>>,
+    claimed: bool,
 }
 
 /// A line of `query-chardev`.
@@ -56,19 +56,18 @@ impl Chardev {
         runtime: Handle,
         open: impl FnOnce(&Arc<Port>) -> Result<Arc<Link>>,
     ) -> Result<Self> {
-        let (sender, receiver) = mpsc::unbounded_channel();
         let placeholder = Arc::new(Link::new(Kind::Plain, String::new(), None));
         let port = Arc::new(Port {
             id: id.to_owned(),
             runtime,
             seats: Arc::new(Semaphore::new(1)),
-            arrivals: sender,
+            arrivals: Arc::default(),
             bell: Arc::default(),
             state: Mutex::new(State {
                 link: placeholder,
                 frontend_open: false,
                 swappable: true,
-                arrivals: Some(receiver),
+                claimed: false,
             }),
         });
         let link = open(&port)?;
@@ -116,14 +115,14 @@ impl Chardev {
 
     /// Whether there is a peer now.
     pub fn is_connected(&self) -> bool {
-        self.link().count().now > 0
+        self.link().is_connected()
     }
 
     /// Whether a front end, or a mux on behalf of some, has claimed it.
     pub fn is_busy(&self) -> bool {
         match &self.link().kind {
             Kind::Mux(mux) => mux.is_busy(),
-            _ => lock(&self.0.state).arrivals.is_none(),
+            _ => lock(&self.0.state).claimed,
         }
     }
 
@@ -142,9 +141,7 @@ impl Chardev {
 
     /// Waits until there was a first peer.
     pub async fn connected(&self) {
-        let mut count = self.link().watch_count();
-        // Fails only when the back end is gone, and then nobody will come.
-        let _ = count.wait_for(|count| count.ever).await;
+        self.link().connected().await;
     }
 
     /// Ends every connection of a socket, as the `yank` command does. Servers accept the next
@@ -181,26 +178,27 @@ impl Chardev {
     }
 
     fn claim_whole(&self, clients: Clients) -> Result<Frontend> {
-        let arrivals = lock(&self.0.state)
-            .arrivals
-            .take()
-            .ok_or_else(|| Error::InUse(self.0.id.clone()))?;
-        lock(&self.0.state).swappable = clients == Clients::One;
+        let mut state = lock(&self.0.state);
+        if std::mem::replace(&mut state.claimed, true) {
+            return Err(Error::InUse(self.0.id.clone()));
+        }
+        state.swappable = clients == Clients::One;
+        drop(state);
         self.0.seats.add_permits(clients.extra());
         Ok(Frontend::new(
             self.clone(),
-            arrivals,
+            Arc::clone(&self.0.arrivals),
             Arc::clone(&self.0.bell),
             clients,
         ))
     }
 
     /// Takes the device back from its front end.
-    pub(crate) fn release(&self, arrivals: mpsc::UnboundedReceiver<Connection>, clients: Clients) {
+    pub(crate) fn release(&self, clients: Clients) {
         self.0.bell.set(None);
         self.0.seats.forget_permits(clients.extra());
         let mut state = lock(&self.0.state);
-        state.arrivals = Some(arrivals);
+        state.claimed = false;
         state.frontend_open = false;
         state.swappable = true;
     }
@@ -214,10 +212,11 @@ impl Chardev {
         let new = open(&self.0)?;
         let mut state = lock(&self.0.state);
         let old = std::mem::replace(&mut state.link, new);
-        let unclaimed: Vec<_> =
-            std::iter::from_fn(|| state.arrivals.as_mut()?.try_recv().ok()).collect();
+        let claimed = state.claimed;
         drop(state);
-        drop(unclaimed);
+        if !claimed {
+            drop(self.0.arrivals.take());
+        }
         old.close();
         Ok(())
     }
@@ -284,8 +283,7 @@ impl Port {
         arrival: Arrival,
     ) -> oneshot::Receiver<()> {
         let (connection, gone) = arrival.seat(link, permit);
-        // Fails when the front end is being torn down; the connection ends with it.
-        let _ = self.arrivals.send(connection);
+        self.arrivals.push(connection);
         gone
     }
 

@@ -3,8 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::mpsc;
-
+use crate::arrivals::Arrivals;
 use crate::chardev::Chardev;
 use crate::connection::Connection;
 use crate::link::lock;
@@ -32,8 +31,7 @@ impl Clients {
 #[derive(Debug)]
 pub struct Frontend {
     chardev: Chardev,
-    /// Taken only by `drop`.
-    arrivals: Option<mpsc::UnboundedReceiver<Connection>>,
+    arrivals: Arc<Arrivals>,
     bell: Arc<Bell>,
     clients: Clients,
     /// The place at a mux.
@@ -43,13 +41,13 @@ pub struct Frontend {
 impl Frontend {
     pub(crate) fn new(
         chardev: Chardev,
-        arrivals: mpsc::UnboundedReceiver<Connection>,
+        arrivals: Arc<Arrivals>,
         bell: Arc<Bell>,
         clients: Clients,
     ) -> Self {
         Self {
             chardev,
-            arrivals: Some(arrivals),
+            arrivals,
             bell,
             clients,
             slot: None,
@@ -68,12 +66,12 @@ impl Frontend {
 
     /// Waits for the next peer; `None` when none will ever come.
     pub async fn accept(&mut self) -> Option<Connection> {
-        self.arrivals.as_mut()?.recv().await
+        self.arrivals.next().await
     }
 
     /// The next peer if it is there already.
     pub fn try_accept(&mut self) -> Option<Connection> {
-        self.arrivals.as_mut()?.try_recv().ok()
+        self.arrivals.try_next()
     }
 
     /// Has `on_break` called, on the thread that sees it, at every break: telnet's, the mux's, or
@@ -87,8 +85,8 @@ impl Drop for Frontend {
     fn drop(&mut self) {
         if let Some(slot) = &self.slot {
             slot.leave();
-        } else if let Some(arrivals) = self.arrivals.take() {
-            self.chardev.release(arrivals, self.clients);
+        } else {
+            self.chardev.release(self.clients);
         }
     }
 }

@@ -6,6 +6,7 @@
 //! handle may be used from any thread.
 
 mod address;
+mod arrivals;
 mod chardev;
 mod config;
 mod connection;

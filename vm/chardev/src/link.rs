@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::hangup::Hangup;
@@ -19,8 +19,9 @@ use crate::sink::Ring;
 pub(crate) struct Link {
     pub(crate) kind: Kind,
     idle_name: String,
-    live: Mutex<Vec<Live>>,
-    count: watch::Sender<Count>,
+    peers: Mutex<Peers>,
+    /// Rung when the first peer has come.
+    met: Notify,
     log: Option<File>,
     task: Mutex<Option<AbortHandle>>,
     guards: Mutex<Vec<Box<dyn Any + Send>>>,
@@ -36,11 +37,11 @@ pub(crate) enum Kind {
     Mux(Arc<Mux>),
 }
 
-/// Connections now, and whether there ever was one.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Count {
-    pub(crate) now: usize,
-    pub(crate) ever: bool,
+/// The connections now, and whether there ever was one.
+#[derive(Debug, Default)]
+struct Peers {
+    live: Vec<Live>,
+    ever: bool,
 }
 
 #[derive(Debug)]
@@ -55,8 +56,8 @@ impl Link {
         Self {
             kind,
             idle_name: idle_name.into(),
-            live: Mutex::default(),
-            count: watch::Sender::default(),
+            peers: Mutex::default(),
+            met: Notify::new(),
             log,
             task: Mutex::default(),
             guards: Mutex::default(),
@@ -75,22 +76,29 @@ impl Link {
 
     /// What `query-chardev` shows.
     pub(crate) fn filename(&self) -> String {
-        lock(&self.live)
+        lock(&self.peers)
+            .live
             .last()
             .map_or_else(|| self.idle_name.clone(), |live| live.name.clone())
     }
 
-    pub(crate) fn count(&self) -> Count {
-        *self.count.borrow()
+    pub(crate) fn is_connected(&self) -> bool {
+        !lock(&self.peers).live.is_empty()
     }
 
-    pub(crate) fn watch_count(&self) -> watch::Receiver<Count> {
-        self.count.subscribe()
+    /// Waits until there was a first peer.
+    pub(crate) async fn connected(&self) {
+        let mut met = std::pin::pin!(self.met.notified());
+        met.as_mut().enable();
+        if !lock(&self.peers).ever {
+            met.await;
+        }
     }
 
     /// Ends every connection; the back end goes on and may make new ones.
     pub(crate) fn hang_up(&self) {
-        let live: Vec<_> = lock(&self.live)
+        let live: Vec<_> = lock(&self.peers)
+            .live
             .iter()
             .map(|live| Arc::clone(&live.hangup))
             .collect();
@@ -118,16 +126,17 @@ impl Link {
     }
 
     fn add(&self, live: Live) {
-        lock(&self.live).push(live);
-        self.count.send_modify(|count| {
-            count.now += 1;
-            count.ever = true;
-        });
+        let mut peers = lock(&self.peers);
+        peers.live.push(live);
+        peers.ever = true;
+        drop(peers);
+        self.met.notify_waiters();
     }
 
     fn remove(&self, hangup: &Arc<Hangup>) {
-        lock(&self.live).retain(|live| !Arc::ptr_eq(&live.hangup, hangup));
-        self.count.send_modify(|count| count.now -= 1);
+        lock(&self.peers)
+            .live
+            .retain(|live| !Arc::ptr_eq(&live.hangup, hangup));
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, 
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::AbortHandle;
 
+use crate::arrivals::Arrivals;
 use crate::chardev::{Arrival, Chardev};
 use crate::connection::{Connection, Stream};
 use crate::error::{Error, Result};
@@ -110,10 +111,7 @@ impl Mux {
             self.output.clone(),
             quiet.then(|| slot.focus.subscribe()),
         ));
-        let (sender, arrivals) = mpsc::unbounded_channel();
-        let connection = connect(front, link, &slot);
-        // Cannot fail, the receiver is at hand.
-        let _ = sender.send(connection);
+        let arrivals = Arc::new(Arrivals::only(connect(front, link, &slot)));
         let bell = Arc::clone(&slot.bell);
         Ok(Frontend::new(chardev.clone(), arrivals, bell, clients).at(slot))
     }

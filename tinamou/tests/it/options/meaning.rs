@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tinamou::options::config::{
     Accel, ChardevBackend, ChardevConfig, Config, Firmware, InetAddress, MachineKind, MemoryConfig,
@@ -20,7 +21,7 @@ fn invoke(program: &str, line: &str) -> Invocation {
 
 fn config(line: &str) -> Config {
     match invoke("tinamou", line) {
-        Invocation::Run(config) => *config,
+        Invocation::Run(config) => Arc::unwrap_or_clone(config),
         Invocation::Print(text) => panic!("{line}: {text}"),
     }
 }
