@@ -77,6 +77,8 @@ pub struct Class {
     pub inner: Option<&'static str>,
     /// The type of bus it plugs into, if not its parent's.
     pub bus: Option<&'static str>,
+    /// Another name that `-device` takes.
+    pub alias: Option<&'static str>,
     /// What a listing says of it.
     pub description: Option<&'static str>,
     /// Where a listing puts it, if not with its parent.
@@ -99,6 +101,7 @@ impl Class {
             properties: &[],
             inner: None,
             bus: None,
+            alias: None,
             description: None,
             category: None,
             user_creatable: true,
@@ -143,6 +146,13 @@ impl Classes {
     #[must_use]
     pub fn find(self, name: &str) -> Option<&'static Class> {
         self.iter().find(|class| class.name == name)
+    }
+
+    /// The class that `-device` means by a name or alias.
+    #[must_use]
+    pub fn model(self, name: &str) -> Option<&'static Class> {
+        let alias = || self.iter().find(|class| class.alias == Some(name));
+        self.find(name).or_else(alias)
     }
 
     /// A class and those it inherits from, itself first.

@@ -10,6 +10,7 @@
 //! gather in [`Settings`], and end in the struct.
 #![forbid(unsafe_code)]
 
+mod bus_path;
 mod class;
 mod convert;
 mod kind;
@@ -17,7 +18,9 @@ mod print;
 mod properties;
 mod read;
 mod settings;
+mod topology;
 
+pub use bus_path::BusPath;
 pub use class::{Category, Class, Classes};
 pub use convert::{Convert, DevFn, MacAddr, OnOffAuto};
 pub use kind::Kind;
@@ -25,6 +28,7 @@ pub use print::print;
 pub use properties::{Properties, Spec};
 pub use read::{Given, Referents, Refusal};
 pub use settings::Settings;
+pub use topology::{Bus, BusId, BusKind, Device, DeviceId, Topology};
 
 #[doc(hidden)]
 pub mod reexport {
