@@ -81,7 +81,7 @@ async fn serve(listener: UnixListener) -> io::Result<()> {
         minor: 0,
         major: 0,
     };
-    let io = IoThread::spawn()?;
+    let io = IoThread::spawn("io")?;
     let config = Config::new(table, Arc::new(()), version);
     let (server, mut main_loop) = Server::start(config, io.handle());
     let monitor = server.monitor("qmp", Mode::QMP);

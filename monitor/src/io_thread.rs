@@ -16,11 +16,11 @@ pub struct IoThread {
 }
 
 impl IoThread {
-    /// Starts the thread.
+    /// Starts the thread under that name.
     ///
     /// # Errors
     /// The host has no thread or no descriptor left.
-    pub fn spawn() -> io::Result<Self> {
+    pub fn spawn(name: &str) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
@@ -28,7 +28,7 @@ impl IoThread {
             // An error only says that the sender is gone, which stops as well.
             let _ = runtime.block_on(stopped);
         };
-        let thread = thread::Builder::new().name("io".into()).spawn(body)?;
+        let thread = thread::Builder::new().name(name.into()).spawn(body)?;
         Ok(Self {
             handle,
             stop: Some(stop),

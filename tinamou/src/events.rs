@@ -15,6 +15,8 @@ pub const EVENTS: &[&str] = &[
     api::ResetEvent::NAME,
     api::StopEvent::NAME,
     api::ResumeEvent::NAME,
+    api::DeviceDeletedEvent::NAME,
+    api::DeviceUnplugGuestErrorEvent::NAME,
 ];
 
 /// Sends the event that the machine reports to every monitor.

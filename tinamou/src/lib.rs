@@ -3,6 +3,7 @@
 pub mod backends;
 pub mod commands;
 pub mod daemon;
+pub mod devices;
 pub mod events;
 pub mod fds;
 pub mod hmp;

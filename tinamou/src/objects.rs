@@ -1,40 +1,17 @@
 //! The objects of a machine and their types, as `qom-list` shows them.
 
 use tinamou_chardev::Chardevs;
-use tinamou_machine::Machine;
 use tinamou_qmp::{Object, Result, Value};
 use tinamou_qom::{ClassProperty, Property, Tree, Type, Types};
 
+use crate::devices;
 use crate::options::Config;
-use crate::options::config::MachineKind;
-
-/// What lies on the board in QEMU's order, which its tests and tools know:
-/// the number of `device[N]` is the place in this list. Places of devices that
-/// are not built stay empty.
-const BOARD: &[Option<&str>] = &[
-    Some("riscv.aclint.swi"),
-    Some("riscv.aclint.mtimer"),
-    Some("riscv.sifive.plic"),
-    Some("riscv.sifive.test"),
-    Some("virtio-mmio"),
-    Some("virtio-mmio"),
-    Some("virtio-mmio"),
-    Some("virtio-mmio"),
-    Some("virtio-mmio"),
-    Some("virtio-mmio"),
-    Some("virtio-mmio"),
-    Some("virtio-mmio"),
-    None,
-    None,
-    Some("serial-mm"),
-    Some("goldfish_rtc"),
-];
 
 /// The tree of a machine.
 ///
 /// # Errors
 /// Two objects have the same name.
-pub fn tree(config: &Config, machine: &Machine, chardevs: &Chardevs) -> Result<Tree> {
+pub fn tree(config: &Config, chardevs: &Chardevs) -> Result<Tree> {
     let mut tree = Tree::new();
     tree.add(Tree::ROOT, "backend", "container")?;
     tree.add(Tree::ROOT, "chardevs", "container")?;
@@ -46,19 +23,8 @@ pub fn tree(config: &Config, machine: &Machine, chardevs: &Chardevs) -> Result<T
     let top = tree.add(Tree::ROOT, "machine", &kind)?;
     tree.add(top, "peripheral", "container")?;
     tree.add(top, "peripheral-anon", "container")?;
-    let unattached = tree.add(top, "unattached", "container")?;
+    tree.add(top, "unattached", "container")?;
     machine_properties(&mut tree, config)?;
-    if config.machine.kind == MachineKind::Virt {
-        let soc = tree.add(top, "soc0", "riscv.hart_array")?;
-        for _ in 0..machine.cpu_count() {
-            tree.add_numbered(soc, "harts", "rv64-riscv-cpu");
-        }
-        for (number, kind) in BOARD.iter().enumerate() {
-            if let Some(kind) = kind {
-                tree.add(unattached, &format!("device[{number}]"), kind)?;
-            }
-        }
-    }
     for chardev in chardevs.list() {
         add_chardev(&mut tree, &chardev.label, &chardev.filename)?;
     }
@@ -161,31 +127,17 @@ pub fn types() -> Types {
         is_abstract: true,
         ..kind(name, parent)
     };
-    Types::new(vec![
+    let objects = [
         Type {
             properties: vec![ClassProperty {
                 name: "type",
-                kind: "string",
+                kind: "string".into(),
                 description: None,
                 default: None,
             }],
             ..kind("object", None)
         },
         kind("container", Some("object")),
-        base("device", Some("object")),
-        base("sys-bus-device", Some("device")),
-        base("cpu", Some("device")),
-        base("riscv-cpu", Some("cpu")),
-        kind("rv64-riscv-cpu", Some("riscv-cpu")),
-        kind("max-riscv-cpu", Some("riscv-cpu")),
-        kind("riscv.hart_array", Some("sys-bus-device")),
-        kind("riscv.aclint.swi", Some("sys-bus-device")),
-        kind("riscv.aclint.mtimer", Some("sys-bus-device")),
-        kind("riscv.sifive.plic", Some("sys-bus-device")),
-        kind("riscv.sifive.test", Some("sys-bus-device")),
-        kind("virtio-mmio", Some("sys-bus-device")),
-        kind("serial-mm", Some("sys-bus-device")),
-        kind("goldfish_rtc", Some("sys-bus-device")),
         base("machine", Some("object")),
         kind("virt-machine", Some("machine")),
         kind("none-machine", Some("machine")),
@@ -200,5 +152,6 @@ pub fn types() -> Types {
         kind("chardev-ringbuf", Some("chardev")),
         kind("chardev-socket", Some("chardev")),
         kind("chardev-stdio", Some("chardev")),
-    ])
+    ];
+    Types::new(objects.into_iter().chain(devices::types()).collect())
 }

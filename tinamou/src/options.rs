@@ -29,6 +29,7 @@ pub use config::Config;
 pub use cpu::CPUS;
 pub use error::{Error, Origin, Result, Warning};
 pub use help::QEMU_VERSION;
+pub use object::{DeviceArgument, parse_device};
 pub use sizing::max_cpus;
 
 use std::ffi::{OsStr, OsString};

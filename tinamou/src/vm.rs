@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use tinamou_chardev::Chardevs;
 use tinamou_machine::{Machine, Progress, RunState, RunStateCell, ShutdownCause};
-use tinamou_monitor::{Call, Hmp, Server};
+use tinamou_monitor::{Call, EventBus, Hmp, Server};
 use tinamou_qmp::{Error, Result};
 use tinamou_qom::{Tree, Types};
+use tokio::runtime::Handle;
 
+use crate::devices::Devices;
 use crate::fds::Fds;
 use crate::options::Config;
 
@@ -25,6 +27,12 @@ pub struct Vm {
     pub qom: Tree,
     /// The types of objects.
     pub types: Types,
+    /// The devices.
+    pub devices: Devices,
+    /// The thread where back ends and virtio queues do their work.
+    pub device_thread: Handle,
+    /// Where events go out.
+    pub events: EventBus,
     /// The human monitor's commands.
     pub hmp: Arc<Hmp<Vm>>,
     /// Whom commands come from.

@@ -92,7 +92,7 @@ async fn main() -> io::Result<()> {
         events: events.clone(),
         ..Config::new(table(), Arc::new(()), version)
     };
-    let io = IoThread::spawn()?;
+    let io = IoThread::spawn("io")?;
     let (server, mut main_loop) = Server::start(config, io.handle());
     for (address, mode) in [
         ("localhost:4444", Mode::QMP),

@@ -395,11 +395,39 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
+            name: "device_add",
+            features: &["json-cli", "json-cli-hotplug"],
+            shape: EntryShape::Command {
+                arguments: 51,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "device_del",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 52,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "DEVICE_DELETED",
+            features: &[],
+            shape: EntryShape::Event { data: 53 },
+        },
+        Entry {
+            name: "DEVICE_UNPLUG_GUEST_ERROR",
+            features: &[],
+            shape: EntryShape::Event { data: 54 },
+        },
+        Entry {
             name: "query-cpus-fast",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 51,
+                returns: 55,
                 allow_oob: false,
             },
         },
@@ -407,8 +435,8 @@ pub static SCHEMA: Schema = Schema {
             name: "query-machines",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 52,
-                returns: 53,
+                arguments: 56,
+                returns: 57,
                 allow_oob: false,
             },
         },
@@ -417,7 +445,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 54,
+                returns: 58,
                 allow_oob: false,
             },
         },
@@ -426,7 +454,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 55,
+                returns: 59,
                 allow_oob: false,
             },
         },
@@ -471,7 +499,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 56,
+                returns: 60,
                 allow_oob: false,
             },
         },
@@ -479,7 +507,7 @@ pub static SCHEMA: Schema = Schema {
             name: "memsave",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 57,
+                arguments: 61,
                 returns: 0,
                 allow_oob: false,
             },
@@ -488,7 +516,7 @@ pub static SCHEMA: Schema = Schema {
             name: "pmemsave",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 58,
+                arguments: 62,
                 returns: 0,
                 allow_oob: false,
             },
@@ -498,7 +526,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 59,
+                returns: 63,
                 allow_oob: false,
             },
         },
@@ -506,7 +534,7 @@ pub static SCHEMA: Schema = Schema {
             name: "dumpdtb",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 60,
+                arguments: 64,
                 returns: 0,
                 allow_oob: false,
             },
@@ -516,7 +544,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 61,
+                returns: 65,
                 allow_oob: false,
             },
         },
@@ -524,7 +552,7 @@ pub static SCHEMA: Schema = Schema {
             name: "yank",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 62,
+                arguments: 66,
                 returns: 0,
                 allow_oob: true,
             },
@@ -534,7 +562,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 63,
+                returns: 67,
                 allow_oob: true,
             },
         },
@@ -543,7 +571,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 64,
+                returns: 68,
                 allow_oob: false,
             },
         },
@@ -569,7 +597,7 @@ pub static SCHEMA: Schema = Schema {
             name: "human-monitor-command",
             features: &["savevm-monitor-nodes"],
             shape: EntryShape::Command {
-                arguments: 65,
+                arguments: 69,
                 returns: 32,
                 allow_oob: false,
             },
@@ -578,7 +606,7 @@ pub static SCHEMA: Schema = Schema {
             name: "getfd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 66,
+                arguments: 70,
                 returns: 0,
                 allow_oob: false,
             },
@@ -587,7 +615,7 @@ pub static SCHEMA: Schema = Schema {
             name: "closefd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 67,
+                arguments: 71,
                 returns: 0,
                 allow_oob: false,
             },
@@ -596,8 +624,8 @@ pub static SCHEMA: Schema = Schema {
             name: "add-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 68,
-                returns: 69,
+                arguments: 72,
+                returns: 73,
                 allow_oob: false,
             },
         },
@@ -605,7 +633,7 @@ pub static SCHEMA: Schema = Schema {
             name: "remove-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 70,
+                arguments: 74,
                 returns: 0,
                 allow_oob: false,
             },
@@ -624,7 +652,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 71,
+                returns: 75,
                 allow_oob: false,
             },
         },
@@ -632,8 +660,8 @@ pub static SCHEMA: Schema = Schema {
             name: "query-command-line-options",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 72,
-                returns: 73,
+                arguments: 76,
+                returns: 77,
                 allow_oob: false,
             },
         },
@@ -655,13 +683,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "running",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "status",
-                        ty: 75,
+                        ty: 79,
                         optional: false,
                         features: &[],
                     },
@@ -677,13 +705,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 76,
+                        ty: 80,
                         optional: false,
                         features: &[],
                     },
@@ -699,13 +727,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 76,
+                        ty: 80,
                         optional: false,
                         features: &[],
                     },
@@ -720,7 +748,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "action",
-                    ty: 77,
+                    ty: 81,
                     optional: false,
                     features: &[],
                 }],
@@ -735,25 +763,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "reboot",
-                        ty: 78,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "shutdown",
-                        ty: 79,
+                        ty: 83,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "panic",
-                        ty: 80,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "watchdog",
-                        ty: 77,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -769,13 +797,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "action",
-                        ty: 81,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "info",
-                        ty: 82,
+                        ty: 86,
                         optional: true,
                         features: &[],
                     },
@@ -787,7 +815,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockInfoList",
             features: &[],
-            shape: Shape::Array(83),
+            shape: Shape::Array(87),
         },
         Type {
             name: "query-blockstats-arg",
@@ -795,7 +823,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "query-nodes",
-                    ty: 74,
+                    ty: 78,
                     optional: true,
                     features: &[],
                 }],
@@ -806,7 +834,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockStatsList",
             features: &[],
-            shape: Shape::Array(84),
+            shape: Shape::Array(88),
         },
         Type {
             name: "block_resize-arg",
@@ -827,7 +855,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
@@ -842,7 +870,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "flat",
-                    ty: 74,
+                    ty: 78,
                     optional: true,
                     features: &[],
                 }],
@@ -853,7 +881,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceInfoList",
             features: &[],
-            shape: Shape::Array(86),
+            shape: Shape::Array(90),
         },
         Type {
             name: "BlockdevOptions",
@@ -862,7 +890,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "driver",
-                        ty: 87,
+                        ty: 91,
                         optional: false,
                         features: &[],
                     },
@@ -874,53 +902,53 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "discard",
-                        ty: 88,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cache",
-                        ty: 89,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-only",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "auto-read-only",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "force-share",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "detect-zeroes",
-                        ty: 90,
+                        ty: 94,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("driver"),
                 variants: &[
-                    ("blkdebug", 91),
-                    ("copy-on-read", 92),
-                    ("file", 93),
-                    ("host_device", 93),
-                    ("nbd", 94),
-                    ("null-aio", 95),
-                    ("null-co", 95),
-                    ("qcow2", 96),
-                    ("raw", 97),
-                    ("throttle", 98),
+                    ("blkdebug", 95),
+                    ("copy-on-read", 96),
+                    ("file", 97),
+                    ("host_device", 97),
+                    ("nbd", 98),
+                    ("null-aio", 99),
+                    ("null-co", 99),
+                    ("qcow2", 100),
+                    ("raw", 101),
+                    ("throttle", 102),
                 ],
             },
         },
@@ -930,7 +958,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "options",
-                    ty: 99,
+                    ty: 103,
                     optional: false,
                     features: &[],
                 }],
@@ -977,19 +1005,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "operation",
-                        ty: 100,
+                        ty: 104,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "action",
-                        ty: 101,
+                        ty: 105,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "nospace",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -1017,13 +1045,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "amount-exceeded",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
@@ -1045,7 +1073,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
@@ -1073,7 +1101,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -1101,7 +1129,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -1199,13 +1227,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-only-mode",
-                        ty: 102,
+                        ty: 106,
                         optional: true,
                         features: &[],
                     },
@@ -1233,7 +1261,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "tray-open",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
@@ -1261,115 +1289,115 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "bps",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
@@ -1397,31 +1425,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "boundaries",
-                        ty: 103,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-read",
-                        ty: 103,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-write",
-                        ty: 103,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-zap",
-                        ty: 103,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-flush",
-                        ty: 103,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -1433,12 +1461,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ChardevInfoList",
             features: &[],
-            shape: Shape::Array(104),
+            shape: Shape::Array(108),
         },
         Type {
             name: "ChardevBackendInfoList",
             features: &[],
-            shape: Shape::Array(105),
+            shape: Shape::Array(109),
         },
         Type {
             name: "ringbuf-write-arg",
@@ -1459,7 +1487,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format",
-                        ty: 106,
+                        ty: 110,
                         optional: true,
                         features: &[],
                     },
@@ -1481,13 +1509,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 106,
+                        ty: 110,
                         optional: true,
                         features: &[],
                     },
@@ -1514,7 +1542,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backend",
-                        ty: 107,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
@@ -1550,7 +1578,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backend",
-                        ty: 107,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
@@ -1593,7 +1621,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "enable",
-                    ty: 108,
+                    ty: 112,
                     optional: true,
                     features: &[],
                 }],
@@ -1608,7 +1636,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qemu",
-                        ty: 109,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
@@ -1626,12 +1654,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandInfoList",
             features: &[],
-            shape: Shape::Array(110),
+            shape: Shape::Array(114),
         },
         Type {
             name: "SchemaInfoList",
             features: &[],
-            shape: Shape::Array(111),
+            shape: Shape::Array(115),
         },
         Type {
             name: "qom-list-arg",
@@ -1650,7 +1678,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectPropertyInfoList",
             features: &[],
-            shape: Shape::Array(112),
+            shape: Shape::Array(116),
         },
         Type {
             name: "qom-get-arg",
@@ -1720,7 +1748,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -1732,7 +1760,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectTypeInfoList",
             features: &[],
-            shape: Shape::Array(113),
+            shape: Shape::Array(117),
         },
         Type {
             name: "qom-list-properties-arg",
@@ -1763,9 +1791,95 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "device_add-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "driver",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bus",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "id",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "device_del-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "id",
+                    ty: 32,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "DEVICE_DELETED-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "device",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "path",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "DEVICE_UNPLUG_GUEST_ERROR-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "device",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "path",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
             name: "CpuInfoFastList",
             features: &[],
-            shape: Shape::Array(114),
+            shape: Shape::Array(118),
         },
         Type {
             name: "query-machines-arg",
@@ -1773,7 +1887,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "compat-props",
-                    ty: 74,
+                    ty: 78,
                     optional: true,
                     features: &["unstable"],
                 }],
@@ -1784,7 +1898,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MachineInfoList",
             features: &[],
-            shape: Shape::Array(115),
+            shape: Shape::Array(119),
         },
         Type {
             name: "TargetInfo",
@@ -1792,7 +1906,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arch",
-                    ty: 116,
+                    ty: 120,
                     optional: false,
                     features: &[],
                 }],
@@ -1821,13 +1935,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "enabled",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "present",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
@@ -1843,13 +1957,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
@@ -1861,7 +1975,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
@@ -1877,13 +1991,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
@@ -1905,13 +2019,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base-memory",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "plugged-memory",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
@@ -1937,7 +2051,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuDefinitionInfoList",
             features: &[],
-            shape: Shape::Array(117),
+            shape: Shape::Array(121),
         },
         Type {
             name: "yank-arg",
@@ -1945,7 +2059,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "instances",
-                    ty: 63,
+                    ty: 67,
                     optional: false,
                     features: &[],
                 }],
@@ -1956,7 +2070,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "YankInstanceList",
             features: &[],
-            shape: Shape::Array(118),
+            shape: Shape::Array(122),
         },
         Type {
             name: "NameInfo",
@@ -1985,7 +2099,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
@@ -2029,7 +2143,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
@@ -2051,13 +2165,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
@@ -2073,13 +2187,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
@@ -2091,7 +2205,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetInfoList",
             features: &[],
-            shape: Shape::Array(119),
+            shape: Shape::Array(123),
         },
         Type {
             name: "query-command-line-options-arg",
@@ -2110,7 +2224,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandLineOptionInfoList",
             features: &[],
-            shape: Shape::Array(120),
+            shape: Shape::Array(124),
         },
         Type {
             name: "bool",
@@ -2345,12 +2459,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 121,
+                    ty: 125,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("hyper-v", 122), ("s390", 123)],
+                variants: &[("hyper-v", 126), ("s390", 127)],
             },
         },
         Type {
@@ -2378,31 +2492,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "removable",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "locked",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "inserted",
-                        ty: 86,
+                        ty: 90,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tray_open",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "io-status",
-                        ty: 124,
+                        ty: 128,
                         optional: true,
                         features: &[],
                     },
@@ -2436,25 +2550,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "stats",
-                        ty: 125,
+                        ty: 129,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "driver-specific",
-                        ty: 126,
+                        ty: 130,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "parent",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -2487,7 +2601,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "ro",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
@@ -2505,145 +2619,145 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backing_file_depth",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "active",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "detect_zeroes",
-                        ty: 90,
+                        ty: 94,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "image",
-                        ty: 127,
+                        ty: 131,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
@@ -2655,13 +2769,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cache",
-                        ty: 128,
+                        ty: 132,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write_threshold",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
@@ -2737,13 +2851,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "direct",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -2777,25 +2891,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "image",
-                        ty: 129,
+                        ty: 133,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "align",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "inject-error",
-                        ty: 130,
+                        ty: 134,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "set-state",
-                        ty: 131,
+                        ty: 135,
                         optional: true,
                         features: &[],
                     },
@@ -2810,7 +2924,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "file",
-                    ty: 129,
+                    ty: 133,
                     optional: false,
                     features: &[],
                 }],
@@ -2831,25 +2945,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "locking",
-                        ty: 132,
+                        ty: 136,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio",
-                        ty: 133,
+                        ty: 137,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio-max-batch",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drop-cache",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -2865,7 +2979,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "server",
-                        ty: 134,
+                        ty: 138,
                         optional: false,
                         features: &[],
                     },
@@ -2877,13 +2991,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "reconnect-delay",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "open-timeout",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
@@ -2899,19 +3013,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "size",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "latency-ns",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-zeroes",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -2927,49 +3041,49 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 129,
+                        ty: 133,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 135,
+                        ty: 139,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-request",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-snapshot",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-other",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cache-size",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "l2-cache-size",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-cache-size",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
@@ -2985,19 +3099,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 129,
+                        ty: 133,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "offset",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
@@ -3019,7 +3133,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "file",
-                        ty: 129,
+                        ty: 133,
                         optional: false,
                         features: &[],
                     },
@@ -3086,7 +3200,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "intList",
             features: &[],
-            shape: Shape::Array(85),
+            shape: Shape::Array(89),
         },
         Type {
             name: "ChardevInfo",
@@ -3107,7 +3221,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "frontend-open",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
@@ -3150,41 +3264,41 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 136,
+                    ty: 140,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("file", 137),
-                    ("serial", 138),
-                    ("parallel", 138),
-                    ("pipe", 138),
-                    ("socket", 139),
-                    ("udp", 140),
-                    ("pty", 141),
-                    ("null", 142),
-                    ("mux", 143),
-                    ("hub", 144),
-                    ("msmouse", 142),
-                    ("wctablet", 142),
-                    ("braille", 142),
-                    ("testdev", 142),
-                    ("stdio", 145),
-                    ("spicevmc", 146),
-                    ("spiceport", 147),
-                    ("qemu-vdagent", 148),
-                    ("dbus", 149),
-                    ("vc", 150),
-                    ("ringbuf", 151),
-                    ("memory", 151),
+                    ("file", 141),
+                    ("serial", 142),
+                    ("parallel", 142),
+                    ("pipe", 142),
+                    ("socket", 143),
+                    ("udp", 144),
+                    ("pty", 145),
+                    ("null", 146),
+                    ("mux", 147),
+                    ("hub", 148),
+                    ("msmouse", 146),
+                    ("wctablet", 146),
+                    ("braille", 146),
+                    ("testdev", 146),
+                    ("stdio", 149),
+                    ("spicevmc", 150),
+                    ("spiceport", 151),
+                    ("qemu-vdagent", 152),
+                    ("dbus", 153),
+                    ("vc", 154),
+                    ("ringbuf", 155),
+                    ("memory", 155),
                 ],
             },
         },
         Type {
             name: "QMPCapabilityList",
             features: &[],
-            shape: Shape::Array(152),
+            shape: Shape::Array(156),
         },
         Type {
             name: "VersionTriple",
@@ -3193,19 +3307,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "major",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "minor",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "micro",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
@@ -3241,26 +3355,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "meta-type",
-                        ty: 153,
+                        ty: 157,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 154,
+                        ty: 158,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("meta-type"),
                 variants: &[
-                    ("builtin", 155),
-                    ("enum", 156),
-                    ("array", 157),
-                    ("object", 158),
-                    ("alternate", 159),
-                    ("command", 160),
-                    ("event", 161),
+                    ("builtin", 159),
+                    ("enum", 160),
+                    ("array", 161),
+                    ("object", 162),
+                    ("alternate", 163),
+                    ("command", 164),
+                    ("event", 165),
                 ],
             },
         },
@@ -3311,7 +3425,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -3333,7 +3447,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-index",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
@@ -3345,26 +3459,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "thread-id",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "props",
-                        ty: 162,
+                        ty: 166,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "target",
-                        ty: 116,
+                        ty: 120,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("target"),
                 variants: &[
-                    ("s390x", 163),
+                    ("s390x", 167),
                     ("aarch64", 0),
                     ("alpha", 0),
                     ("arm", 0),
@@ -3415,31 +3529,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "is-default",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cpu-max",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "hotpluggable-cpus",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "numa-mem-supported",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "deprecated",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
@@ -3457,13 +3571,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "acpi",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compat-props",
-                        ty: 164,
+                        ty: 168,
                         optional: true,
                         features: &["unstable"],
                     },
@@ -3607,19 +3721,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "migration-safe",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "static",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unavailable-features",
-                        ty: 154,
+                        ty: 158,
                         optional: true,
                         features: &[],
                     },
@@ -3637,7 +3751,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "deprecated",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
@@ -3652,12 +3766,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 165,
+                    ty: 169,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("block-node", 166), ("chardev", 167), ("migration", 0)],
+                variants: &[("block-node", 170), ("chardev", 171), ("migration", 0)],
             },
         },
         Type {
@@ -3667,13 +3781,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fds",
-                        ty: 168,
+                        ty: 172,
                         optional: false,
                         features: &[],
                     },
@@ -3695,7 +3809,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "parameters",
-                        ty: 169,
+                        ty: 173,
                         optional: false,
                         features: &[],
                     },
@@ -3725,31 +3839,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "arg1",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg2",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg3",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg4",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg5",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
@@ -3765,25 +3879,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "core",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-mask",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-addr",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 170,
+                        ty: 174,
                         optional: false,
                         features: &[],
                     },
@@ -3817,223 +3931,223 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "rd_bytes",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_bytes",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_bytes",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_bytes",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_operations",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_operations",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_operations",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_operations",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_operations",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_total_time_ns",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_total_time_ns",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_total_time_ns",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_total_time_ns",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_total_time_ns",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_highest_offset",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_merged",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_merged",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_merged",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_merged",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idle_time_ns",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "failed_rd_operations",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_wr_operations",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_zone_append_operations",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_flush_operations",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_unmap_operations",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_rd_operations",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_wr_operations",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_zone_append_operations",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_flush_operations",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_unmap_operations",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_invalid",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_failed",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "timed_stats",
-                        ty: 171,
+                        ty: 175,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_latency_histogram",
-                        ty: 172,
+                        ty: 176,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wr_latency_histogram",
-                        ty: 172,
+                        ty: 176,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_latency_histogram",
-                        ty: 172,
+                        ty: 176,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "flush_latency_histogram",
-                        ty: 172,
+                        ty: 176,
                         optional: true,
                         features: &[],
                     },
@@ -4048,14 +4162,14 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "driver",
-                    ty: 87,
+                    ty: 91,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("driver"),
                 variants: &[
-                    ("file", 173),
-                    ("host_device", 173),
+                    ("file", 177),
+                    ("host_device", 177),
                     ("blkdebug", 0),
                     ("copy-on-read", 0),
                     ("nbd", 0),
@@ -4086,37 +4200,37 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "dirty-flag",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "actual-size",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "virtual-size",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "cluster-size",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "compressed",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -4140,13 +4254,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format-specific",
-                        ty: 174,
+                        ty: 178,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing-image",
-                        ty: 127,
+                        ty: 131,
                         optional: true,
                         features: &[],
                     },
@@ -4162,19 +4276,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "writeback",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "direct",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 74,
+                        ty: 78,
                         optional: false,
                         features: &[],
                     },
@@ -4191,12 +4305,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlkdebugInjectErrorOptionsList",
             features: &[],
-            shape: Shape::Array(175),
+            shape: Shape::Array(179),
         },
         Type {
             name: "BlkdebugSetStateOptionsList",
             features: &[],
-            shape: Shape::Array(176),
+            shape: Shape::Array(180),
         },
         Type {
             name: "OnOffAuto",
@@ -4240,18 +4354,18 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 177,
+                    ty: 181,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 178), ("unix", 179), ("vsock", 180), ("fd", 181)],
+                variants: &[("inet", 182), ("unix", 183), ("vsock", 184), ("fd", 185)],
             },
         },
         Type {
             name: "BlockdevRefOrNull",
             features: &[],
-            shape: Shape::Alternate(&[13, 32, 182]),
+            shape: Shape::Alternate(&[13, 32, 186]),
         },
         Type {
             name: "ChardevBackendKind",
@@ -4353,7 +4467,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 183,
+                    ty: 187,
                     optional: false,
                     features: &[],
                 }],
@@ -4367,7 +4481,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 184,
+                    ty: 188,
                     optional: false,
                     features: &[],
                 }],
@@ -4381,7 +4495,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 185,
+                    ty: 189,
                     optional: false,
                     features: &[],
                 }],
@@ -4395,7 +4509,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 186,
+                    ty: 190,
                     optional: false,
                     features: &[],
                 }],
@@ -4409,7 +4523,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 187,
+                    ty: 191,
                     optional: false,
                     features: &[],
                 }],
@@ -4423,7 +4537,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 188,
+                    ty: 192,
                     optional: false,
                     features: &[],
                 }],
@@ -4437,7 +4551,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 189,
+                    ty: 193,
                     optional: false,
                     features: &[],
                 }],
@@ -4451,7 +4565,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 190,
+                    ty: 194,
                     optional: false,
                     features: &[],
                 }],
@@ -4465,7 +4579,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 191,
+                    ty: 195,
                     optional: false,
                     features: &[],
                 }],
@@ -4479,7 +4593,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 192,
+                    ty: 196,
                     optional: false,
                     features: &[],
                 }],
@@ -4493,7 +4607,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 193,
+                    ty: 197,
                     optional: false,
                     features: &[],
                 }],
@@ -4507,7 +4621,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 194,
+                    ty: 198,
                     optional: false,
                     features: &[],
                 }],
@@ -4521,7 +4635,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 195,
+                    ty: 199,
                     optional: false,
                     features: &[],
                 }],
@@ -4535,7 +4649,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 196,
+                    ty: 200,
                     optional: false,
                     features: &[],
                 }],
@@ -4549,7 +4663,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 197,
+                    ty: 201,
                     optional: false,
                     features: &[],
                 }],
@@ -4610,7 +4724,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "json-type",
-                    ty: 198,
+                    ty: 202,
                     optional: false,
                     features: &[],
                 }],
@@ -4625,13 +4739,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 199,
+                        ty: 203,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "values",
-                        ty: 154,
+                        ty: 158,
                         optional: false,
                         features: &["deprecated"],
                     },
@@ -4661,7 +4775,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 200,
+                        ty: 204,
                         optional: false,
                         features: &[],
                     },
@@ -4673,7 +4787,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "variants",
-                        ty: 201,
+                        ty: 205,
                         optional: true,
                         features: &[],
                     },
@@ -4688,7 +4802,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "members",
-                    ty: 202,
+                    ty: 206,
                     optional: false,
                     features: &[],
                 }],
@@ -4715,7 +4829,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "allow-oob",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -4745,55 +4859,55 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "node-id",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drawer-id",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "book-id",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "socket-id",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "die-id",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cluster-id",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "module-id",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "core-id",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-id",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
@@ -4809,19 +4923,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-state",
-                        ty: 203,
+                        ty: 207,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dedicated",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "entitlement",
-                        ty: 204,
+                        ty: 208,
                         optional: true,
                         features: &[],
                     },
@@ -4833,7 +4947,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CompatPropertyList",
             features: &[],
-            shape: Shape::Array(205),
+            shape: Shape::Array(209),
         },
         Type {
             name: "YankInstanceType",
@@ -4884,12 +4998,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetFdInfoList",
             features: &[],
-            shape: Shape::Array(206),
+            shape: Shape::Array(210),
         },
         Type {
             name: "CommandLineParameterInfoList",
             features: &[],
-            shape: Shape::Array(207),
+            shape: Shape::Array(211),
         },
         Type {
             name: "S390CrashReason",
@@ -4920,7 +5034,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceTimedStatsList",
             features: &[],
-            shape: Shape::Array(208),
+            shape: Shape::Array(212),
         },
         Type {
             name: "BlockLatencyHistogramInfo",
@@ -4929,13 +5043,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "boundaries",
-                        ty: 103,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bins",
-                        ty: 103,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
@@ -4951,19 +5065,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "discard-nb-ok",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-nb-failed",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-bytes-ok",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
@@ -4978,12 +5092,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 209,
+                    ty: 213,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("qcow2", 210), ("file", 211)],
+                variants: &[("qcow2", 214), ("file", 215)],
             },
         },
         Type {
@@ -4993,43 +5107,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 212,
+                        ty: 216,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iotype",
-                        ty: 213,
+                        ty: 217,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "errno",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "sector",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "once",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "immediately",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -5045,19 +5159,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 212,
+                        ty: 216,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "new_state",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
@@ -5107,37 +5221,37 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "numeric",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "to",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv4",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv6",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "keep-alive",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mptcp",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -5159,13 +5273,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tight",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -5228,7 +5342,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -5246,7 +5360,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "append",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -5268,7 +5382,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -5296,13 +5410,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "addr",
-                        ty: 214,
+                        ty: 218,
                         optional: false,
                         features: &[],
                     },
@@ -5320,49 +5434,49 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "server",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wait",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "nodelay",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "telnet",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tn3270",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "websocket",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reconnect",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "reconnect-ms",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
@@ -5384,19 +5498,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "remote",
-                        ty: 214,
+                        ty: 218,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "local",
-                        ty: 214,
+                        ty: 218,
                         optional: true,
                         features: &[],
                     },
@@ -5418,7 +5532,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -5446,7 +5560,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -5468,7 +5582,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -5496,13 +5610,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "chardevs",
-                        ty: 154,
+                        ty: 158,
                         optional: false,
                         features: &[],
                     },
@@ -5524,13 +5638,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "signal",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -5552,7 +5666,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -5580,7 +5694,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -5608,19 +5722,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mouse",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "clipboard",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -5642,7 +5756,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
@@ -5670,31 +5784,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "width",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "height",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cols",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "rows",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
@@ -5716,13 +5830,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 85,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
@@ -5772,22 +5886,22 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "SchemaInfoEnumMemberList",
             features: &[],
-            shape: Shape::Array(215),
+            shape: Shape::Array(219),
         },
         Type {
             name: "SchemaInfoObjectMemberList",
             features: &[],
-            shape: Shape::Array(216),
+            shape: Shape::Array(220),
         },
         Type {
             name: "SchemaInfoObjectVariantList",
             features: &[],
-            shape: Shape::Array(217),
+            shape: Shape::Array(221),
         },
         Type {
             name: "SchemaInfoAlternateMemberList",
             features: &[],
-            shape: Shape::Array(218),
+            shape: Shape::Array(222),
         },
         Type {
             name: "S390CpuState",
@@ -5872,7 +5986,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fd",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
@@ -5900,7 +6014,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 219,
+                        ty: 223,
                         optional: false,
                         features: &[],
                     },
@@ -5928,97 +6042,97 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "interval_length",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_rd_latency_ns",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_rd_latency_ns",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_latency_ns",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_wr_latency_ns",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_wr_latency_ns",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_latency_ns",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_zone_append_latency_ns",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_zone_append_latency_ns",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_latency_ns",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_flush_latency_ns",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_flush_latency_ns",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_flush_latency_ns",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_queue_depth",
-                        ty: 220,
+                        ty: 224,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_queue_depth",
-                        ty: 220,
+                        ty: 224,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_queue_depth",
-                        ty: 220,
+                        ty: 224,
                         optional: false,
                         features: &[],
                     },
@@ -6047,7 +6161,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 221,
+                    ty: 225,
                     optional: false,
                     features: &[],
                 }],
@@ -6061,7 +6175,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 222,
+                    ty: 226,
                     optional: false,
                     features: &[],
                 }],
@@ -6143,12 +6257,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 177,
+                    ty: 181,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 223), ("unix", 224), ("vsock", 225), ("fd", 226)],
+                variants: &[("inet", 227), ("unix", 228), ("vsock", 229), ("fd", 230)],
             },
         },
         Type {
@@ -6164,7 +6278,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 154,
+                        ty: 158,
                         optional: true,
                         features: &[],
                     },
@@ -6198,7 +6312,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 154,
+                        ty: 158,
                         optional: true,
                         features: &[],
                     },
@@ -6283,31 +6397,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "extended-l2",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "lazy-refcounts",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "corrupt",
-                        ty: 74,
+                        ty: 78,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-bits",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compression-type",
-                        ty: 227,
+                        ty: 231,
                         optional: false,
                         features: &[],
                     },
@@ -6322,7 +6436,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "extent-size-hint",
-                    ty: 85,
+                    ty: 89,
                     optional: true,
                     features: &[],
                 }],
@@ -6336,7 +6450,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 178,
+                    ty: 182,
                     optional: false,
                     features: &[],
                 }],
@@ -6350,7 +6464,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 179,
+                    ty: 183,
                     optional: false,
                     features: &[],
                 }],
@@ -6364,7 +6478,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 180,
+                    ty: 184,
                     optional: false,
                     features: &[],
                 }],
@@ -6378,7 +6492,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 181,
+                    ty: 185,
                     optional: false,
                     features: &[],
                 }],

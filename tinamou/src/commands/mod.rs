@@ -5,6 +5,7 @@ mod char;
 mod control;
 pub mod machine;
 mod misc;
+mod qdev;
 mod qom;
 mod run_state;
 mod yank;
@@ -41,6 +42,8 @@ pub fn table() -> Table<Vm, Shared> {
         .main::<api::QomListTypes>(qom::qom_list_types)
         .main::<api::QomListProperties>(qom::qom_list_properties)
         .main::<api::DeviceListProperties>(qom::device_list_properties)
+        .main::<api::DeviceAdd>(qdev::device_add)
+        .main::<api::DeviceDel>(qdev::device_del)
         .main::<api::QueryCpusFast>(machine::query_cpus_fast)
         .shared::<api::QueryMachines>(machine::query_machines)
         .shared::<api::QueryTarget>(machine::query_target)

@@ -84,7 +84,7 @@ pub fn device_list_properties(
 fn class_property(property: &ClassProperty) -> api::ObjectPropertyInfo {
     api::ObjectPropertyInfo {
         name: property.name.into(),
-        r#type: property.kind.into(),
+        r#type: property.kind.to_string(),
         description: property.description.map(Into::into),
         default_value: property.default.clone(),
     }

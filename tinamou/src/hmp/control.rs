@@ -6,6 +6,7 @@ use tinamou_qmp::{Error, Result};
 
 use super::Entry;
 use crate::options::process::log_help_with_none;
+use crate::options::{self, DeviceArgument};
 use crate::vm::Vm;
 use crate::{backends, log, objects};
 
@@ -66,6 +67,20 @@ const COMMANDS: &[Entry] = &[
         "index",
         "choose the CPU that other commands look at",
         cpu,
+    ),
+    (
+        "device_add",
+        "device:s",
+        "driver[,prop=value][,...]",
+        "plug a device in",
+        device_add,
+    ),
+    (
+        "device_del",
+        "id:s",
+        "device",
+        "take a device out",
+        |vm, _, args| vm.unplug(args.string("id")),
     ),
     (
         "chardev-add",
@@ -227,6 +242,30 @@ fn cpu(vm: &mut Vm, console: &mut Console<'_>, args: &Arguments) -> Result<()> {
         Err(_) => console.print("invalid CPU index\n"),
     }
     Ok(())
+}
+
+fn device_add(vm: &mut Vm, console: &mut Console<'_>, args: &Arguments) -> Result<()> {
+    let mut warnings = Vec::new();
+    let parsed = options::parse_device(args.string("device"), &mut warnings);
+    for warning in warnings {
+        console.print(&format!("{warning}\n"));
+    }
+    let parsed = parsed.map_err(|error| Error::generic(error.to_string()))?;
+    let request = match parsed {
+        DeviceArgument::Help(text) => {
+            console.print(&text);
+            return Ok(());
+        }
+        DeviceArgument::Device(request) => request,
+    };
+    vm.plug(&request, true).map_err(|fault| {
+        let hint = fault.hint.map(|hint| format!("\n{hint}"));
+        let desc = format!("{}{}", fault.error.desc, hint.unwrap_or_default());
+        Error {
+            desc,
+            ..fault.error
+        }
+    })
 }
 
 fn chardev_add(vm: &mut Vm, _: &mut Console<'_>, args: &Arguments) -> Result<()> {

@@ -9,6 +9,7 @@ use tinamou_qom::ObjectId;
 use super::Entry;
 use super::registers;
 use crate::commands::{PACKAGE, machine::uuid_text};
+use crate::devices;
 use crate::options::QEMU_VERSION;
 use crate::vm::Vm;
 
@@ -77,6 +78,20 @@ const COMMANDS: &[Entry] = &[
             Ok(())
         },
     ),
+    (
+        "qtree",
+        "brief:-b",
+        "[-b]",
+        "the tree of buses and devices",
+        |vm, console, args| {
+            console.print(&devices::qtree(&vm.devices, args.flag("brief")));
+            Ok(())
+        },
+    ),
+    ("qdm", "", "", "the models of devices", |_, console, _| {
+        console.print(&devices::help::models(true));
+        Ok(())
+    }),
     ("mem", "", "", "the guest's page tables in use", mem),
     ("mtree", "", "", "the map of physical memory", mtree),
     ("roms", "", "", "what was loaded into memory", roms),

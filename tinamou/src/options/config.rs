@@ -2,6 +2,7 @@
 //! that the rest of the program needs to know of it.
 
 use super::Origin;
+use crate::devices::Request;
 use std::path::PathBuf;
 use std::time::Duration;
 use tinamou_hart::Isa;
@@ -22,6 +23,8 @@ pub struct Config {
     pub accel: Accel,
     /// `-object`, in order.
     pub objects: Vec<MemoryBackend>,
+    /// `-device`, in order.
+    pub devices: Vec<DeviceConfig>,
     /// `-chardev`, then those that other options imply, in order of creation.
     pub chardevs: Vec<ChardevConfig>,
     /// Monitors in the order they were asked for.
@@ -188,6 +191,15 @@ pub struct MemoryBackend {
     pub share: bool,
     /// Reserve swap space.
     pub reserve: bool,
+    /// Where it was asked for.
+    pub origin: Origin,
+}
+
+/// `-device`
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeviceConfig {
+    /// The device.
+    pub request: Request,
     /// Where it was asked for.
     pub origin: Origin,
 }

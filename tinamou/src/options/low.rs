@@ -26,6 +26,7 @@ pub(crate) struct LowArgs {
     pub(crate) accel: Vec<Params>,
     pub(crate) objects: Vec<Params>,
     pub(crate) devices: Vec<Params>,
+    pub(crate) json_devices: Vec<(tinamou_qmp::Object, Origin)>,
     pub(crate) globals: Vec<Params>,
     pub(crate) bios: Option<String>,
     pub(crate) kernel: Option<String>,

@@ -1,11 +1,14 @@
 //! `-object`, `-device` and `-global`: objects made from the command line.
 
-use super::config::{Config, Global, MemoryBackend};
-use super::error::{Error, Origin, Result};
+use super::config::{Config, DeviceConfig, Global, MemoryBackend};
+use tinamou_qmp::{Object, Value};
+
+use super::error::{Error, Origin, Result, Warning};
 use super::help;
 use super::low::LowArgs;
 use super::params::{self, Group, Param, Params};
 use super::value;
+use crate::devices::{self, Request};
 
 /// `-object`; each type has its own parameters.
 pub(crate) static OBJECT: Group = Group {
@@ -55,13 +58,80 @@ pub(crate) fn read_object(low: &mut LowArgs, text: &str, origin: &Origin) -> Res
 /// Reads `-device`.
 pub(crate) fn read_device(low: &mut LowArgs, text: &str, origin: &Origin) -> Result<()> {
     if params::asks_for_help(text) {
-        // No models, nothing to list.
-        low.answer = Some(String::new());
+        low.answer = Some(devices::help::models(false));
         return Ok(());
     }
-    let params = DEVICE.parse_or_json(text, origin, &mut low.warnings)?;
+    if text.starts_with('{') {
+        low.json_devices.push((json_object(text)?, origin.clone()));
+        return Ok(());
+    }
+    let params = DEVICE.parse(text, origin, &mut low.warnings)?;
+    if let Some(text) = device_help(&params)? {
+        low.answer = Some(text);
+        return Ok(());
+    }
+    if let Some(id) = &params.id
+        && low
+            .devices
+            .iter()
+            .any(|other| other.id.as_ref() == Some(id))
+    {
+        return Err(Error::new(format!("Duplicate ID '{id}' for device")));
+    }
     low.devices.push(params);
     Ok(())
+}
+
+fn json_object(text: &str) -> Result<Object> {
+    let value =
+        tinamou_qmp::json::parse(text.as_bytes()).map_err(|error| Error::new(error.desc))?;
+    match value {
+        Value::Object(object) => Ok(object),
+        _ => Err(Error::new(
+            "Invalid parameter type for 'device', expected: object",
+        )),
+    }
+}
+
+/// The properties of the device, if they are asked for in its place.
+pub(crate) fn device_help(params: &Params) -> Result<Option<String>> {
+    let asked = params
+        .pairs
+        .iter()
+        .any(|(key, _)| matches!(key.as_str(), "help" | "?"));
+    let Some(driver) = params.text("driver").filter(|_| asked) else {
+        return Ok(None);
+    };
+    let text = devices::help::properties(driver).map_err(|error| Error::new(error.desc))?;
+    Ok(Some(text))
+}
+
+/// Reads the argument of the human monitor's `device_add`: the device, or the
+/// help that is asked for.
+///
+/// # Errors
+/// The text is no list of parameters.
+pub fn parse_device(text: &str, warnings: &mut Vec<Warning>) -> Result<DeviceArgument> {
+    if params::asks_for_help(text) {
+        return Ok(DeviceArgument::Help(devices::help::models(false)));
+    }
+    let params = DEVICE.parse(text, &Origin::default(), warnings)?;
+    if let Some(text) = device_help(&params)? {
+        return Ok(DeviceArgument::Help(text));
+    }
+    Ok(DeviceArgument::Device(request(&params)))
+}
+
+/// What the argument of `device_add` asks for.
+pub enum DeviceArgument {
+    /// A device.
+    Device(Request),
+    /// This text.
+    Help(String),
+}
+
+fn request(params: &Params) -> Request {
+    Request::from_pairs(params.id.as_deref(), &params.pairs)
 }
 
 /// Reads `-set GROUP.ID.KEY=VALUE`, which adds to what has that id.
@@ -105,9 +175,7 @@ pub(crate) fn resolve(low: &LowArgs, config: &mut Config) -> Result<()> {
         }
         config.objects.push(backend);
     }
-    if let Some(params) = low.devices.first() {
-        return Err(no_device(params).at(&params.origin));
-    }
+    config.devices = device_configs(low);
     config.globals = low.globals.iter().map(global).collect::<Result<_>>()?;
     check_main_memory(config)
 }
@@ -168,19 +236,29 @@ fn byte_count(text: &str) -> Result<u64> {
     value::parse_size(text, 'B').map_err(|_| Error::new("Parameter 'size' expects a size value"))
 }
 
-/// There are no device models to choose from yet.
-fn no_device(params: &Params) -> Error {
-    match params.text("driver") {
-        None => Error::missing_parameter("driver"),
-        Some(driver) => Error::new(format!("'{driver}' is not a valid device model name")),
-    }
+/// The devices in the order in which QEMU makes them: those given as JSON
+/// come last.
+fn device_configs(low: &LowArgs) -> Vec<DeviceConfig> {
+    let text = low.devices.iter().map(|params| DeviceConfig {
+        request: request(params),
+        origin: params.origin.clone(),
+    });
+    let json = low
+        .json_devices
+        .iter()
+        .map(|(object, origin)| DeviceConfig {
+            request: Request::from_object(object.clone()),
+            origin: origin.clone(),
+        });
+    text.chain(json).collect()
 }
 
 fn global(params: &Params) -> Result<Global> {
     let text = |key| {
+        let missing = || Error::new("options 'driver', 'property', and 'value' are required");
         params
             .string(key)
-            .ok_or_else(|| Error::missing_parameter(key).at(&params.origin))
+            .ok_or_else(|| missing().at(&params.origin))
     };
     Ok(Global {
         driver: text("driver")?,

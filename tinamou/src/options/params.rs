@@ -160,7 +160,10 @@ impl Group {
                 Piece::Pair { key, value, rest } => (key, value, rest),
                 Piece::Flag { word, rest } => {
                     let (key, text) = short_form(word);
-                    warnings.push(short_form_warning(word, key, text).at(&origin));
+                    let asks = self.params.is_empty() && matches!(word, "help" | "?");
+                    if !asks {
+                        warnings.push(short_form_warning(word, key, text).at(&origin));
+                    }
                     (key, text.to_owned(), rest)
                 }
             };

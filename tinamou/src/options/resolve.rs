@@ -28,6 +28,7 @@ pub(crate) fn resolve(low: &mut LowArgs) -> Result<Config> {
         cpu: cpu::resolve(low.cpu.as_deref())?,
         accel,
         objects: Vec::new(),
+        devices: Vec::new(),
         chardevs: Vec::new(),
         monitors: Vec::new(),
         serials: Vec::new(),

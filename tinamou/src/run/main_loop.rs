@@ -57,9 +57,11 @@ impl Chores {
         mut main_loop: MainLoop<Vm>,
         mut qtest: Option<Qtest>,
     ) -> u8 {
+        let ejections = vm.devices.ejections.clone();
         loop {
             tokio::select! {
                 () = self.asked.notified() => vm.process_requests(),
+                () = ejections.happened() => vm.remove_ejected(),
                 Some(job) = main_loop.recv() => {
                     job.run(vm);
                     while vm.exit.is_none() && let Some(job) = main_loop.try_recv() {

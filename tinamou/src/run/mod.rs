@@ -6,13 +6,15 @@
 //!    devices ([`backends`]);
 //! 2. what the command line puts in front of them: monitors, serial ports, the
 //!    qtest socket ([`frontends`]);
-//! 3. the machine ([`machine`]), and what is plugged into it;
-//! 4. what commands work on, and the server they come by ([`server`]);
+//! 3. the machine ([`machine`]);
+//! 4. what commands work on, and the server they come by ([`server`]), and
+//!    what is plugged into the machine ([`devices`]);
 //! 5. the main loop ([`main_loop`]), which runs until the end is decided.
 //!
 //! A failure at any step undoes the earlier ones.
 
 mod backends;
+mod devices;
 mod frontends;
 mod machine;
 mod main_loop;
@@ -66,12 +68,14 @@ impl Failure {
 /// Something that the configuration names cannot be had.
 pub fn run(config: Arc<Config>, program: &str) -> Result<u8, Failure> {
     log::start(&config.log, config.messages, config.name.as_deref()).map_err(Failure::new)?;
-    let io = IoThread::spawn().map_err(Failure::new)?;
+    let io = IoThread::spawn("io").map_err(Failure::new)?;
+    let device_thread = IoThread::spawn("devices").map_err(Failure::new)?;
     let chardevs = Chardevs::new(io.handle().clone());
     let start = Start {
         config,
         program,
         io: io.handle(),
+        device_thread: device_thread.handle(),
         chardevs: chardevs.clone(),
     };
     let result = start.run();
@@ -84,12 +88,12 @@ struct Start<'a> {
     config: Arc<Config>,
     program: &'a str,
     io: &'a Handle,
+    device_thread: &'a Handle,
     chardevs: Chardevs,
 }
 
 impl Start<'_> {
     fn run(self) -> Result<u8, Failure> {
-        self.warn();
         self.open_chardevs()?;
         let frontends = self.claim_frontends()?;
         let events = EventBus::new();
@@ -97,7 +101,8 @@ impl Start<'_> {
         if let Some(path) = &self.config.machine.dumpdtb {
             return machine::save_device_tree(&machine, path).map(|()| 0);
         }
-        let service = self.serve(machine, events)?;
+        let mut service = self.serve(machine, events)?;
+        self.plug_devices(&mut service.vm)?;
         let _pidfile = Pidfile::write(self.config.pidfile.as_deref())?;
         self.announce();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -105,17 +110,6 @@ impl Start<'_> {
             .build()
             .map_err(Failure::new)?;
         runtime.block_on(self.live(service, frontends))
-    }
-
-    /// Warns of what has no effect.
-    fn warn(&self) {
-        for global in &self.config.globals {
-            let (driver, property) = (&global.driver, &global.property);
-            log::tell(
-                self.program,
-                format_args!("warning: global {driver}.{property} has invalid class name"),
-            );
-        }
     }
 
     /// The machine's life, on the main loop.

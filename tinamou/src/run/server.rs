@@ -10,9 +10,11 @@ use tinamou_monitor::{
     Connection, DEFAULT_OUTPUT_LIMIT, EventBus, FdInbox, MainLoop, Mode, Monitor, Server,
 };
 use tinamou_qmp::session::Version;
+use tinamou_qom::Tree;
 use tokio::runtime::Handle;
 
 use super::{Failure, Start};
+use crate::devices::{self, Devices};
 use crate::fds::Fds;
 use crate::options::QEMU_VERSION;
 use crate::vm::{Shared, Vm};
@@ -38,15 +40,19 @@ impl Start<'_> {
             table: commands::table(),
             shared: Arc::new(shared),
             hmp: Arc::clone(&hmp),
-            events,
+            events: events.clone(),
             version: version(),
             package: commands::PACKAGE.into(),
             output_limit: DEFAULT_OUTPUT_LIMIT,
         };
         let (server, main_loop) = Server::start(config, self.io);
+        let mut qom = objects::tree(&self.config, &self.chardevs).map_err(Failure::new)?;
         let vm = Vm {
             config: self.config.clone(),
-            qom: objects::tree(&self.config, &machine, &self.chardevs).map_err(Failure::new)?,
+            devices: self.board_devices(&mut qom, &machine)?,
+            device_thread: self.device_thread.clone(),
+            events,
+            qom,
             machine,
             chardevs: self.chardevs.clone(),
             fds: self.passed_fds()?,
@@ -56,6 +62,14 @@ impl Start<'_> {
             exit: None,
         };
         Ok(Service { vm, main_loop })
+    }
+
+    fn board_devices(&self, qom: &mut Tree, machine: &Machine) -> Result<Devices, Failure> {
+        let mut devices = Devices::new(qom).map_err(Failure::new)?;
+        if machine.virt().is_some() {
+            devices::board::populate(&mut devices, qom, machine).map_err(Failure::new)?;
+        }
+        Ok(devices)
     }
 
     fn passed_fds(&self) -> Result<Fds, Failure> {

@@ -64,7 +64,7 @@ fn device_on(topology: &Topology, bus: BusId, name: &str) -> Result<DeviceId, Bu
     let by_class = || {
         topology
             .devices_on(bus)
-            .find(|device| topology.device(*device).class.name == name)
+            .find(|device| topology.device(*device).class == name)
     };
     by_id.or_else(by_class).ok_or_else(|| BusPath {
         message: format!("Device '{name}' not found"),
@@ -99,7 +99,7 @@ fn devices(topology: &Topology, bus: BusId) -> String {
     let mut separator = " ";
     for device in topology.devices_on(bus) {
         let device = topology.device(device);
-        let _ = write!(text, "{separator}\"{}\"", device.class.name);
+        let _ = write!(text, "{separator}\"{}\"", device.class);
         if let Some(id) = &device.id {
             let _ = write!(text, "/\"{id}\"");
         }
@@ -110,7 +110,7 @@ fn devices(topology: &Topology, bus: BusId) -> String {
 
 fn buses(topology: &Topology, device: DeviceId) -> String {
     let owner = topology.device(device);
-    let name = owner.id.as_deref().unwrap_or(owner.class.name);
+    let name = owner.id.as_deref().unwrap_or(owner.class);
     let names: Vec<_> = topology
         .buses_of(device)
         .map(|bus| format!("\"{}\"", topology.bus(bus).name))
@@ -120,7 +120,6 @@ fn buses(topology: &Topology, device: DeviceId) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::topology::tests::board;
 
     fn check(path: &str, expected: Result<&str, &str>) {

@@ -53,7 +53,7 @@ impl Category {
 /// ```
 /// use tinamou_qdev::{Category, Class};
 ///
-/// const PORT: Class = Class {
+/// const PORT: Class<fn()> = Class {
 ///     bus: Some("PCI"),
 ///     description: Some("PCI Express Root Port"),
 ///     category: Some(Category::Bridge),
@@ -61,8 +61,10 @@ impl Category {
 /// };
 /// assert!(PORT.user_creatable);
 /// ```
+///
+/// `M` is whatever makes a device of the class.
 #[derive(Clone, Copy, Debug)]
-pub struct Class {
+pub struct Class<M> {
     /// What `-device` calls it.
     pub name: &'static str,
     /// The class it inherits from.
@@ -83,13 +85,16 @@ pub struct Class {
     pub description: Option<&'static str>,
     /// Where a listing puts it, if not with its parent.
     pub category: Option<Category>,
-    /// Whether `-device` may make one.
+    /// Whether `-device` may make one, if it may make one of its parent.
     pub user_creatable: bool,
-    /// Whether one can come and go while the machine runs.
+    /// Whether one can come and go while the machine runs, if that holds for
+    /// its parent.
     pub hotpluggable: bool,
+    /// Makes a device, unless that is done elsewhere.
+    pub make: Option<M>,
 }
 
-impl Class {
+impl<M> Class<M> {
     /// A class that adds nothing to its parent.
     #[must_use]
     pub const fn new(name: &'static str, parent: &'static str) -> Self {
@@ -106,69 +111,69 @@ impl Class {
             category: None,
             user_creatable: true,
             hotpluggable: true,
+            make: None,
         }
     }
 
     /// A class that is there only to be inherited from.
     #[must_use]
     pub const fn base(name: &'static str, parent: &'static str) -> Self {
-        Self {
-            is_abstract: true,
-            ..Self::new(name, parent)
-        }
+        let mut class = Self::new(name, parent);
+        class.is_abstract = true;
+        class
     }
 
     /// The properties it adds to its parent's.
-    pub fn own(&self) -> impl Iterator<Item = &'static Spec> + use<> {
+    pub fn own(&self) -> impl Iterator<Item = &'static Spec> + use<M> {
         self.properties.iter().copied().flatten()
     }
 }
 
 /// The classes there are.
 #[derive(Clone, Copy, Debug)]
-pub struct Classes {
-    list: &'static [&'static [Class]],
+pub struct Classes<M: 'static> {
+    list: &'static [&'static Class<M>],
 }
 
-impl Classes {
-    /// These classes; several lists so that each family can keep its own.
+impl<M: Copy> Classes<M> {
+    /// These classes.
     #[must_use]
-    pub const fn new(list: &'static [&'static [Class]]) -> Self {
+    pub const fn new(list: &'static [&'static Class<M>]) -> Self {
         Self { list }
     }
 
     /// All of them.
-    pub fn iter(self) -> impl Iterator<Item = &'static Class> {
-        self.list.iter().copied().flatten()
+    pub fn iter(self) -> impl Iterator<Item = &'static Class<M>> {
+        self.list.iter().copied()
     }
 
     /// The class of that name.
     #[must_use]
-    pub fn find(self, name: &str) -> Option<&'static Class> {
+    pub fn find(self, name: &str) -> Option<&'static Class<M>> {
         self.iter().find(|class| class.name == name)
     }
 
     /// The class that `-device` means by a name or alias.
     #[must_use]
-    pub fn model(self, name: &str) -> Option<&'static Class> {
+    pub fn model(self, name: &str) -> Option<&'static Class<M>> {
         let alias = || self.iter().find(|class| class.alias == Some(name));
         self.find(name).or_else(alias)
     }
 
     /// A class and those it inherits from, itself first.
-    pub fn ancestry(self, class: &'static Class) -> impl Iterator<Item = &'static Class> {
+    pub fn ancestry(self, class: &'static Class<M>) -> impl Iterator<Item = &'static Class<M>> {
         std::iter::successors(Some(class), move |class| self.find(class.parent))
     }
 
     /// Whether a class is of the named one, directly or not.
     #[must_use]
-    pub fn is_a(self, class: &'static Class, name: &str) -> bool {
+    pub fn is_a(self, class: &'static Class<M>, name: &str) -> bool {
         self.ancestry(class)
             .any(|class| class.name == name || class.parent == name)
     }
 
     /// The properties a class has by itself and by inheritance, its own first.
-    pub fn properties(self, class: &'static Class) -> impl Iterator<Item = &'static Spec> {
+    pub fn properties(self, class: &'static Class<M>) -> impl Iterator<Item = &'static Spec> {
         self.ancestry(class).flat_map(Class::own)
     }
 
@@ -177,9 +182,9 @@ impl Classes {
     #[must_use]
     pub fn property(
         self,
-        class: &'static Class,
+        class: &'static Class<M>,
         name: &str,
-    ) -> Option<(&'static Class, &'static Spec)> {
+    ) -> Option<(&'static Class<M>, &'static Spec)> {
         let own = self.properties(class).find(|spec| spec.name == name);
         if let Some(spec) = own {
             return Some((class, spec));
@@ -189,7 +194,7 @@ impl Classes {
 
     /// The class of the device inside.
     #[must_use]
-    pub fn inner(self, class: &'static Class) -> Option<&'static Class> {
+    pub fn inner(self, class: &'static Class<M>) -> Option<&'static Class<M>> {
         self.ancestry(class)
             .find_map(|class| class.inner)
             .and_then(|inner| self.find(inner))
@@ -197,19 +202,31 @@ impl Classes {
 
     /// The type of bus that devices of a class plug into.
     #[must_use]
-    pub fn bus(self, class: &'static Class) -> Option<&'static str> {
+    pub fn bus(self, class: &'static Class<M>) -> Option<&'static str> {
         self.ancestry(class).find_map(|class| class.bus)
+    }
+
+    /// Whether `-device` may make one.
+    #[must_use]
+    pub fn is_user_creatable(self, class: &'static Class<M>) -> bool {
+        self.ancestry(class).all(|class| class.user_creatable)
+    }
+
+    /// Whether one can come and go while the machine runs.
+    #[must_use]
+    pub fn is_hotpluggable(self, class: &'static Class<M>) -> bool {
+        self.ancestry(class).all(|class| class.hotpluggable)
     }
 
     /// Where a listing puts a class.
     #[must_use]
-    pub fn category(self, class: &'static Class) -> Option<Category> {
+    pub fn category(self, class: &'static Class<M>) -> Option<Category> {
         self.ancestry(class).find_map(|class| class.category)
     }
 
     /// What a listing says of a class.
     #[must_use]
-    pub fn description(self, class: &'static Class) -> Option<&'static str> {
+    pub fn description(self, class: &'static Class<M>) -> Option<&'static str> {
         self.ancestry(class).find_map(|class| class.description)
     }
 }
@@ -233,22 +250,22 @@ mod tests {
         }
     }
 
-    const CLASSES: Classes = Classes::new(&[&[
-        Class {
+    const CLASSES: Classes<()> = Classes::new(&[
+        &Class {
             properties: &[Base::SPECS],
             bus: Some("Socket"),
             category: Some(Category::Display),
             ..Class::base("lamp", "device")
         },
-        Class {
+        &Class {
             inner: Some("bulb"),
             ..Class::new("desk-lamp", "lamp")
         },
-        Class {
+        &Class {
             properties: &[Bulb::SPECS],
             ..Class::new("bulb", "device")
         },
-    ]]);
+    ]);
 
     #[test]
     fn properties_come_from_ancestors_and_from_inside() {

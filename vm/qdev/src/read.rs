@@ -5,7 +5,7 @@ use tinamou_qmp::{Error, Object, Result, Source as _, Value, ValueSource, Visit}
 use crate::{Convert as _, DevFn, Kind, MacAddr};
 
 /// A value as it was given.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Given {
     /// Text of `-device driver,key=value`.
     Text(String),
@@ -24,6 +24,8 @@ pub enum Refusal {
     NotFound,
     /// It serves another device already.
     InUse,
+    /// It is an object, but of another type.
+    WrongType,
     /// Any other reason, which is told as it is.
     Because(String),
     /// A whole error of its own.
@@ -196,6 +198,13 @@ fn reference(
     match referents.check(kind, &text) {
         Ok(()) => Ok(Value::String(text)),
         Err(Refusal::Error(error)) => Err(error),
+        Err(Refusal::WrongType) => {
+            let wanted = match kind {
+                Kind::Link(wanted) => wanted,
+                _ => "string",
+            };
+            Err(Error::invalid_type(name, wanted))
+        }
         Err(Refusal::NotFound) if matches!(kind, Kind::Link(_)) => {
             Err(Error::device_not_found(&text))
         }
@@ -232,6 +241,7 @@ mod tests {
             match name {
                 "free" => Ok(()),
                 "taken" => Err(Refusal::InUse),
+                "other" => Err(Refusal::WrongType),
                 "odd" => Err(Refusal::Because("it is odd".into())),
                 _ => Err(Refusal::NotFound),
             }
@@ -378,6 +388,11 @@ mod tests {
             Kind::Link("x"),
             text("nope"),
             Err("Device 'nope' not found"),
+        );
+        check(
+            Kind::Link("x"),
+            text("other"),
+            Err("Invalid parameter type for 'p', expected: x"),
         );
         check(
             Kind::Child("x"),

@@ -4,7 +4,7 @@
 //! above it. QEMU looks at the youngest first everywhere, and so does this:
 //! which of several buses a device gets depends on it.
 
-use crate::{BusPath, Class};
+use crate::BusPath;
 
 /// A kind of bus.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,8 +56,8 @@ pub struct Bus {
 /// A device.
 #[derive(Debug)]
 pub struct Device {
-    /// What it is.
-    pub class: &'static Class,
+    /// The name of its class.
+    pub class: &'static str,
     /// What the user calls it.
     pub id: Option<String>,
     /// Whether it came while the machine ran.
@@ -106,7 +106,7 @@ impl Topology {
     pub fn add_device(
         &mut self,
         bus: Option<BusId>,
-        class: &'static Class,
+        class: &'static str,
         id: Option<&str>,
         hotplugged: bool,
     ) -> DeviceId {
@@ -315,26 +315,23 @@ pub(crate) mod tests {
         capacity: None,
     };
 
-    const fn class(name: &'static str) -> Class {
-        Class::new(name, "device")
-    }
-    const HOST: Class = class("gpex-pcihost");
-    const SLOT: Class = class("virtio-mmio");
-    const PORT: Class = class("pcie-root-port");
-    const SCSI_HOST: Class = class("virtio-scsi-device");
-    const RNG: Class = class("virtio-rng-device");
+    const HOST: &str = "gpex-pcihost";
+    const SLOT: &str = "virtio-mmio";
+    const PORT: &str = "pcie-root-port";
+    const SCSI_HOST: &str = "virtio-scsi-device";
+    const RNG: &str = "virtio-rng-device";
 
     /// Two virtio slots, then a host bridge with a port.
     pub(crate) fn board() -> Topology {
         let mut board = Topology::new();
         for number in 0..2 {
-            let slot = board.add_device(Some(Topology::MAIN), &SLOT, None, false);
+            let slot = board.add_device(Some(Topology::MAIN), SLOT, None, false);
             let name = format!("virtio-mmio-bus.{number}");
             board.add_bus(slot, &VIRTIO, Some(&name), false);
         }
-        let host = board.add_device(Some(Topology::MAIN), &HOST, None, false);
+        let host = board.add_device(Some(Topology::MAIN), HOST, None, false);
         let pcie = board.add_bus(host, &PCIE, Some("pcie.0"), false);
-        let port = board.add_device(Some(pcie), &PORT, Some("rp0"), false);
+        let port = board.add_device(Some(pcie), PORT, Some("rp0"), false);
         board.add_bus(port, &PCIE, Some("rp0"), true);
         board
     }
@@ -354,7 +351,7 @@ pub(crate) mod tests {
         );
         for expected in [Some("virtio-mmio-bus.0"), None] {
             let bus = board.free_bus("virtio-bus");
-            board.add_device(bus, &RNG, None, false);
+            board.add_device(bus, RNG, None, false);
             assert_eq!(free(&board, "virtio-bus").as_deref(), expected);
         }
     }
@@ -363,7 +360,7 @@ pub(crate) mod tests {
     fn buses_are_named_after_the_device_or_their_kind() {
         let mut board = board();
         let mut name = |id: Option<&str>| {
-            let device = board.add_device(None, &SCSI_HOST, id, false);
+            let device = board.add_device(None, SCSI_HOST, id, false);
             let bus = board.add_bus(device, &SCSI, None, true);
             board.bus(bus).name.clone()
         };
@@ -378,7 +375,7 @@ pub(crate) mod tests {
         let mut board = board();
         let port = board.find_id("rp0").expect("there");
         let bus = board.buses_of(port).next();
-        let below = board.add_device(bus, &RNG, Some("r"), true);
+        let below = board.add_device(bus, RNG, Some("r"), true);
         assert_eq!(board.remove(port), [below, port]);
         assert_eq!((board.find_id("rp0"), board.find_id("r")), (None, None));
         assert!(board.find_bus("rp0").is_err());

@@ -18,6 +18,8 @@ pub enum Access {
     Child(ObjectId),
     /// An object that lives elsewhere, or none.
     Link(Option<ObjectId>),
+    /// A property of another object, under whatever name it has there.
+    Alias(ObjectId, String),
     /// A value that is computed when asked for.
     Value {
         /// Absent when the property cannot be read.

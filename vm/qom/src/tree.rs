@@ -126,6 +126,35 @@ impl Tree {
         )
     }
 
+    /// Gives an object a property that stands for one of another object.
+    ///
+    /// # Errors
+    /// It has a property of that name already, or the other object has none.
+    pub fn add_alias(
+        &mut self,
+        id: ObjectId,
+        name: &str,
+        target: ObjectId,
+        target_name: &str,
+    ) -> Result<()> {
+        let node = self.node(target);
+        let property = node.properties.get(target_name);
+        let property = property.ok_or_else(|| not_found(&node.kind, target_name))?;
+        let alias = Property {
+            kind: property.kind.clone(),
+            description: property.description,
+            access: Access::Alias(target, target_name.to_owned()),
+        };
+        self.add_property(id, name, alias)
+    }
+
+    /// Takes every link from one object to another away.
+    pub fn remove_links(&mut self, id: ObjectId, target: ObjectId) {
+        self.node_mut(id).properties.retain(
+            |_, property| !matches!(property.access, Access::Link(Some(to)) if to == target),
+        );
+    }
+
     /// The type of an object.
     pub fn kind(&self, id: ObjectId) -> &str {
         &self.node(id).kind
@@ -223,6 +252,7 @@ impl Tree {
             Access::Link(target) => Ok(Value::String(
                 target.map_or_else(String::new, |id| self.path(id)),
             )),
+            Access::Alias(target, name) => self.get(*target, name),
             Access::Value { get: Some(get), .. } => get(),
             Access::Value { get: None, .. } => Err(denied(&node.kind, name, "readable")),
         }
@@ -239,6 +269,7 @@ impl Tree {
             property => property.ok_or_else(|| not_found(&node.kind, name))?,
         };
         match &property.access {
+            Access::Alias(target, name) => self.set(*target, name, value),
             Access::Value { set: Some(set), .. } => set(value),
             _ => Err(denied(&node.kind, name, "writable")),
         }
@@ -332,6 +363,19 @@ mod tests {
         tree.add_property(machine, "graphics", graphics)
             .expect("add");
         tree
+    }
+
+    #[test]
+    fn an_alias_stands_for_the_property_of_another_object() {
+        let mut tree = tree();
+        let machine = tree.resolve("/machine").expect("path");
+        let soc = tree.resolve("/machine/soc0").expect("path");
+        tree.add_alias(soc, "pictures", machine, "graphics")
+            .expect("alias");
+        tree.set(soc, "pictures", Value::Bool(false)).expect("set");
+        assert_eq!(tree.get(soc, "pictures"), Ok(Value::Bool(false)));
+        assert_eq!(tree.get(machine, "graphics"), Ok(Value::Bool(false)));
+        assert!(tree.add_alias(soc, "other", machine, "nosuch").is_err());
     }
 
     fn check_path(path: &str, expected: &str) {

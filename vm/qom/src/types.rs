@@ -1,5 +1,7 @@
 //! The types that objects can be of.
 
+use std::borrow::Cow;
+
 use tinamou_qmp::{Error, ErrorClass, Result, Value};
 
 /// A property that every object of a type has.
@@ -8,7 +10,7 @@ pub struct ClassProperty {
     /// Its name.
     pub name: &'static str,
     /// The type of its value.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// What it is for.
     pub description: Option<&'static str>,
     /// The value it starts with.
@@ -111,7 +113,13 @@ impl Types {
             .find(name)
             .into_iter()
             .flat_map(|kind| self.ancestry(kind));
-        ancestry.flat_map(|kind| &kind.properties).collect()
+        // The parents' come first.
+        let mut ancestry: Vec<_> = ancestry.collect();
+        ancestry.reverse();
+        ancestry
+            .into_iter()
+            .flat_map(|kind| &kind.properties)
+            .collect()
     }
 
     fn ancestry<'a>(&'a self, kind: &'a Type) -> impl Iterator<Item = &'a Type> {
@@ -133,7 +141,7 @@ mod tests {
                 .into_iter()
                 .map(|name| ClassProperty {
                     name,
-                    kind: "bool",
+                    kind: "bool".into(),
                     description: None,
                     default: None,
                 })
@@ -172,7 +180,7 @@ mod tests {
         let types = types();
         assert_eq!(
             names(types.properties("uart")),
-            Ok(vec!["regshift", "realized", "type"])
+            Ok(vec!["type", "realized", "regshift"])
         );
         assert_eq!(
             names(types.properties("nosuch")),

@@ -1,6 +1,7 @@
-//! Plays the command lines of `*.txt` against both programs.
+//! Plays the command lines of `*.txt` against both programs. Those in `options`
+//! are only read by Tinamou; those in `devices` make machines.
 
-use crate::support::{QEMU, installed, skip};
+use crate::support::{QEMU, installed, skip, tinamou as program};
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write as _;
@@ -22,6 +23,7 @@ const BEFORE: &[&str] = &[
 ];
 const QUIT: &[u8] = b"{\"execute\":\"qmp_capabilities\"}{\"execute\":\"quit\"}\n";
 
+#[derive(Clone)]
 struct Case {
     at: String,
     arguments: Vec<String>,
@@ -30,10 +32,19 @@ struct Case {
 
 #[test]
 fn tinamou_says_what_is_expected() {
-    for case in cases('t') {
+    for case in cases("options", 't') {
         let found = tinamou(&case.arguments);
         assert_eq!(found, case.said, "{}", case.at);
     }
+}
+
+#[test]
+fn tinamou_says_what_is_expected_of_devices() {
+    let program = program();
+    play(cases("devices", 't'), |case| {
+        let found = run(&program, "tinamou", &case.arguments);
+        assert_eq!(found, case.said, "{}", case.at);
+    });
 }
 
 #[test]
@@ -41,7 +52,22 @@ fn qemu_says_what_is_expected() {
     if !installed(QEMU) {
         return skip("qemu-system-riscv64 is not installed");
     }
-    let cases = Mutex::new(cases('q').into_iter());
+    let all = [cases("options", 'q'), cases("devices", 'q')].concat();
+    play(all, |case| {
+        let found = run(Path::new(QEMU), QEMU, &case.arguments);
+        // QEMU may go on about it.
+        let same = found
+            .iter()
+            .zip(&case.said)
+            .all(|(found, said)| found == said);
+        let at = &case.at;
+        assert!(same && found.len() >= case.said.len(), "{at}: {found:#?}");
+    });
+}
+
+/// Plays cases, several at a time.
+fn play(cases: Vec<Case>, check: impl Fn(&Case) + Sync) {
+    let cases = Mutex::new(cases.into_iter());
     let next = || {
         cases
             .lock()
@@ -52,17 +78,7 @@ fn qemu_says_what_is_expected() {
         for _ in 0..4 {
             scope.spawn(|| {
                 while let Some(case) = next() {
-                    let found = qemu(&case.arguments);
-                    // QEMU may go on about it.
-                    let same = found
-                        .iter()
-                        .zip(&case.said)
-                        .all(|(found, said)| found == said);
-                    assert!(
-                        same && found.len() >= case.said.len(),
-                        "{}: {found:#?}",
-                        case.at
-                    );
+                    check(&case);
                 }
             });
         }
@@ -87,20 +103,20 @@ fn tinamou(arguments: &[String]) -> Vec<String> {
         .collect()
 }
 
-fn qemu(arguments: &[String]) -> Vec<String> {
-    let mut child = Command::new(QEMU)
+fn run(program: &Path, name: &str, arguments: &[String]) -> Vec<String> {
+    let mut child = Command::new(program)
         .args(BEFORE)
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("QEMU starts");
+        .expect("the program starts");
     // It may be gone before it reads this.
     let _ = child.stdin.take().expect("a pipe").write_all(QUIT);
-    let output = child.wait_with_output().expect("QEMU ends");
+    let output = child.wait_with_output().expect("the program ends");
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    let prefix = format!("{QEMU}: ");
+    let prefix = format!("{name}: ");
     let said = text.lines().map(|line| {
         line.strip_prefix(&prefix)
             .unwrap_or(line)
@@ -111,8 +127,10 @@ fn qemu(arguments: &[String]) -> Vec<String> {
         .collect()
 }
 
-fn cases(side: char) -> Vec<Case> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/options");
+fn cases(directory: &str, side: char) -> Vec<Case> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests")
+        .join(directory);
     let entries = fs::read_dir(directory).expect("the command lines");
     let files = entries.map(|entry| entry.expect("an entry").path());
     let cases: Vec<_> = files

@@ -1,0 +1,332 @@
+//! What is soldered to the `virt` board.
+
+use tinamou_machine::Machine;
+use tinamou_qdev::{BusKind, Category, Properties, Topology, properties};
+use tinamou_qmp::{Result, Value};
+use tinamou_qom::Tree;
+
+use super::registry::Place;
+use super::{Class, Devices, Made, MadeBus, Plugged};
+
+properties! {
+    /// The harts of the board.
+    pub struct HartArrayProperties {
+        /// How many there are.
+        pub num_harts: u32 = 1 => "num-harts";
+        /// The number of the first.
+        pub hartid_base: u32 = 0 => "hartid-base";
+        /// What they are.
+        pub cpu_type: Option<String> = None => "cpu-type";
+        /// Where they start.
+        pub resetvec: u64 = 0x1000 => "resetvec";
+    }
+}
+
+properties! {
+    /// The software interrupts.
+    pub struct SwiProperties {
+        /// The number of the first hart.
+        pub hartid_base: u32 = 0 => "hartid-base";
+        /// How many harts it serves.
+        pub num_harts: u32 = 1 => "num-harts";
+        /// Whether they are for supervisor mode.
+        pub sswi: u32 = 0 => "sswi";
+    }
+}
+
+properties! {
+    /// The timers.
+    pub struct MtimerProperties {
+        /// The number of the first hart.
+        pub hartid_base: u32 = 0 => "hartid-base";
+        /// How many harts it serves.
+        pub num_harts: u32 = 1 => "num-harts";
+        /// Where the comparators are.
+        pub timecmp_base: u32 = 0 => "timecmp-base";
+        /// Where the time is.
+        pub time_base: u32 = 0x7ff8 => "time-base";
+        /// Bytes of registers.
+        pub aperture_size: u32 = 0x8000 => "aperture-size";
+        /// Ticks a second.
+        pub timebase_freq: u32 = 0 => "timebase-freq";
+    }
+}
+
+properties! {
+    /// The interrupt controller.
+    pub struct PlicProperties {
+        /// The modes of each hart that it serves.
+        pub hart_config: Option<String> = None => "hart-config";
+        /// The number of the first hart.
+        pub hartid_base: u32 = 0 => "hartid-base";
+        /// How many inputs there are, one that is never used included.
+        pub num_sources: u32 = 1 => "num-sources";
+        /// The highest priority.
+        pub num_priorities: u32 = 0 => "num-priorities";
+        /// Where priorities are.
+        pub priority_base: u32 = 0 => "priority-base";
+        /// Where pending bits are.
+        pub pending_base: u32 = 0 => "pending-base";
+        /// Where enable bits are.
+        pub enable_base: u32 = 0 => "enable-base";
+        /// Bytes of enable bits a context.
+        pub enable_stride: u32 = 0 => "enable-stride";
+        /// Where contexts are.
+        pub context_base: u32 = 0 => "context-base";
+        /// Bytes of registers a context.
+        pub context_stride: u32 = 0 => "context-stride";
+        /// Bytes of registers.
+        pub aperture_size: u32 = 0 => "aperture-size";
+    }
+}
+
+properties! {
+    /// A slot for virtio devices.
+    pub struct VirtioMmioProperties {
+        /// Whether buses are named by address.
+        pub format_transport_address: bool = true => "format_transport_address";
+        /// Whether it speaks the draft of virtio that came before 1.0.
+        pub force_legacy: bool = true => "force-legacy";
+        /// Whether kicks bypass the hart.
+        pub ioeventfd: bool = true => "ioeventfd";
+    }
+}
+
+properties! {
+    /// The serial port.
+    pub struct SerialMmProperties {
+        /// Registers are this many bits apart.
+        pub regshift: u8 = 0 => "regshift";
+        /// The order of bytes: 0 native, 1 big, 2 little.
+        pub endianness: u8 = 0 => "endianness";
+    }
+}
+
+properties! {
+    /// The real-time clock.
+    pub struct RtcProperties {
+        /// The order of bytes.
+        pub big_endian: bool = false => "big-endian";
+    }
+}
+
+/// The harts.
+pub const HART_ARRAY: Class = Class {
+    properties: &[HartArrayProperties::SPECS],
+    ..Class::new("riscv.hart_array", "sys-bus-device")
+};
+
+/// Software interrupts.
+pub const SWI: Class = Class {
+    properties: &[SwiProperties::SPECS],
+    ..Class::new("riscv.aclint.swi", "sys-bus-device")
+};
+
+/// Timers.
+pub const MTIMER: Class = Class {
+    properties: &[MtimerProperties::SPECS],
+    ..Class::new("riscv.aclint.mtimer", "sys-bus-device")
+};
+
+/// The interrupt controller.
+pub const PLIC: Class = Class {
+    properties: &[PlicProperties::SPECS],
+    ..Class::new("riscv.sifive.plic", "sys-bus-device")
+};
+
+/// The way to power off and reset.
+pub const TEST: Class = Class::new("riscv.sifive.test", "sys-bus-device");
+
+/// A slot for virtio devices.
+pub const VIRTIO_MMIO: Class = Class {
+    properties: &[VirtioMmioProperties::SPECS],
+    category: Some(Category::Misc),
+    ..Class::new("virtio-mmio", "sys-bus-device")
+};
+
+/// The serial port.
+pub const SERIAL_MM: Class = Class {
+    properties: &[SerialMmProperties::SPECS],
+    ..Class::new("serial-mm", "sys-bus-device")
+};
+
+/// The real-time clock.
+pub const GOLDFISH_RTC: Class = Class {
+    properties: &[RtcProperties::SPECS],
+    ..Class::new("goldfish_rtc", "sys-bus-device")
+};
+
+/// The bus of a virtio slot.
+pub static VIRTIO_MMIO_BUS: BusKind = BusKind {
+    name: "virtio-mmio-bus",
+    parent: Some("virtio-bus"),
+    capacity: Some(1),
+};
+
+/// Adds the board's devices in QEMU's order, which tools know: the number of
+/// `device[N]` is the place on the board. Places of devices that are not built
+/// stay empty.
+///
+/// # Errors
+/// Two objects have the same name.
+pub fn populate(devices: &mut Devices, tree: &mut Tree, machine: &Machine) -> Result<()> {
+    let harts = u32::try_from(machine.cpu_count()).unwrap_or(u32::MAX);
+    let cpu = HartArrayProperties {
+        num_harts: harts,
+        cpu_type: Some("rv64-riscv-cpu".into()),
+        ..Default::default()
+    };
+    let top = tree.resolve("/machine")?;
+    let soc = Place::Child(top, "soc0");
+    put(devices, tree, soc, &HART_ARRAY, values(&cpu), Wired::none())?;
+    let soc = tree.resolve("/machine/soc0")?;
+    for _ in 0..harts {
+        tree.add_numbered(soc, "harts", "rv64-riscv-cpu");
+    }
+    let swi = SwiProperties {
+        num_harts: harts,
+        ..Default::default()
+    };
+    let mtimer = MtimerProperties {
+        num_harts: harts,
+        timebase_freq: 10_000_000,
+        ..Default::default()
+    };
+    let serial = SerialMmProperties {
+        endianness: 2,
+        ..Default::default()
+    };
+    let pins = format!("gpio-out \"\" {harts}");
+    let parts: [(_, &'static Class, _, _); 4] = [
+        (0, &SWI, values(&swi), Wired::new(&pins, 0x200_0000, 0x4000)),
+        (
+            1,
+            &MTIMER,
+            values(&mtimer),
+            Wired::new(&pins, 0x200_4000, 0x8000),
+        ),
+        (2, &PLIC, values(&plic(harts)), plic_wires(harts)),
+        (3, &TEST, Vec::new(), Wired::new("", 0x10_0000, 0x1000)),
+    ];
+    for (number, class, values, wired) in parts {
+        put(
+            devices,
+            tree,
+            Place::Unattached(number),
+            class,
+            values,
+            wired,
+        )?;
+    }
+    for slot in 0..8 {
+        add_slot(devices, tree, slot)?;
+    }
+    let irq = "gpio-out \"sysbus-irq\" 1";
+    let uart = Wired::new(irq, u64::MAX, 8);
+    put(
+        devices,
+        tree,
+        Place::Unattached(14),
+        &SERIAL_MM,
+        values(&serial),
+        uart,
+    )?;
+    let rtc = Wired::new(irq, 0x10_1000, 0x24);
+    let clock = values(&RtcProperties::default());
+    put(
+        devices,
+        tree,
+        Place::Unattached(15),
+        &GOLDFISH_RTC,
+        clock,
+        rtc,
+    )
+}
+
+fn plic(harts: u32) -> PlicProperties {
+    let modes: Vec<_> = (0..harts).map(|_| "MS").collect();
+    PlicProperties {
+        hart_config: Some(modes.join(",")),
+        num_sources: 96,
+        num_priorities: 7,
+        pending_base: 0x1000,
+        enable_base: 0x2000,
+        enable_stride: 0x80,
+        context_base: 0x20_0000,
+        context_stride: 0x1000,
+        aperture_size: 0x60_0000,
+        ..Default::default()
+    }
+}
+
+fn plic_wires(harts: u32) -> Wired {
+    let mut wired = Wired::new("gpio-in \"\" 96", 0xc00_0000, 0x60_0000);
+    wired.wires.push(format!("gpio-out \"\" {}", harts * 2));
+    wired
+}
+
+fn add_slot(devices: &mut Devices, tree: &mut Tree, slot: usize) -> Result<()> {
+    let address = 0x1000_1000 + slot as u64 * 0x1000;
+    let wired = Wired::new("gpio-out \"sysbus-irq\" 1", address, 0x200);
+    let mut made = Made::new(wired, values(&VirtioMmioProperties::default()));
+    made.buses.push(MadeBus {
+        kind: &VIRTIO_MMIO_BUS,
+        name: Some(format!("virtio-mmio-bus.{slot}")),
+        hotpluggable: false,
+        handle: Box::new(slot),
+        inner: None,
+    });
+    let place = Place::Unattached(4 + slot);
+    devices.insert(tree, place, &VIRTIO_MMIO, Some(Topology::MAIN), false, made)?;
+    Ok(())
+}
+
+fn put(
+    devices: &mut Devices,
+    tree: &mut Tree,
+    place: Place<'_>,
+    class: &'static Class,
+    values: Vec<(&'static str, Value)>,
+    wired: Wired,
+) -> Result<()> {
+    let made = Made::new(wired, values);
+    devices.insert(tree, place, class, Some(Topology::MAIN), false, made)?;
+    Ok(())
+}
+
+fn values(properties: &impl Properties) -> Vec<(&'static str, Value)> {
+    properties.values()
+}
+
+/// A device with its interrupts and registers, for `info qtree`.
+struct Wired {
+    wires: Vec<String>,
+    details: Vec<String>,
+}
+
+impl Wired {
+    fn none() -> Self {
+        Self {
+            wires: Vec::new(),
+            details: Vec::new(),
+        }
+    }
+
+    fn new(wire: &str, address: u64, size: u64) -> Self {
+        let wires = (!wire.is_empty()).then(|| wire.to_owned());
+        Self {
+            wires: wires.into_iter().collect(),
+            details: vec![format!("mmio {address:016x}/{size:016x}")],
+        }
+    }
+}
+
+impl Plugged for Wired {
+    fn wires(&self) -> Vec<String> {
+        self.wires.clone()
+    }
+
+    fn details(&self) -> Vec<String> {
+        self.details.clone()
+    }
+}

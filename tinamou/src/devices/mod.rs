@@ -1,0 +1,151 @@
+//! Devices: the one list of what there is, and how one of them comes into the
+//! machine and leaves it again.
+//!
+//! A [`Class`] says what a device is called, which bus it goes on and which
+//! properties it takes; its `make` joins those properties to back ends and to
+//! the crate that does the work. `-device`, `device_add`, `-global`, `-set`,
+//! the help texts, `device-list-properties` and `info qtree` all follow from
+//! the list; [`Vm::plug`](crate::vm::Vm::plug) and
+//! [`Vm::unplug`](crate::vm::Vm::unplug) are the way in and out.
+
+mod base;
+pub mod board;
+mod ejections;
+mod globals;
+pub mod help;
+mod plug;
+mod qtree;
+mod registry;
+pub mod request;
+mod tree;
+mod types;
+mod unplug;
+
+use std::any::Any;
+
+use tinamou_qdev::{BusId, BusKind, Classes, Settings};
+use tinamou_qmp::{Result, Value};
+use tinamou_qom::Property;
+
+use crate::vm::Vm;
+pub use ejections::{Ejections, Ticket};
+pub use globals::check as check_globals;
+pub use plug::Fault;
+pub use qtree::print as qtree;
+pub use registry::{Devices, Place};
+pub use request::Request;
+pub use types::types;
+
+/// A class of devices.
+pub type Class = tinamou_qdev::Class<Make>;
+
+/// Makes a device: everything has been checked that its class can check.
+pub type Make = fn(&mut Vm, &Plug<'_>) -> Result<Made>;
+
+/// Every class, parents before what inherits from them.
+pub static CLASSES: Classes<Make> = Classes::new(&[
+    &base::DEVICE,
+    &base::SYS_BUS_DEVICE,
+    &base::CPU,
+    &base::RISCV_CPU,
+    &base::RV64_CPU,
+    &base::MAX_CPU,
+    &board::HART_ARRAY,
+    &board::SWI,
+    &board::MTIMER,
+    &board::PLIC,
+    &board::TEST,
+    &board::VIRTIO_MMIO,
+    &board::SERIAL_MM,
+    &board::GOLDFISH_RTC,
+]);
+
+/// A device that is about to be made.
+pub struct Plug<'a> {
+    /// What it is.
+    pub class: &'static Class,
+    /// What the user calls it.
+    pub id: Option<&'a str>,
+    /// Where it will be in the object tree.
+    pub path: &'a str,
+    /// The bus it goes on.
+    pub bus: Option<BusId>,
+    /// The values of its properties that were set.
+    pub settings: &'a Settings,
+    /// Whether the machine runs already.
+    pub hotplugged: bool,
+    /// How its threads say that the guest has let go of it.
+    pub ticket: Ticket,
+}
+
+/// A device that was made.
+pub struct Made {
+    /// What is done with it from here on.
+    pub device: Box<dyn Plugged>,
+    /// The values of its properties as it uses them.
+    pub values: Vec<(&'static str, Value)>,
+    /// Properties that change while it lives.
+    pub live: Vec<(&'static str, Property)>,
+    /// The buses that it has.
+    pub buses: Vec<MadeBus>,
+}
+
+impl Made {
+    /// A device with these values and nothing below it.
+    pub fn new(device: impl Plugged + 'static, values: Vec<(&'static str, Value)>) -> Self {
+        Self {
+            device: Box::new(device),
+            values,
+            live: Vec::new(),
+            buses: Vec::new(),
+        }
+    }
+}
+
+/// A bus of a device that was made.
+pub struct MadeBus {
+    /// What it is.
+    pub kind: &'static BusKind,
+    /// What it is called, if not after the device or its kind.
+    pub name: Option<String>,
+    /// Whether devices can come and go while the machine runs.
+    pub hotpluggable: bool,
+    /// What devices on it need of it; see [`Devices::bus_handle`].
+    pub handle: Box<dyn Any>,
+    /// The device that is built into the outer one and sits on this bus: its
+    /// class, its name in the object tree, and itself.
+    pub inner: Option<(&'static Class, &'static str, Made)>,
+}
+
+/// A device in the machine, as the main loop sees it.
+pub trait Plugged {
+    /// Lines of `info qtree` before the properties.
+    fn wires(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Lines of `info qtree` after the properties.
+    fn details(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Begins to take the device out.
+    ///
+    /// # Errors
+    /// It cannot be taken out, or not now.
+    fn unplug(&mut self) -> Result<Unplug> {
+        Ok(Unplug::Done)
+    }
+
+    /// Lets go of whatever the device uses; it is out of the machine then.
+    fn remove(self: Box<Self>, _: &mut Vm) {}
+}
+
+/// How far the removal of a device has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unplug {
+    /// It is out.
+    Done,
+    /// The guest was asked, and will say so through the [`Ticket`].
+    Asked,
+}

@@ -1,0 +1,84 @@
+//! The way of a device out of the machine.
+
+use std::time::{Duration, Instant};
+
+use tinamou_api as api;
+use tinamou_qdev::DeviceId;
+use tinamou_qmp::{Error, Result};
+
+use super::plug::no_hotplug;
+use super::{CLASSES, Unplug};
+use crate::vm::Vm;
+
+/// How long a guest that was asked has, before it may be asked again.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Vm {
+    /// Begins to take the device out that an id or path names.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be taken out.
+    pub fn unplug(&mut self, name: &str) -> Result<()> {
+        let device = self.find_device(name)?;
+        let entry = self.devices.entry(device);
+        if entry.asked.is_some_and(|asked| asked.elapsed() < PATIENCE) {
+            let desc = format!("Device {name} is already in the process of unplug");
+            return Err(Error::generic(desc));
+        }
+        let topology = &self.devices.topology;
+        if let Some(bus) = topology.bus_of(device).map(|bus| topology.bus(bus))
+            && !bus.hotpluggable
+        {
+            return Err(no_hotplug(&bus.name));
+        }
+        let class = entry.class;
+        if !CLASSES.is_hotpluggable(class) {
+            let desc = format!("Device '{}' does not support hotplugging", class.name);
+            return Err(Error::generic(desc));
+        }
+        let entry = self.devices.entry_mut(device);
+        match entry.device.unplug()? {
+            Unplug::Done => self.remove_device(device),
+            Unplug::Asked => entry.asked = Some(Instant::now()),
+        }
+        Ok(())
+    }
+
+    /// Takes out what guests have let go of.
+    pub fn remove_ejected(&mut self) {
+        for ticket in self.devices.ejections.take() {
+            if let Some(device) = self.devices.find_ticket(ticket) {
+                self.remove_device(device);
+            }
+        }
+    }
+
+    /// Takes a device out with everything below it, and says so.
+    fn remove_device(&mut self, device: DeviceId) {
+        for removed in self.devices.remove(&mut self.qom, device) {
+            removed.device.remove(self);
+            self.events.emit(&api::DeviceDeletedEvent {
+                device: removed.id,
+                path: removed.path,
+            });
+        }
+    }
+
+    /// The device that an id, or a path in the object tree, names.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn find_device(&self, name: &str) -> Result<DeviceId> {
+        let path = if name.starts_with('/') {
+            name.to_owned()
+        } else {
+            format!("/machine/peripheral/{name}")
+        };
+        let object = self
+            .qom
+            .resolve(&path)
+            .map_err(|_| Error::device_not_found(name))?;
+        let device = self.devices.find_object(object);
+        device.ok_or_else(|| Error::generic(format!("{name} is not a device")))
+    }
+}
