@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::frame::Frame;
+use crate::frame::{Accepts, Frame};
+use crate::offload;
 
 /// Frames that wait in one direction before the sender has to.
 const MOST_FRAMES: usize = 512;
@@ -48,6 +49,7 @@ pub(crate) struct Cable {
 struct End {
     plugged: bool,
     link_down: bool,
+    accepts: Accepts,
     inbox: VecDeque<Frame>,
     bytes: usize,
     /// The other end found the inbox full.
@@ -55,6 +57,11 @@ struct End {
 }
 
 impl End {
+    fn push(&mut self, frame: Frame) {
+        self.bytes += frame.len();
+        self.inbox.push_back(frame);
+    }
+
     fn is_full(&self) -> bool {
         self.inbox.len() >= MOST_FRAMES || self.bytes >= MOST_BYTES
     }
@@ -66,6 +73,31 @@ impl End {
     fn clear(&mut self) {
         self.inbox.clear();
         self.bytes = 0;
+    }
+}
+
+/// What rings when a [`Port`] can go on.
+#[derive(Clone, Debug)]
+pub struct PortBells {
+    cable: Arc<Cable>,
+    side: Side,
+}
+
+impl PortBells {
+    /// As [`Port::readable`].
+    pub async fn readable(&self) {
+        self.cable.bells[self.side as usize]
+            .readable
+            .notified()
+            .await;
+    }
+
+    /// As [`Port::writable`].
+    pub async fn writable(&self) {
+        self.cable.bells[self.side as usize]
+            .writable
+            .notified()
+            .await;
     }
 }
 
@@ -120,9 +152,14 @@ impl Port {
             end.awaited = true;
             return Err(frame);
         }
-        end.bytes += frame.len();
-        end.inbox.push_back(frame);
-        let first = end.inbox.len() == 1;
+        let first = end.inbox.is_empty();
+        if end.accepts.takes(frame.offload) {
+            end.push(frame);
+        } else {
+            for frame in offload::finish(frame, end.accepts) {
+                end.push(frame);
+            }
+        }
         drop(ends);
         if first {
             self.cable.bells[other].readable.notify_one();
@@ -132,9 +169,15 @@ impl Port {
 
     /// Sends a frame as soon as there is room for it.
     pub async fn send(&self, mut frame: Frame) {
+        let mut waited = false;
         while let Err(back) = self.try_send(frame) {
             frame = back;
             self.writable().await;
+            waited = true;
+        }
+        if waited {
+            // The bell woke one; there may be room for others that wait.
+            self.bell().writable.notify_one();
         }
     }
 
@@ -181,6 +224,19 @@ impl Port {
             .await;
     }
 
+    /// Says which frames this end takes with work left to do; none, at first.
+    pub fn accept(&self, accepts: Accepts) {
+        self.cable.ends()[self.side as usize].accepts = accepts;
+    }
+
+    /// Something to wait on that does not hold the port.
+    pub fn bells(&self) -> PortBells {
+        PortBells {
+            cable: Arc::clone(&self.cable),
+            side: self.side,
+        }
+    }
+
     /// Says whether this end's link is up. What waits here is lost when it goes down.
     pub fn set_link(&self, up: bool) {
         self.cable.set_link(self.side, up);
@@ -198,6 +254,10 @@ impl Port {
     pub fn discard(&self) {
         self.cable.ends()[self.side as usize].clear();
         self.ring_sender();
+    }
+
+    fn bell(&self) -> &Bells {
+        &self.cable.bells[self.side as usize]
     }
 
     fn ring_sender(&self) {

@@ -16,11 +16,12 @@ mod frame;
 mod mac;
 mod network;
 mod nic;
+mod offload;
 
-pub use cable::Port;
+pub use cable::{Port, PortBells};
 pub use config::{Config, Datagram, LegacySocket, Stream};
 pub use error::{Error, Result};
-pub use frame::{Frame, MAX_FRAME};
+pub use frame::{Accepts, Checksum, Frame, MAX_FRAME, Offload, SegmentKind, Segments};
 pub use mac::MacAddress;
 pub use network::{Event, Network, PeerAddress};
 pub use nic::{Nic, NicConfig, NicDevice, RxFilter, RxMode};

@@ -39,6 +39,7 @@ mod virtio;
 
 pub mod driver;
 pub mod mmio;
+pub mod net;
 pub mod rng;
 pub mod spec;
 
