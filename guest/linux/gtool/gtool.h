@@ -16,6 +16,7 @@ int filter_churn(char **args);
 /* memory.c, storage.c */
 int memory_touch(char **args);
 int storage_io(char **args);
+int storage_tray(char **args);
 
 /* slots.c: hot-plug slots of PCI Express */
 int slots_show(char **args);

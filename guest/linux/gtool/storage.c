@@ -1,7 +1,8 @@
-/* Block I/O past the page cache, one request at a time. */
+/* Block I/O past the page cache, one request at a time; trays of drives. */
 #define _GNU_SOURCE /* O_DIRECT */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/cdrom.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,4 +52,11 @@ int storage_io(char **args) {
             return fail(kind);
     printf("done=%lu\n", count);
     return 0;
+}
+
+int storage_tray(char **args) {
+    int drive = open(args[1], O_RDONLY | O_NONBLOCK);
+    if (drive < 0)
+        return fail(args[1]);
+    return ioctl(drive, !strcmp(args[0], "open") ? CDROMEJECT : CDROMCLOSETRAY) ? fail("tray") : 0;
 }

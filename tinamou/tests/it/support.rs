@@ -226,6 +226,11 @@ impl Qmp {
         reply.expect("a reply").as_str().expect("text").to_owned()
     }
 
+    /// The events that came so far.
+    pub fn take_events(&mut self) -> Vec<Value> {
+        self.events.drain(..).collect()
+    }
+
     /// The next event of that name; others before it are dropped.
     pub fn event(&mut self, name: &str) -> Value {
         loop {
