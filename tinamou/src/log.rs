@@ -26,6 +26,7 @@ pub const CPU_RESET: &str = "cpu_reset";
 
 /// What can be logged: an item of `-d`, which is also the target of its events, and what help says.
 pub const ITEMS: &[(&str, &str)] = &[
+    ("in_asm", "guest code as it is decoded"),
     ("int", "traps: exceptions and interrupts that harts take"),
     (CPU_RESET, "resets of the machine, with their cause"),
     ("unimp", "what the guest asks for that is not built"),

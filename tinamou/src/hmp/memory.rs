@@ -1,7 +1,8 @@
 //! Commands that look at memory and ports.
 
+use tinamou_hart::disassemble;
 use tinamou_monitor::Hmp;
-use tinamou_monitor::hmp::{Arguments, Console};
+use tinamou_monitor::hmp::{Arguments, Base, Console, Format};
 use tinamou_qmp::Result;
 
 use super::Entry;
@@ -83,20 +84,58 @@ pub fn add(hmp: &mut Hmp<Vm>) {
 fn x(vm: &mut Vm, console: &mut Console<'_>, args: &Arguments) -> Result<()> {
     let cpu = console.cpu_index().unwrap_or(0);
     let address = args.int("addr") as u64;
-    let text = args.format("fmt").dump(address, |at, bytes| {
-        vm.machine.read_virtual(cpu, at, bytes).is_ok()
-    });
-    console.print(&text);
+    let read = |at: u64, bytes: &mut [u8]| vm.machine.read_virtual(cpu, at, bytes).is_ok();
+    dump(console, args.format("fmt"), address, read);
     Ok(())
 }
 
 fn xp(vm: &mut Vm, console: &mut Console<'_>, args: &Arguments) -> Result<()> {
     let address = args.int("addr") as u64;
-    let text = args
-        .format("fmt")
-        .dump(address, |at, bytes| vm.machine.read_physical(at, bytes));
-    console.print(&text);
+    let read = |at: u64, bytes: &mut [u8]| vm.machine.read_physical(at, bytes);
+    dump(console, args.format("fmt"), address, read);
     Ok(())
+}
+
+/// Shows memory, which `read` reads unless there is none.
+fn dump(
+    console: &mut Console<'_>,
+    format: Format,
+    address: u64,
+    read: impl FnMut(u64, &mut [u8]) -> bool,
+) {
+    let text = match format.base {
+        Base::Instruction => listing(format.count, address, read),
+        _ => format.dump(address, read),
+    };
+    console.print(&text);
+}
+
+/// Memory as instructions, to the first that is not in memory.
+fn listing(count: u32, mut address: u64, mut read: impl FnMut(u64, &mut [u8]) -> bool) -> String {
+    /// More instructions than this are not shown by one command.
+    const MAX: u32 = 1 << 16;
+    let mut text = String::new();
+    for _ in 0..count.min(MAX) {
+        // By halfwords: what follows the last instruction may not be memory.
+        let mut bytes = [0; 8];
+        let mut present = 0;
+        while present < bytes.len()
+            && read(
+                address.wrapping_add(present as u64),
+                &mut bytes[present..present + 2],
+            )
+        {
+            present += 2;
+        }
+        let line = disassemble(address, u64::from_le_bytes(bytes));
+        if present < line.length.into() {
+            text += &format!("0x{address:08x}:  Address {address:#x} is out of bounds.\n\n");
+            break;
+        }
+        text += &format!("{line}\n");
+        address = address.wrapping_add(line.length.into());
+    }
+    text
 }
 
 /// The BSD checksum, of bytes one after the other.

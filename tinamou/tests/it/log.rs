@@ -61,6 +61,15 @@ fn items_are_logged_in_the_words_of_qemu() {
 }
 
 #[test]
+fn code_is_logged_as_it_is_decoded() {
+    let line = "0x80000010:  05002583          lw                      a1,80(zero)\n";
+    let log = log_of(&tinamou(), "in_asm");
+    assert!(log.contains(line), "{log}");
+    assert!(log.contains("----------------\nIN: \n0x80000000:"), "{log}");
+    assert_eq!(log.matches("0x80000014").count(), 1, "{log}");
+}
+
+#[test]
 fn other_items_are_not_logged() {
     assert_eq!(log_of(&tinamou(), "guest_errors").lines().count(), 1);
 }

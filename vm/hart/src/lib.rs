@@ -8,6 +8,7 @@ mod code;
 mod control;
 mod csr;
 mod decode;
+mod disassemble;
 mod environment;
 mod error;
 mod exec;
@@ -22,6 +23,7 @@ mod trap;
 
 pub use control::{HartControl, HartStatus, Line};
 pub use csr::{Counter, Csrs, number as csr_number};
+pub use disassemble::{Disassembled, disassemble};
 pub use environment::{Environment, SystemReset, TIME_FREQUENCY};
 pub use error::Error;
 pub use hart::{Config, Exit, Firmware, Hart, Start};

@@ -3,14 +3,30 @@
 
 use std::fmt;
 
+use crate::decode;
+use crate::disassemble;
 use crate::trap::INTERRUPT;
 
 /// Traps taken.
 pub(crate) const INT: &str = "int";
+/// Code as it is decoded.
+pub(crate) const IN_ASM: &str = "in_asm";
 /// What the guest asks for that the specification permits and the hart does not have.
 pub(crate) const UNIMP: &str = "unimp";
 /// What the guest should not have done.
 pub(crate) const GUEST_ERRORS: &str = "guest_errors";
+
+/// Logs the instructions that were decoded at an address.
+#[cold]
+pub(crate) fn code(mut address: u64, instructions: &[u32]) {
+    let mut text = String::new();
+    for &bits in instructions {
+        text.push_str(disassemble(address, bits.into()).to_string().as_str());
+        text.push('\n');
+        address = address.wrapping_add(if decode::is_wide(bits) { 4 } else { 2 });
+    }
+    tracing::debug!(target: IN_ASM, "----------------\nIN: \n{text}");
+}
 
 /// A trap, as its handler finds it.
 #[derive(Clone, Copy, Debug)]

@@ -143,6 +143,31 @@ impl CodeCache {
         unsafe { Cursor::new(self.single.as_ptr().cast::<Op>().add(slot)) }
     }
 
+    /// The instructions from `cursor` on that were decoded with it.
+    pub(crate) fn listing(&self, cursor: Cursor) -> Vec<u32> {
+        // SAFETY: the cursor points into a live page, read only here.
+        let page = unsafe { &*cursor.page() };
+        let mut slot = (cursor.offset() / 2) as usize;
+        let mut order = page.ops[slot].order;
+        let mut listing = Vec::new();
+        while slot < SLOTS - 2 && order == page.ops[slot].order {
+            let low = page.copied(slot).into();
+            let wide = decode::is_wide(low);
+            listing.push(if wide {
+                low | u32::from(page.copied(slot + 1)) << 16
+            } else {
+                low
+            });
+            slot += if wide { 2 } else { 1 };
+            // Behind an unconditional jump the count ends.
+            let Some(next) = order.checked_add(1).filter(|next| *next < LAST) else {
+                break;
+            };
+            order = next;
+        }
+        listing
+    }
+
     /// The instruction that `cursor` was decoded from.
     pub(crate) fn bits(&self, cursor: Cursor) -> u32 {
         // SAFETY: the cursor points into a live page, read only here.

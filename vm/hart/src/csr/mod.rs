@@ -9,7 +9,7 @@ mod supervisor;
 
 pub(crate) use bits::{counter, envcfg, interrupt, status};
 pub use counters::Counter;
-pub use names::number;
+pub use names::{name, number};
 
 use crate::Hart;
 use crate::code::Cursor;

@@ -65,9 +65,21 @@ pub fn number(name: &str) -> Option<u16> {
     })
 }
 
+/// The name of a register by its number.
+#[must_use]
+pub fn name(number: u16) -> Option<String> {
+    if let Some((name, _)) = NAMES.iter().find(|(_, known)| *known == number) {
+        return Some((*name).to_owned());
+    }
+    ROWS.iter().find_map(|(row, first, base, count)| {
+        let index = number.checked_sub(*base).filter(|index| index < count)?;
+        Some(format!("{row}{}", first + index))
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::number;
+    use super::{name, number};
 
     #[test]
     fn names_have_numbers() {
@@ -82,6 +94,18 @@ mod tests {
             ("zero", None),
         ] {
             assert_eq!(number(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn numbers_have_names() {
+        for (number, expected) in [
+            (0x300, Some("mstatus")),
+            (0x3bf, Some("pmpaddr15")),
+            (0xb1f, Some("mhpmcounter31")),
+            (0x7c0, None),
+        ] {
+            assert_eq!(name(number).as_deref(), expected, "{number:#x}");
         }
     }
 }

@@ -2,51 +2,51 @@
 
 /// A 4-byte instruction.
 #[derive(Clone, Copy)]
-pub(super) struct Fields(pub(super) u32);
+pub(crate) struct Fields(pub(crate) u32);
 
 impl Fields {
-    pub(super) fn opcode(self) -> u32 {
+    pub(crate) fn opcode(self) -> u32 {
         self.0 & 0x7f
     }
 
-    pub(super) fn rd(self) -> u8 {
+    pub(crate) fn rd(self) -> u8 {
         (self.0 >> 7 & 31) as u8
     }
 
-    pub(super) fn rs1(self) -> u8 {
+    pub(crate) fn rs1(self) -> u8 {
         (self.0 >> 15 & 31) as u8
     }
 
-    pub(super) fn rs2(self) -> u8 {
+    pub(crate) fn rs2(self) -> u8 {
         (self.0 >> 20 & 31) as u8
     }
 
-    pub(super) fn rs3(self) -> u8 {
+    pub(crate) fn rs3(self) -> u8 {
         (self.0 >> 27) as u8
     }
 
-    pub(super) fn funct3(self) -> u32 {
+    pub(crate) fn funct3(self) -> u32 {
         self.0 >> 12 & 7
     }
 
-    pub(super) fn funct7(self) -> u32 {
+    pub(crate) fn funct7(self) -> u32 {
         self.0 >> 25
     }
 
     /// The top twelve bits, unsigned.
-    pub(super) fn funct12(self) -> u32 {
+    pub(crate) fn funct12(self) -> u32 {
         self.0 >> 20
     }
 
-    pub(super) fn imm_i(self) -> i32 {
+    pub(crate) fn imm_i(self) -> i32 {
         self.0 as i32 >> 20
     }
 
-    pub(super) fn imm_s(self) -> i32 {
+    pub(crate) fn imm_s(self) -> i32 {
         (self.0 as i32 >> 25) << 5 | (self.0 >> 7 & 31) as i32
     }
 
-    pub(super) fn imm_b(self) -> i32 {
+    pub(crate) fn imm_b(self) -> i32 {
         let bits = self.0;
         (bits as i32 >> 31) << 12
             | ((bits >> 7 & 1) << 11) as i32
@@ -54,11 +54,11 @@ impl Fields {
             | ((bits >> 8 & 15) << 1) as i32
     }
 
-    pub(super) fn imm_u(self) -> i32 {
+    pub(crate) fn imm_u(self) -> i32 {
         (self.0 & 0xffff_f000) as i32
     }
 
-    pub(super) fn imm_j(self) -> i32 {
+    pub(crate) fn imm_j(self) -> i32 {
         let bits = self.0;
         (bits as i32 >> 31) << 20
             | (bits & 0x000f_f000) as i32

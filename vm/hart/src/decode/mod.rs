@@ -7,7 +7,7 @@ mod atomic;
 mod base;
 mod bitmanip;
 mod compressed;
-mod fields;
+pub(crate) mod fields;
 mod float;
 mod system;
 
@@ -72,7 +72,8 @@ pub(crate) fn decode(bits: u32, place: Place, isa: &Isa) -> Decoded {
     decoded.unwrap_or_else(|| illegal(bits))
 }
 
-fn expand(bits: u16, isa: &Isa) -> Option<u32> {
+/// The full instruction that a compressed one stands for.
+pub(crate) fn expand(bits: u16, isa: &Isa) -> Option<u32> {
     isa.has(Extension::C)
         .then(|| compressed::expand(bits, isa))
         .flatten()

@@ -4,6 +4,7 @@ use super::compare::Compare;
 use super::proceed;
 use crate::Hart;
 use crate::code::Cursor;
+use crate::log;
 use crate::trap::{Exception, Trap};
 
 pub(crate) fn branch_near<C: Compare, const N: usize>(hart: &mut Hart, op: Cursor) -> Cursor {
@@ -81,6 +82,9 @@ pub(crate) fn undecoded(hart: &mut Hart, op: Cursor) -> Cursor {
     // Whoever came here counted the slot as number zero.
     hart.retired = hart.retired.wrapping_add(op.order());
     hart.code.decode(op);
+    if tracing::enabled!(target: log::IN_ASM, tracing::Level::DEBUG) {
+        log::code(hart.address(op), &hart.code.listing(op));
+    }
     hart.retired = hart.retired.wrapping_sub(op.order());
     op
 }

@@ -7,6 +7,7 @@ mod counters;
 mod csrs;
 mod decoding;
 mod differential;
+mod disassembly;
 mod garbage;
 mod interrupts;
 mod modified_code;

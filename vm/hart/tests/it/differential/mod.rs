@@ -5,8 +5,8 @@
 //! `ebreak` if nothing else. QEMU runs on the same RAM through a file, so its results are there when it ends.
 
 mod batch;
-mod instructions;
-mod program;
+pub mod instructions;
+pub mod program;
 
 use batch::{Batch, Record};
 use instructions::*;
