@@ -61,7 +61,16 @@ enum Run<C> {
 }
 
 type Handler<C> = dyn Fn(&mut C, &mut Console<'_>, &Arguments) -> Result<()> + Send + Sync;
-type Complete<C> = dyn Fn(&C) -> Vec<String> + Send + Sync;
+type Complete<C> = dyn Fn(&C, &Typed<'_>) -> Vec<String> + Send + Sync;
+
+/// What is on the line when an argument is to be completed.
+#[derive(Clone, Copy, Debug)]
+pub struct Typed<'l> {
+    /// The arguments before it, flags included.
+    pub before: &'l [String],
+    /// How it begins.
+    pub word: &'l str,
+}
 
 impl<C> Command<C> {
     /// A command of one or several names (`stop|s`) that takes the arguments
@@ -105,12 +114,13 @@ impl<C> Command<C> {
         self
     }
 
-    /// What the argument `parameter` may be, for the TAB key.
+    /// What the argument `parameter` may be, for the TAB key. Candidates that
+    /// do not begin with what was typed are left out by the monitor.
     #[must_use]
     pub fn complete(
         mut self,
         parameter: &'static str,
-        candidates: impl Fn(&C) -> Vec<String> + Send + Sync + 'static,
+        candidates: impl Fn(&C, &Typed<'_>) -> Vec<String> + Send + Sync + 'static,
     ) -> Self {
         self.completions.push((parameter, Box::new(candidates)));
         self

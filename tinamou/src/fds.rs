@@ -43,6 +43,11 @@ impl Fds {
         Ok(())
     }
 
+    /// The names there are.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.keys().map(String::as_str)
+    }
+
     /// Takes a named descriptor away.
     ///
     /// # Errors

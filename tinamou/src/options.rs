@@ -7,7 +7,7 @@
 //! for `-readconfig`), so a command line can be checked without effects.
 
 mod accepted;
-mod chardev;
+pub mod chardev;
 pub mod config;
 mod cpu;
 mod error;

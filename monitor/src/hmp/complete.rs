@@ -2,7 +2,7 @@
 
 use super::arguments::{Kind, Parameter};
 use super::cursor::Cursor;
-use super::{Command, Hmp, Run};
+use super::{Command, Hmp, Run, Typed};
 use std::fs;
 use std::path::Path;
 
@@ -76,7 +76,7 @@ impl<C> Command<C> {
             .iter()
             .find(|(name, _)| *name == parameter.name);
         match (hook, parameter.kind) {
-            (Some((_, candidates)), _) => candidates(context),
+            (Some((_, candidates)), _) => candidates(context, &Typed { before, word: last }),
             (None, Kind::Switch) => vec!["on".into(), "off".into()],
             (None, Kind::File) => files(last),
             (None, _) => Vec::new(),
@@ -127,8 +127,9 @@ mod tests {
         hmp.add(Command::new("stop|s", "", nothing))
             .add(Command::new("system_reset", "", nothing))
             .add(
-                Command::new("link", "force:-f,name:s,up:b", nothing)
-                    .complete("name", |()| vec!["net1".into(), "net0".into(), "x".into()]),
+                Command::new("link", "force:-f,name:s,up:b", nothing).complete("name", |(), _| {
+                    vec!["net1".into(), "net0".into(), "x".into()]
+                }),
             )
             .add(Command::new("logfile", "filename:F", nothing))
             .add_info(Command::new("status", "", nothing));

@@ -240,7 +240,7 @@ fn hmp() -> Hmp<Machine> {
         }))
         .add(
             HmpCommand::new("logfile", "filename:F", |_, _, _| Ok(()))
-                .complete("filename", |_| vec!["alpha".into(), "beta".into()]),
+                .complete("filename", |_, _| vec!["alpha".into(), "beta".into()]),
         )
         .add_info(
             HmpCommand::new("status", "", |_, console, _| {

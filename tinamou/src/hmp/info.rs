@@ -7,7 +7,7 @@ use tinamou_qmp::Result;
 use tinamou_qom::ObjectId;
 
 use super::Entry;
-use super::registers;
+use super::{mtree, registers};
 use crate::commands::{PACKAGE, machine::uuid_text};
 use crate::devices;
 use crate::options::QEMU_VERSION;
@@ -93,7 +93,13 @@ const COMMANDS: &[Entry] = &[
         Ok(())
     }),
     ("mem", "", "", "the guest's page tables in use", mem),
-    ("mtree", "", "", "the map of physical memory", mtree),
+    (
+        "mtree",
+        "flatview:-f,dispatch_tree:-d,owner:-o,disabled:-D",
+        "[-f][-d][-o][-D]",
+        "the map of physical memory: as seen, with its lookup table (with -f), with owners",
+        mtree::mtree,
+    ),
     ("roms", "", "", "what was loaded into memory", roms),
     (
         "qom-tree",
@@ -160,11 +166,6 @@ fn mem(vm: &mut Vm, console: &mut Console<'_>, _: &Arguments) -> Result<()> {
         Some(satp) if satp as u64 >> 60 == 0 => console.print("No translation or protection\n"),
         Some(_) => console.print("Address translation is on; its tables are not listed yet\n"),
     }
-    Ok(())
-}
-
-fn mtree(vm: &mut Vm, console: &mut Console<'_>, _: &Arguments) -> Result<()> {
-    console.print(&format!("{}\n", vm.machine.space()));
     Ok(())
 }
 

@@ -1,8 +1,10 @@
 //! The human monitor's commands, by what they are about.
 
+mod completion;
 mod control;
 mod info;
 mod memory;
+mod mtree;
 mod registers;
 
 use tinamou_monitor::Hmp;
@@ -60,7 +62,10 @@ fn command(entry: &'static Entry, preconfig: &[&str]) -> Command<Vm> {
         }
         Ok(())
     };
-    let command = Command::new(names, parameters, run).usage(usage).help(help);
+    let mut command = Command::new(names, parameters, run).usage(usage).help(help);
+    for (parameter, candidates) in completion::of(names) {
+        command = command.complete(parameter, *candidates);
+    }
     match preconfig.contains(names) {
         true => command.preconfig(),
         false => command,

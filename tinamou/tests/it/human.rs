@@ -47,6 +47,10 @@ const TYPED: &[&[u8]] = &[
     b"chardev-send-break n\n",
     b"chardev-remove n\n",
     b"chardev-remove n\n",
+    b"watchdog_action p\t\n",
+    b"chardev-add null,id=nu\n",
+    b"chardev-remove n\t\n",
+    b"chardev-add nu\t\n",
     b"nmi\n",
     b"system_wakeup\n",
 ];
@@ -132,6 +136,72 @@ fn looks_and_feels_like_qemus() {
 #[test]
 fn before_the_machine_is_complete_too() {
     compare("-preconfig", TYPED_EARLY);
+}
+
+/// The lines of the memory map that name something both programs have.
+fn memory_map(program: &Path, line: &str) -> Vec<String> {
+    let vm = Vm::start(program, &["-M", "virt", "-m", "64", "-S", "-nodefaults"]);
+    let text = vm.qmp().hmp(line);
+    // Not of our board, or an object of QEMU's alone, or an inner table.
+    let foreign = [
+        "gpex",
+        "pcie",
+        "fwcfg",
+        "flash",
+        "platform bus",
+        "ram owner",
+    ];
+    text.split("\r\n")
+        .filter(|line| !foreign.iter().any(|name| line.contains(name)))
+        .take_while(|line| !line.starts_with("memory-region") && !line.contains("#1 "))
+        .filter(|line| line.contains(": ") || line.contains("AS "))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn the_memory_map_is_qemus() {
+    for line in ["info mtree", "info mtree -o", "info mtree -D"] {
+        let ours = memory_map(&tinamou(), line);
+        assert!(ours.len() > 15, "{ours:?}");
+        if !installed(QEMU) {
+            return skip("qemu-system-riscv64 is not installed");
+        }
+        let theirs = memory_map(Path::new(QEMU), line);
+        for ours in &ours {
+            assert!(
+                ours.contains("ram") || theirs.contains(ours),
+                "{line}: {ours}"
+            );
+        }
+    }
+    let flat = memory_map(&tinamou(), "info mtree -f -d");
+    assert_eq!(flat[0], " AS \"memory\", root: system");
+}
+
+/// What the TAB key makes of a line, against a machine with two CPUs.
+#[test]
+fn arguments_are_completed_from_what_there_is() {
+    let options = ["-M", "virt", "-m", "64", "-S", "-smp", "2", "-monitor"];
+    let mut options = options.to_vec();
+    options.push("unix:human.sock,server=on,wait=off");
+    let vm = Vm::launch(&tinamou(), &options, "human.sock");
+    let mut stream = connect_stream(&vm.path("human.sock"));
+    until_prompt(&mut stream);
+    for (typed, completed) in [
+        ("chardev-remove ser\t", "chardev-remove serial0 "),
+        ("qom-list /mac\t", "qom-list /machine/"),
+        ("qom-list /machine/so\t", "qom-list /machine/soc0/"),
+        ("qom-get /machine/soc0 ty\t", "qom-get /machine/soc0 type "),
+        ("log int,cpu_r\t", "log int,cpu_reset "),
+        ("watchdog_action in\t", "watchdog_action inject-nmi "),
+    ] {
+        stream.write_all(typed.as_bytes()).expect("typed");
+        // Ctrl-U rubs the line out; the prompt comes with the next one.
+        stream.write_all(b"\x15\n").expect("typed");
+        let shown = until_prompt(&mut stream);
+        assert!(shown.contains(completed), "{typed:?}: {shown:?}");
+    }
 }
 
 /// The lines of `info registers` about what both programs have.

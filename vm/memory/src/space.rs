@@ -1,6 +1,5 @@
 //! The address space: regions come and go, accesses find them.
 
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -146,18 +145,6 @@ impl AddressSpace {
             .collect();
         regions.view = Arc::new(View::new(&listed)?);
         self.generation.fetch_add(1, Ordering::Release);
-        Ok(())
-    }
-}
-
-/// The listing of `info mtree`.
-impl fmt::Display for AddressSpace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "address-space: {}", self.name)?;
-        writeln!(f, "  {:016x}-{:016x} (prio 0, i/o): system", 0, u64::MAX)?;
-        for region in self.regions() {
-            writeln!(f, "    {region}")?;
-        }
         Ok(())
     }
 }
@@ -442,17 +429,5 @@ mod tests {
                 .is_ok()
         );
         assert_eq!(space.load(u64::MAX, 1), Ok(0x1));
-    }
-
-    #[test]
-    fn the_listing_is_mtree() {
-        let (space, _) = board();
-        let expected = "address-space: memory
-  0000000000000000-ffffffffffffffff (prio 0, i/o): system
-    0000000000001000-0000000000001fff (prio 0, rom): rom
-    0000000000100000-00000000001000ff (prio 0, i/o): dev
-    0000000080000000-0000000080001fff (prio 0, ram): ram
-";
-        assert_eq!(space.to_string(), expected);
     }
 }
