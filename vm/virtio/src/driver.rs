@@ -223,7 +223,12 @@ impl Ring {
         self.publish(guest, &buffers)
     }
 
-    /// The same through an indirect table.
+    /// Makes a chain of one buffer to fill available, at this address.
+    pub fn add_at(&mut self, guest: &Guest, address: u64, length: u32) -> u16 {
+        self.publish(guest, &[(Segment { address, length }, WRITE)])
+    }
+
+    /// As [`add`](Self::add), through an indirect table.
     pub fn add_indirect(&mut self, guest: &Guest, readable: &[&[u8]], writable: &[u32]) -> u16 {
         let buffers = self.buffers(guest, readable, writable);
         let table = guest.allocate(16 * buffers.len() as u64);

@@ -37,6 +37,7 @@ mod port;
 mod queue;
 mod virtio;
 
+pub mod balloon;
 pub mod driver;
 pub mod mmio;
 pub mod net;
