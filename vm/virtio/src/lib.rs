@@ -41,6 +41,7 @@ pub mod balloon;
 pub mod driver;
 pub mod mmio;
 pub mod net;
+pub mod pci;
 pub mod rng;
 pub mod spec;
 

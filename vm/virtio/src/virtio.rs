@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::task::AbortHandle;
 
-use crate::VirtioDevice;
 use crate::port::{Interrupt, Port, Site};
 use crate::queue::{Position, Setup};
 use crate::spec::{DeviceType, feature, status};
+use crate::{Error, VirtioDevice};
 
 /// What a user can choose of a device's rings; the defaults are QEMU's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +138,12 @@ impl Virtio {
         self.device.set_features(features)
     }
 
+    /// Whether a driver may begin with what it has chosen: it must not bypass an IOMMU.
+    fn is_acceptable(&self) -> bool {
+        let features = self.features();
+        self.offered() & !features & feature::ACCESS_PLATFORM == 0
+    }
+
     /// The device status.
     #[must_use]
     pub fn status(&self) -> u8 {
@@ -151,6 +157,10 @@ impl Virtio {
         }
         let turn = self.turn();
         let before = self.port.status();
+        let negotiated = value & !before & status::FEATURES_OK != 0;
+        if negotiated && self.port.has(feature::VERSION_1) && !self.is_acceptable() {
+            return;
+        }
         let broken = before & status::DEVICE_NEEDS_RESET;
         self.port.set_status(value | broken);
         if value & !before & status::DRIVER_OK != 0 {
@@ -257,6 +267,11 @@ impl Virtio {
     #[must_use]
     pub fn generation(&self) -> u32 {
         self.port.generation()
+    }
+
+    /// The driver did something that the device cannot go on from.
+    pub fn fail(&self, error: Error) {
+        self.port.fail(error);
     }
 
     /// Whether the driver did something that the device cannot go on from.
