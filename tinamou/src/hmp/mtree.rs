@@ -25,7 +25,7 @@ fn tree(vm: &Vm, mut owners: Option<Owners>) -> String {
     for cpu in 0..vm.machine.cpu_count() {
         let _ = writeln!(text, "address-space: cpu-memory-{cpu}");
     }
-    text.push_str("address-space: memory\n");
+    let _ = writeln!(text, "address-space: {}", vm.machine.space().name());
     let system = format!("{:016x}-{:016x} (prio 0, i/o): system", 0, u64::MAX);
     let _ = writeln!(text, "  {system}{}", Owners::root(owners.as_ref()));
     for region in vm.machine.space().regions() {
@@ -37,7 +37,8 @@ fn tree(vm: &Vm, mut owners: Option<Owners>) -> String {
 
 /// What an access meets, and the table it is looked up in.
 fn flat(vm: &Vm, mut owners: Option<Owners>, dispatch: bool) -> String {
-    let mut text = String::from("FlatView #0\n AS \"memory\", root: system\n");
+    let name = vm.machine.space().name();
+    let mut text = format!("FlatView #0\n AS \"{name}\", root: system\n");
     for cpu in 0..vm.machine.cpu_count() {
         let _ = writeln!(text, " AS \"cpu-memory-{cpu}\", root: system");
     }

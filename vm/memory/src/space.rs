@@ -42,6 +42,12 @@ impl AddressSpace {
         }
     }
 
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Maps a region.
     ///
     /// # Errors
