@@ -7,11 +7,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
+use tinamou_api::BlockDeviceIoStatus;
 use tokio::sync::Notify;
 
 use crate::accounting::{Operation, Stats};
 use crate::driver::Zeroes;
-use crate::node::Node;
+use crate::error::Result;
+use crate::node::{Edge, Node};
+use crate::permission::{Bond, Claim, Permissions};
+use crate::throttle::Group;
 
 /// What to do when a request fails (`werror`, `rerror`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,14 +77,57 @@ pub trait Observer: Send + Sync {
     /// A request has failed. For [`ErrorAction::Stop`] the machine must be stopped, and
     /// [`BlockBackend::resume`] called when it goes on.
     fn io_error(&self, error: &IoError);
+
+    /// A write went `exceeded` bytes beyond the threshold of a node, which has none now.
+    fn write_threshold(&self, node: &str, exceeded: u64, threshold: u64) {
+        let _ = (node, exceeded, threshold);
+    }
 }
 
-/// A disk that holds a backend, as the backend sees it.
+/// A disk that holds a backend, as the backend sees it. It is called from any thread.
 pub trait Disk: Send + Sync {
     /// The medium has another size now.
     fn resized(&self, size: u64) {
         let _ = size;
     }
+
+    /// The state of the tray, if there is one.
+    fn tray(&self) -> Option<Tray> {
+        None
+    }
+
+    /// Somebody outside wants the medium out: the guest is asked for it, or with `force` it is not.
+    fn eject_request(&self, force: bool) {
+        let _ = force;
+    }
+
+    /// The tray has been moved from outside: a medium came in, or the medium that is in goes out.
+    fn medium_changed(&self, loaded: bool) {
+        let _ = loaded;
+    }
+
+    /// Whether requests that fail can stop the machine, which `io-status` tells of.
+    fn has_io_status(&self) -> bool {
+        true
+    }
+}
+
+/// A tray.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tray {
+    /// It is out.
+    pub open: bool,
+    /// The guest keeps it in.
+    pub locked: bool,
+}
+
+/// Who holds a backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The id or, for devices within devices, the place in the object tree.
+    pub id: String,
+    /// The place in the object tree.
+    pub qom_path: String,
 }
 
 /// What a disk reads from and writes to: a medium with counters and policies.
@@ -96,15 +143,17 @@ pub struct BlockBackend {
     observer: Arc<dyn Observer>,
 }
 
-#[derive(Default)]
 struct State {
-    medium: Option<Arc<Node>>,
+    medium: Option<Edge>,
+    claim: Claim,
     policies: Policies,
     disk: Option<Attached>,
+    io_status: BlockDeviceIoStatus,
+    group: Option<Arc<Group>>,
 }
 
 struct Attached {
-    qom_path: String,
+    holder: Holder,
     disk: Arc<dyn Disk>,
 }
 
@@ -113,7 +162,14 @@ impl BlockBackend {
     pub fn new(name: impl Into<String>, observer: Arc<dyn Observer>) -> Arc<Self> {
         Arc::new(Self {
             name: name.into(),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                medium: None,
+                claim: Claim::IDLE,
+                policies: Policies::default(),
+                disk: None,
+                io_status: BlockDeviceIoStatus::Ok,
+                group: None,
+            }),
             stats: Stats::default(),
             write_cache: AtomicBool::new(true),
             in_flight: AtomicUsize::new(0),
@@ -131,29 +187,127 @@ impl BlockBackend {
 
     /// The node that is the medium.
     pub fn medium(&self) -> Option<Arc<Node>> {
-        self.state().medium.clone()
+        let state = self.state();
+        state.medium.as_ref().map(|edge| Arc::clone(edge.node()))
     }
 
-    /// Puts in a medium or takes it out.
-    pub fn set_medium(&self, medium: Option<Arc<Node>>) {
-        self.state().medium = medium;
+    /// Puts a medium in, on the terms that [`claim`](Self::claim) has set.
+    ///
+    /// # Errors
+    /// Somebody else uses it in a way that does not go with that.
+    pub fn insert(&self, medium: &Arc<Node>) -> Result<()> {
+        let mut state = self.state();
+        let name = self.user_name(&state);
+        let edge = medium.join(name, "root", Bond::Filtered, state.claim)?;
+        state.medium = Some(edge);
+        Ok(())
     }
 
-    /// A disk takes hold of the backend.
-    pub fn attach(&self, qom_path: impl Into<String>, disk: Arc<dyn Disk>) {
-        let qom_path = qom_path.into();
-        self.state().disk = Some(Attached { qom_path, disk });
+    /// Takes the medium out.
+    pub fn remove(&self) -> Option<Arc<Node>> {
+        let edge = self.state().medium.take()?;
+        Some(Arc::clone(edge.node()))
+    }
+
+    /// Says what is needed of the medium and what others may do with it.
+    ///
+    /// # Errors
+    /// Somebody else uses the medium in a way that does not go with that.
+    pub fn claim(&self, claim: Claim) -> Result<()> {
+        let mut state = self.state();
+        if let Some(edge) = &state.medium {
+            edge.change(claim)?;
+        }
+        state.claim = claim;
+        Ok(())
+    }
+
+    /// A disk takes hold of the backend. It claims to read, unless the medium is read-only to
+    /// write, and lets others read; with `share_rw` they may also write.
+    ///
+    /// # Errors
+    /// Somebody else uses the medium in a way that does not go with that.
+    pub fn attach(&self, holder: Holder, disk: Arc<dyn Disk>, share_rw: bool) -> Result<()> {
+        use Permissions as P;
+        let old = self.state().disk.replace(Attached { holder, disk });
+        self.rename();
+        let write = if self.is_read_only() {
+            P::NONE
+        } else {
+            P::WRITE
+        };
+        let shared = if share_rw { P::WRITE } else { P::NONE };
+        let claimed = self.claim(Claim {
+            need: P::CONSISTENT_READ | write,
+            share: P::CONSISTENT_READ | P::WRITE_UNCHANGED | P::RESIZE | shared,
+        });
+        if claimed.is_err() {
+            self.state().disk = old;
+            self.rename();
+        }
+        claimed
     }
 
     /// The disk lets go.
     pub fn detach(&self) {
         self.state().disk = None;
+        self.rename();
+        // Less is claimed than before, which nobody can object to.
+        let _ = self.claim(Claim::IDLE);
+    }
+
+    fn rename(&self) {
+        let state = self.state();
+        if let Some(edge) = &state.medium {
+            edge.rename(self.user_name(&state));
+        }
+    }
+
+    fn user_name(&self, state: &State) -> String {
+        match &state.disk {
+            Some(disk) if self.name.is_empty() => {
+                format!("block device '{}'", disk.holder.qom_path)
+            }
+            _ => format!("block device '{}'", self.name),
+        }
     }
 
     /// Where the disk that holds it is in the object tree.
     pub fn qom_path(&self) -> Option<String> {
+        self.attached().map(|holder| holder.qom_path)
+    }
+
+    /// Who holds it.
+    pub fn attached(&self) -> Option<Holder> {
         let state = self.state();
-        state.disk.as_ref().map(|disk| disk.qom_path.clone())
+        state.disk.as_ref().map(|disk| disk.holder.clone())
+    }
+
+    /// The disk that holds it.
+    pub fn disk(&self) -> Option<Arc<dyn Disk>> {
+        let state = self.state();
+        state.disk.as_ref().map(|disk| Arc::clone(&disk.disk))
+    }
+
+    /// The tray of the disk that holds it, if that has one.
+    pub fn tray(&self) -> Option<Tray> {
+        self.disk()?.tray()
+    }
+
+    /// How the disk fares, if it can stop the machine.
+    pub fn io_status(&self) -> Option<BlockDeviceIoStatus> {
+        let known = self.disk()?.has_io_status();
+        known.then(|| self.state().io_status)
+    }
+
+    /// The group that limits it.
+    pub fn throttle_group(&self) -> Option<Arc<Group>> {
+        self.state().group.clone()
+    }
+
+    /// Puts it under the limits of a group, or under none.
+    pub fn set_throttle_group(&self, group: Option<Arc<Group>>) {
+        self.state().group = group;
     }
 
     /// The policies for errors.
@@ -197,10 +351,14 @@ impl BlockBackend {
     /// What the guest is to be told.
     pub async fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let _busy = Busy::new(self);
+        self.throttle(false, buffer.len() as u64).await;
         loop {
             let cookie = self.stats.begin(Operation::Read, buffer.len() as u64);
             let done = match self.medium() {
-                Some(node) => node.read(offset, buffer).await,
+                Some(node) => match on_disk(&node, offset, buffer.len() as u64) {
+                    Ok(()) => node.read(offset, buffer).await,
+                    beyond => beyond,
+                },
                 None => Err(Errno::NOMEDIUM.into()),
             };
             if let Some(end) = self.settle(Some(cookie), done, true).await {
@@ -215,9 +373,15 @@ impl BlockBackend {
     /// What the guest is to be told.
     pub async fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let _busy = Busy::new(self);
+        self.throttle(true, data.len() as u64).await;
         loop {
             let cookie = self.stats.begin(Operation::Write, data.len() as u64);
-            let done = self.with(async |node| node.write(offset, data).await).await;
+            let length = data.len() as u64;
+            let done = self.with(async |node| {
+                on_disk(node, offset, length)?;
+                node.write(offset, data).await
+            });
+            let done = done.await;
             if let Some(end) = self.settle(Some(cookie), done, false).await {
                 return end;
             }
@@ -230,6 +394,8 @@ impl BlockBackend {
     /// What the guest is to be told.
     pub async fn write_zeroes(&self, range: Range<u64>, how: Zeroes) -> io::Result<()> {
         let _busy = Busy::new(self);
+        self.throttle(true, range.end.saturating_sub(range.start))
+            .await;
         loop {
             let bytes = range.end.saturating_sub(range.start);
             let cookie = self.stats.begin(Operation::Write, bytes);
@@ -248,6 +414,8 @@ impl BlockBackend {
     /// What the guest is to be told.
     pub async fn discard(&self, range: Range<u64>, counted: bool) -> io::Result<()> {
         let _busy = Busy::new(self);
+        self.throttle(true, range.end.saturating_sub(range.start))
+            .await;
         loop {
             let bytes = range.end.saturating_sub(range.start);
             let cookie = counted.then(|| self.stats.begin(Operation::Unmap, bytes));
@@ -291,6 +459,7 @@ impl BlockBackend {
 
     /// The machine goes on: requests that failed and stopped it are tried again.
     pub fn resume(&self) {
+        self.state().io_status = BlockDeviceIoStatus::Ok;
         self.resumed.notify_waiters();
     }
 
@@ -308,6 +477,12 @@ impl BlockBackend {
             .map(|disk| Arc::clone(&disk.disk));
         if let Some(disk) = disk {
             disk.resized(self.size());
+        }
+    }
+
+    async fn throttle(&self, is_write: bool, bytes: u64) {
+        if let Some(group) = self.throttle_group() {
+            group.pass(is_write, bytes).await;
         }
     }
 
@@ -337,6 +512,12 @@ impl BlockBackend {
             return Some(Ok(()));
         };
         let action = self.action(is_read, &error);
+        if action == ErrorAction::Stop {
+            self.state().io_status = match is_no_space(&error) {
+                true => BlockDeviceIoStatus::Nospace,
+                false => BlockDeviceIoStatus::Failed,
+            };
+        }
         let (resumed, abandoned) = (self.resumed.notified(), self.abandoned.notified());
         self.observer
             .io_error(&self.io_error(is_read, action, &error));
@@ -377,8 +558,10 @@ impl BlockBackend {
         let disk = state.disk.as_ref();
         IoError {
             device: self.name.clone(),
-            node_name: state.medium.as_ref().map(|node| node.name().to_owned()),
-            qom_path: disk.map(|disk| disk.qom_path.clone()).unwrap_or_default(),
+            node_name: state.medium.as_ref().map(|edge| edge.name().to_owned()),
+            qom_path: disk
+                .map(|disk| disk.holder.qom_path.clone())
+                .unwrap_or_default(),
             is_read,
             action,
             no_space: is_no_space(error),
@@ -414,6 +597,15 @@ impl Drop for Busy<'_> {
         if self.0.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.idle.notify_waiters();
         }
+    }
+}
+
+/// Whether a range is on the disk; files grow, disks do not.
+fn on_disk(node: &Node, offset: u64, length: u64) -> io::Result<()> {
+    let end = offset.checked_add(length);
+    match end.is_some_and(|end| end <= node.size()) {
+        true => Ok(()),
+        false => Err(Errno::IO.into()),
     }
 }
 

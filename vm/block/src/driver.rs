@@ -5,13 +5,19 @@ use std::future::Future;
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::Arc;
 
-use crate::node::Node;
+use tinamou_api as api;
+
+use crate::error::Error;
+use crate::node::{Edge, NodeOptions};
+use crate::permission::Claim;
 
 /// A request under way. It must be run to its end: what was dropped half-way may still reach the
 /// disk later.
 pub type Io<'a, T = ()> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
+
+/// A change of options under way.
+pub type Reopen<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
 
 /// What stands behind a range of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +54,8 @@ pub enum Specific {
 
 /// One kind of storage, format or filter.
 ///
-/// Ranges have been checked against [`size`](Driver::size), except that a read may go past the end
-/// of a file whose length is no multiple of a sector: what lies there reads as zeros.
+/// Ranges have been checked against [`size`](Driver::size) unless the driver
+/// [grows](Driver::grows).
 pub trait Driver: Send + Sync {
     /// The word for it in `driver=`.
     fn name(&self) -> &'static str;
@@ -75,6 +81,12 @@ pub trait Driver: Send + Sync {
     /// Changes [`size`](Driver::size).
     fn resize(&self, size: u64) -> Io<'_>;
 
+    /// Whether a write behind the end makes it longer, and a read there gives zeros. Disks do not
+    /// show this: their ranges are checked before.
+    fn grows(&self) -> bool {
+        false
+    }
+
     /// What stands behind `range`, as far as it is alike from its start on.
     fn extent(&self, range: Range<u64>) -> Io<'_, Extent> {
         let length = range.end - range.start;
@@ -92,14 +104,36 @@ pub trait Driver: Send + Sync {
         Box::pin(async { Ok(()) })
     }
 
-    /// The nodes below, by role.
-    fn children(&self) -> Vec<Child> {
+    /// The nodes below.
+    fn children(&self) -> Vec<&Edge> {
         Vec::new()
     }
 
-    /// Bytes of the host's storage in use, where that is known.
-    fn allocated(&self) -> Option<u64> {
-        None
+    /// Whether the node's users may have what they claim together; a file locks itself against
+    /// other processes here.
+    ///
+    /// # Errors
+    /// Another process is in the way.
+    fn permit(&self, claim: Claim) -> Result<(), Error> {
+        let _ = claim;
+        Ok(())
+    }
+
+    /// Takes other options over. No request is under way.
+    fn reopen<'a>(&'a self, options: &'a NodeOptions) -> Reopen<'a> {
+        let _ = options;
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Adds what it has to tell of the image.
+    fn describe(&self, info: &mut api::BlockNodeInfo) {
+        if let [child] = self.children()[..] {
+            let whole = api::BlockNodeInfo { ..info.clone() };
+            child.describe(info);
+            // These are the child's own.
+            info.format_specific = whole.format_specific;
+            info.cluster_size = whole.cluster_size;
+        }
     }
 
     /// Where the bytes are, as users write it.
@@ -109,13 +143,4 @@ pub trait Driver: Send + Sync {
     fn specific(&self) -> Option<Specific> {
         None
     }
-}
-
-/// A node below another.
-#[derive(Clone, Debug)]
-pub struct Child {
-    /// What it is to the node above: `file`, `backing`.
-    pub role: &'static str,
-    /// The node.
-    pub node: Arc<Node>,
 }

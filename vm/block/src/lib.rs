@@ -10,10 +10,24 @@ mod accounting;
 mod backend;
 mod driver;
 mod drivers;
+mod error;
+pub mod filename;
+mod graph;
 mod node;
+mod open;
+mod permission;
+mod query;
+mod reopen;
+pub mod throttle;
 
 pub use accounting::{Counters, Histogram, Operation, Stats, Summary};
-pub use backend::{BlockBackend, Disk, ErrorAction, ErrorPolicy, IoError, Observer, Policies};
-pub use driver::{Child, Driver, Extent, Io, Specific, Zeroes};
-pub use drivers::{file, null, raw};
-pub use node::{DetectZeroes, Node, NodeOptions};
+pub use backend::{
+    BlockBackend, Disk, ErrorAction, ErrorPolicy, Holder, IoError, Observer, Policies, Tray,
+};
+pub use driver::{Driver, Extent, Io, Reopen, Specific, Zeroes};
+pub use drivers::{file, null, qcow2, raw};
+pub use error::{Error, Result};
+pub use graph::Graph;
+pub use node::{DetectZeroes, Edge, Node, NodeOptions};
+pub use permission::{Bond, Claim, Conflict, Permissions};
+pub use query::{block_info, block_stats, node_info, node_stats};

@@ -2,11 +2,16 @@
 
 use std::fmt;
 use std::io;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::driver::{Child, Driver, Extent, Specific, Zeroes};
+use tinamou_api as api;
+
+use crate::backend::Observer;
+use crate::driver::{Driver, Extent, Specific, Zeroes};
+use crate::error::{Error, Result};
+use crate::permission::{Bond, Claim, Permissions, User, check};
 
 /// What a node does with writes that hold nothing but zeros.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +36,10 @@ pub struct NodeOptions {
     pub no_flush: bool,
     /// What becomes of writes of zeros.
     pub detect_zeroes: DetectZeroes,
+    /// Past the host's page cache.
+    pub direct: bool,
+    /// Others may do with it what they like.
+    pub force_share: bool,
 }
 
 /// One file, format or filter.
@@ -43,27 +52,63 @@ pub struct Node {
     read_only: AtomicBool,
     /// The end of the farthest write so far.
     highest_write: AtomicU64,
+    users: Mutex<Vec<User>>,
+    /// Writes beyond it are reported once; 0 for none.
+    write_threshold: AtomicU64,
+    observer: Option<Arc<dyn Observer>>,
 }
 
+#[derive(Clone)]
 struct State {
-    driver: Box<dyn Driver>,
+    driver: Arc<dyn Driver>,
     options: NodeOptions,
+    /// What it was made from.
+    made_from: Option<Arc<api::BlockdevOptions>>,
 }
 
 impl Node {
-    /// A node around a driver.
+    /// A node around a driver, in no graph.
     pub fn new(
         name: impl Into<String>,
         driver: Box<dyn Driver>,
         options: NodeOptions,
     ) -> Arc<Self> {
+        Self::build(name.into(), driver, options, None, None)
+    }
+
+    /// A node of a graph.
+    pub(crate) fn made(
+        name: String,
+        driver: Box<dyn Driver>,
+        options: NodeOptions,
+        made_from: api::BlockdevOptions,
+        observer: &Arc<dyn Observer>,
+    ) -> Arc<Self> {
+        let observer = Some(Arc::clone(observer));
+        Self::build(name, driver, options, Some(Arc::new(made_from)), observer)
+    }
+
+    fn build(
+        name: String,
+        driver: Box<dyn Driver>,
+        options: NodeOptions,
+        made_from: Option<Arc<api::BlockdevOptions>>,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            name: name.into(),
+            name,
             size: AtomicU64::new(driver.size()),
             read_only: AtomicBool::new(options.read_only),
-            state: std::sync::RwLock::new(Arc::new(State { driver, options })),
+            state: std::sync::RwLock::new(Arc::new(State {
+                driver: driver.into(),
+                options,
+                made_from,
+            })),
             requests: tokio::sync::RwLock::new(()),
             highest_write: AtomicU64::new(0),
+            users: Mutex::default(),
+            write_threshold: AtomicU64::new(0),
+            observer,
         })
     }
 
@@ -94,7 +139,12 @@ impl Node {
     pub async fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let _request = self.requests.read().await;
         let state = self.state();
-        self.range(offset, buffer.len() as u64)?;
+        let length = buffer.len() as u64;
+        if state.driver.grows() {
+            offset.checked_add(length).ok_or(rustix::io::Errno::IO)?;
+        } else {
+            self.range(offset, length)?;
+        }
         state.driver.read(offset, buffer).await
     }
 
@@ -105,16 +155,24 @@ impl Node {
     pub async fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let _request = self.requests.read().await;
         let state = self.state();
-        let range = self.writable(offset, data.len() as u64)?;
+        let range = match state.driver.grows() {
+            true => self.growing(offset, data.len() as u64)?,
+            false => self.writable(offset, data.len() as u64)?,
+        };
         let end = range.end;
-        match state.options.detect_zeroes {
-            DetectZeroes::Off => state.driver.write(offset, data).await?,
-            _ if !is_zero(data) => state.driver.write(offset, data).await?,
+        self.watch(end);
+        let done = match state.options.detect_zeroes {
+            DetectZeroes::Off => state.driver.write(offset, data).await,
+            _ if !is_zero(data) => state.driver.write(offset, data).await,
             detect => {
                 let unmap = detect == DetectZeroes::Unmap && state.options.unmap;
-                state.driver.write_zeroes(range, Zeroes { unmap }).await?;
+                state.driver.write_zeroes(range, Zeroes { unmap }).await
             }
+        };
+        if end > self.size() {
+            self.size.fetch_max(state.driver.size(), Ordering::AcqRel);
         }
+        done?;
         self.highest_write.fetch_max(end, Ordering::Relaxed);
         Ok(())
     }
@@ -129,6 +187,7 @@ impl Node {
         let range = self.writable(range.start, range.end.saturating_sub(range.start))?;
         let unmap = how.unmap && state.options.unmap;
         let end = range.end;
+        self.watch(end);
         state.driver.write_zeroes(range, Zeroes { unmap }).await?;
         self.highest_write.fetch_max(end, Ordering::Relaxed);
         Ok(())
@@ -199,24 +258,207 @@ impl Node {
         self.state().options.clone()
     }
 
+    /// Whether a write behind the end makes it longer.
+    pub(crate) fn grows(&self) -> bool {
+        self.state().driver.grows()
+    }
+
     /// Where the bytes are, as users write it.
     pub fn filename(&self) -> String {
         self.state().driver.filename()
     }
 
     /// The nodes below, by role.
-    pub fn children(&self) -> Vec<Child> {
-        self.state().driver.children()
+    pub fn children(&self) -> Vec<(&'static str, Arc<Self>)> {
+        let state = self.state();
+        let children = state.driver.children();
+        let child = |edge: &Edge| (edge.role, Arc::clone(&edge.node));
+        children.into_iter().map(child).collect()
     }
 
-    /// Bytes of the host's storage in use, where that is known.
-    pub fn allocated(&self) -> Option<u64> {
-        self.state().driver.allocated()
+    /// What the driver has to tell of the image.
+    pub fn describe(&self, info: &mut api::BlockNodeInfo) {
+        self.state().driver.describe(info);
+    }
+
+    /// What the node was made from.
+    pub(crate) fn made_from(&self) -> Option<Arc<api::BlockdevOptions>> {
+        self.state().made_from.clone()
+    }
+
+    /// `write_threshold`: writes beyond it are reported, 0 for none.
+    pub fn write_threshold(&self) -> u64 {
+        self.write_threshold.load(Ordering::Relaxed)
+    }
+
+    /// `block-set-write-threshold`
+    pub fn set_write_threshold(&self, threshold: u64) {
+        self.write_threshold.store(threshold, Ordering::Relaxed);
     }
 
     /// Numbers of this kind of storage alone.
     pub fn specific(&self) -> Option<Specific> {
         self.state().driver.specific()
+    }
+
+    /// Whether anything is above it.
+    pub fn is_used(&self) -> bool {
+        !self.users().is_empty()
+    }
+
+    /// Whether a disk has it as its medium.
+    pub fn has_disk(&self) -> bool {
+        self.users().iter().any(|user| user.role == "root")
+    }
+
+    /// Changes the options once no request is under way.
+    ///
+    /// # Errors
+    /// A user needs what they do not allow, or the host refuses. Nothing has changed then.
+    pub(crate) async fn reopen(
+        &self,
+        options: NodeOptions,
+        made_from: Option<Arc<api::BlockdevOptions>>,
+    ) -> Result<()> {
+        let _alone = self.requests.write().await;
+        let old = self.state();
+        let changes = Permissions::WRITE | Permissions::RESIZE;
+        let written = self
+            .users()
+            .iter()
+            .any(|user| user.claim.need.intersects(changes));
+        if options.read_only && written {
+            return Err(Error::ReadOnlyNode);
+        }
+        old.driver
+            .close()
+            .await
+            .map_err(|error| Error::Host("Could not flush image", error))?;
+        old.driver.reopen(&options).await?;
+        let read_only = options.read_only;
+        self.set_state(State {
+            options,
+            made_from,
+            ..State::clone(&old)
+        });
+        self.read_only.store(read_only, Ordering::Release);
+        let settled = self.settle(&self.users());
+        if settled.is_err() {
+            // It was so before.
+            let _ = old.driver.reopen(&old.options).await;
+            self.read_only
+                .store(old.options.read_only, Ordering::Release);
+            self.set_state(State::clone(&old));
+            let _ = self.settle(&self.users());
+        }
+        settled
+    }
+
+    /// Writes out what the drivers from here down keep in memory.
+    ///
+    /// # Errors
+    /// The host's.
+    pub async fn close(&self) -> io::Result<()> {
+        {
+            let _request = self.requests.read().await;
+            self.state().driver.close().await?;
+        }
+        for (_, child) in self.children() {
+            Box::pin(child.close()).await?;
+        }
+        Ok(())
+    }
+
+    /// A user comes: `name` is a node or a disk, `role` what this node is to it.
+    ///
+    /// # Errors
+    /// It does not get on with those that are there, or the node cannot give what it claims.
+    pub fn join(
+        self: &Arc<Self>,
+        name: impl Into<String>,
+        role: &'static str,
+        bond: Bond,
+        claim: Claim,
+    ) -> Result<Edge> {
+        static IDS: AtomicU64 = AtomicU64::new(0);
+        let user = User {
+            id: IDS.fetch_add(1, Ordering::Relaxed),
+            name: name.into(),
+            role,
+            claim: self.allowed(claim),
+        };
+        let id = user.id;
+        let mut users = self.users();
+        self.admit(&user, &users)?;
+        users.push(user);
+        if let Err(error) = self.settle(&users) {
+            users.pop();
+            // It was so before.
+            let _ = self.settle(&users);
+            return Err(error);
+        }
+        drop(users);
+        Ok(Edge {
+            node: Arc::clone(self),
+            role,
+            bond,
+            id,
+        })
+    }
+
+    fn allowed(&self, claim: Claim) -> Claim {
+        match self.options().force_share {
+            true => Claim {
+                share: Permissions::ALL,
+                ..claim
+            },
+            false => claim,
+        }
+    }
+
+    fn admit(&self, user: &User, users: &[User]) -> Result<()> {
+        let changes = Permissions::WRITE | Permissions::WRITE_UNCHANGED | Permissions::RESIZE;
+        if self.is_read_only() && user.claim.need.intersects(changes) {
+            return Err(Error::ReadOnlyNode);
+        }
+        Ok(check(&self.name, user, users)?)
+    }
+
+    /// Tells the driver and the nodes below what all users together claim.
+    fn settle(&self, users: &[User]) -> Result<()> {
+        let claim = users
+            .iter()
+            .fold(Claim::IDLE, |claim, user| claim.with(user.claim));
+        let state = self.state();
+        state.driver.permit(claim)?;
+        for edge in state.driver.children() {
+            edge.change(edge.bond.claim(claim, !self.is_read_only()))?;
+        }
+        Ok(())
+    }
+
+    fn users(&self) -> MutexGuard<'_, Vec<User>> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reports the first write beyond the threshold.
+    fn watch(&self, end: u64) {
+        let threshold = self.write_threshold();
+        if threshold == 0 || end <= threshold {
+            return;
+        }
+        let order = Ordering::Relaxed;
+        let first = self
+            .write_threshold
+            .compare_exchange(threshold, 0, order, order);
+        if let (Ok(_), Some(observer)) = (first, &self.observer) {
+            observer.write_threshold(&self.name, end - threshold, threshold);
+        }
+    }
+
+    fn set_state(&self, state: State) {
+        let mut place = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        *place = Arc::new(state);
     }
 
     fn state(&self) -> Arc<State> {
@@ -232,6 +474,16 @@ impl Node {
         }
     }
 
+    fn growing(&self, offset: u64, length: u64) -> io::Result<Range<u64>> {
+        if self.is_read_only() {
+            return Err(rustix::io::Errno::PERM.into());
+        }
+        let end = offset
+            .checked_add(length)
+            .filter(|end| *end <= i64::MAX as u64);
+        Ok(offset..end.ok_or(rustix::io::Errno::FBIG)?)
+    }
+
     fn writable(&self, offset: u64, length: u64) -> io::Result<Range<u64>> {
         if self.is_read_only() {
             return Err(rustix::io::Errno::PERM.into());
@@ -244,6 +496,83 @@ impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Node")
             .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One user's hold on a node. Locks go from users down to what they use, never up.
+pub struct Edge {
+    node: Arc<Node>,
+    role: &'static str,
+    bond: Bond,
+    id: u64,
+}
+
+impl Edge {
+    /// The node held.
+    pub fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    /// Claims something else from now on.
+    ///
+    /// # Errors
+    /// As for [`Node::join`]; the old claim stands then.
+    pub fn change(&self, claim: Claim) -> Result<()> {
+        let mut users = self.node.users();
+        let Some(index) = users.iter().position(|user| user.id == self.id) else {
+            return Ok(());
+        };
+        let old = users[index].clone();
+        let new = User {
+            claim: self.node.allowed(claim),
+            ..old.clone()
+        };
+        if new.claim == old.claim {
+            return Ok(());
+        }
+        self.node.admit(&new, &users)?;
+        users[index] = new;
+        let settled = self.node.settle(&users);
+        if settled.is_err() {
+            users[index] = old;
+            // It was so before.
+            let _ = self.node.settle(&users);
+        }
+        settled
+    }
+
+    /// The user goes by another name from now on.
+    pub(crate) fn rename(&self, name: String) {
+        let mut users = self.node.users();
+        if let Some(user) = users.iter_mut().find(|user| user.id == self.id) {
+            user.name = name;
+        }
+    }
+}
+
+impl Deref for Edge {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        let mut users = self.node.users();
+        users.retain(|user| user.id != self.id);
+        // Less is claimed than before, which nobody can object to.
+        let _ = self.node.settle(&users);
+    }
+}
+
+impl fmt::Debug for Edge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Edge")
+            .field("node", &self.node.name)
+            .field("role", &self.role)
             .finish_non_exhaustive()
     }
 }

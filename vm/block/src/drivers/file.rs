@@ -7,18 +7,25 @@ use std::fs::{File as HostFile, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use rustix::fs::FallocateFlags;
 use rustix::io::{Errno, ReadWriteFlags};
 
-use crate::driver::{Driver, Extent, Io, Specific, Zeroes};
+use tinamou_api as api;
+
+use crate::driver::{Driver, Extent, Io, Reopen, Specific, Zeroes};
+use crate::error::Error;
+use crate::node::NodeOptions;
+use crate::permission::Claim;
 
 mod direct;
+mod lock;
 
 use direct::Alignment;
+use lock::Refusal;
 
 /// Sizes are whole sectors.
 const SECTOR: u64 = 512;
@@ -37,6 +44,8 @@ pub struct Options {
     pub direct: bool,
     /// `cache.no-flush`: flushes do nothing.
     pub no_flush: bool,
+    /// `locking`: keep other processes away; `None` where the host can.
+    pub locking: Option<bool>,
 }
 
 /// The two names it goes by.
@@ -51,18 +60,19 @@ pub enum Kind {
 /// An open file.
 #[derive(Debug)]
 pub struct File {
-    inner: Arc<Inner>,
+    inner: RwLock<Arc<Inner>>,
 }
 
 #[derive(Debug)]
 struct Inner {
     kind: Kind,
     file: HostFile,
-    path: PathBuf,
+    options: Options,
     size: AtomicU64,
-    no_flush: bool,
     /// What the host demands of offsets and buffers, if its cache is passed by.
     alignment: Option<Alignment>,
+    /// What is locked, if locks are in use.
+    locks: Option<Mutex<Claim>>,
     discards_ok: AtomicU64,
     discards_failed: AtomicU64,
     discarded: AtomicU64,
@@ -104,37 +114,59 @@ impl File {
             true => Some(Alignment::probe(&file)?),
             false => None,
         };
+        let locking = options.locking.unwrap_or_else(|| lock::available(&file));
         let inner = Inner {
+            options: options.clone(),
+            locks: locking.then(|| Mutex::new(Claim::IDLE)),
             size: AtomicU64::new(length(&file)?),
             kind,
             file,
-            path: options.path.clone(),
-            no_flush: options.no_flush,
             alignment,
             discards_ok: AtomicU64::new(0),
             discards_failed: AtomicU64::new(0),
             discarded: AtomicU64::new(0),
         };
         Ok(Self {
-            inner: Arc::new(inner),
+            inner: RwLock::new(Arc::new(inner)),
         })
     }
 
-    /// The path it was opened by.
-    pub fn path(&self) -> &Path {
-        &self.inner.path
+    /// Opens the file again with other flags; the locks go with it.
+    fn open_again(&self, options: &NodeOptions) -> Result<(), Error> {
+        let old = self.inner();
+        let options = Options {
+            writable: !options.read_only,
+            direct: options.direct,
+            no_flush: options.no_flush,
+            ..old.options.clone()
+        };
+        if options == old.options {
+            return Ok(());
+        }
+        let refused = |source| Error::Open {
+            path: self.filename(),
+            source,
+        };
+        let new = Self::open(old.kind, &options).map_err(refused)?.inner();
+        if let (Some(old), Some(held)) = (&old.locks, &new.locks) {
+            let claim = *old.lock().unwrap_or_else(PoisonError::into_inner);
+            lock::copy(&new.file, claim).map_err(refused)?;
+            *held.lock().unwrap_or_else(PoisonError::into_inner) = claim;
+        }
+        new.take_counters(&old);
+        *self.inner.write().unwrap_or_else(PoisonError::into_inner) = new;
+        Ok(())
     }
 
-    /// The file itself, for locks.
-    pub fn host(&self) -> &HostFile {
-        &self.inner.file
+    fn inner(&self) -> Arc<Inner> {
+        Arc::clone(&self.inner.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn blocking<'a, T: Send + 'static>(
         &'a self,
         work: impl FnOnce(&Inner) -> io::Result<T> + Send + 'a + 'static,
     ) -> Io<'a, T> {
-        let inner = Arc::clone(&self.inner);
+        let inner = self.inner();
         Box::pin(async move {
             let done = tokio::task::spawn_blocking(move || work(&inner)).await;
             done.map_err(io::Error::other)?
@@ -142,8 +174,9 @@ impl File {
     }
 
     async fn read_all(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        let done = match self.inner.alignment {
-            None => self.inner.read_cached(offset, buffer),
+        let inner = self.inner();
+        let done = match inner.alignment {
+            None => inner.read_cached(offset, buffer),
             Some(_) => 0,
         };
         let rest = &mut buffer[done..];
@@ -159,14 +192,15 @@ impl File {
     }
 
     async fn discard_all(&self, range: Range<u64>) -> io::Result<()> {
+        let inner = self.inner();
         let length = range.end - range.start;
         let done = self.blocking(move |inner| inner.punch(&range)).await;
         let count = match &done {
             Ok(()) => {
-                self.inner.discarded.fetch_add(length, Ordering::Relaxed);
-                &self.inner.discards_ok
+                inner.discarded.fetch_add(length, Ordering::Relaxed);
+                &inner.discards_ok
             }
-            Err(_) => &self.inner.discards_failed,
+            Err(_) => &inner.discards_failed,
         };
         count.fetch_add(1, Ordering::Relaxed);
         done
@@ -175,14 +209,14 @@ impl File {
 
 impl Driver for File {
     fn name(&self) -> &'static str {
-        match self.inner.kind {
+        match self.inner().kind {
             Kind::File => "file",
             Kind::HostDevice => "host_device",
         }
     }
 
     fn size(&self) -> u64 {
-        self.inner.size.load(Ordering::Acquire)
+        self.inner().size.load(Ordering::Acquire)
     }
 
     fn read<'a>(&'a self, offset: u64, buffer: &'a mut [u8]) -> Io<'a> {
@@ -191,7 +225,14 @@ impl Driver for File {
 
     fn write<'a>(&'a self, offset: u64, data: &'a [u8]) -> Io<'a> {
         let data = data.to_vec();
-        self.blocking(move |inner| inner.write(offset, &data))
+        self.blocking(move |inner| {
+            let done = inner.write(offset, &data);
+            if offset + data.len() as u64 > inner.size.load(Ordering::Acquire) {
+                // A write that fails may have made the file longer all the same.
+                inner.size.fetch_max(length(&inner.file)?, Ordering::AcqRel);
+            }
+            done
+        })
     }
 
     fn write_zeroes(&self, range: Range<u64>, how: Zeroes) -> Io<'_> {
@@ -203,7 +244,7 @@ impl Driver for File {
     }
 
     fn flush(&self) -> Io<'_> {
-        if self.inner.no_flush {
+        if self.inner().options.no_flush {
             return Box::pin(async { Ok(()) });
         }
         self.blocking(|inner| inner.file.sync_data())
@@ -224,29 +265,75 @@ impl Driver for File {
         })
     }
 
+    fn grows(&self) -> bool {
+        self.inner().kind == Kind::File
+    }
+
     fn extent(&self, range: Range<u64>) -> Io<'_, Extent> {
         self.blocking(move |inner| inner.extent(&range))
     }
 
-    fn allocated(&self) -> Option<u64> {
-        let stat = rustix::fs::fstat(&self.inner.file).ok()?;
-        u64::try_from(stat.st_blocks).ok()?.checked_mul(SECTOR)
+    fn permit(&self, claim: Claim) -> Result<(), Error> {
+        let inner = self.inner();
+        let Some(locks) = &inner.locks else {
+            return Ok(());
+        };
+        let mut held = locks.lock().unwrap_or_else(PoisonError::into_inner);
+        lock::claim(&inner.file, *held, claim).map_err(|refusal| match refusal {
+            Refusal::Held(lock) => Error::Locked {
+                lock,
+                file: self.filename(),
+            },
+            Refusal::Host(byte, error) => Error::LockByte(byte, error),
+        })?;
+        *held = claim;
+        Ok(())
+    }
+
+    fn reopen<'a>(&'a self, options: &'a NodeOptions) -> Reopen<'a> {
+        Box::pin(async move { self.open_again(options) })
+    }
+
+    fn describe(&self, info: &mut api::BlockNodeInfo) {
+        let blocks = rustix::fs::fstat(&self.inner().file).map(|stat| stat.st_blocks);
+        info.actual_size = blocks
+            .ok()
+            .and_then(|blocks| blocks.checked_mul(SECTOR as i64));
+        info.dirty_flag = Some(false);
+        let data = api::ImageInfoSpecificFile {
+            extent_size_hint: None,
+        };
+        info.format_specific = Some(api::ImageInfoSpecific {
+            branch: api::ImageInfoSpecificBranch::File(api::ImageInfoSpecificFileWrapper { data }),
+        });
     }
 
     fn filename(&self) -> String {
-        self.inner.path.to_string_lossy().into_owned()
+        self.inner().options.path.to_string_lossy().into_owned()
     }
 
     fn specific(&self) -> Option<Specific> {
+        let inner = self.inner();
         Some(Specific::Discards {
-            ok: self.inner.discards_ok.load(Ordering::Relaxed),
-            failed: self.inner.discards_failed.load(Ordering::Relaxed),
-            bytes: self.inner.discarded.load(Ordering::Relaxed),
+            ok: inner.discards_ok.load(Ordering::Relaxed),
+            failed: inner.discards_failed.load(Ordering::Relaxed),
+            bytes: inner.discarded.load(Ordering::Relaxed),
         })
     }
 }
 
 impl Inner {
+    fn take_counters(&self, old: &Self) {
+        let counters = [
+            (&self.discards_ok, &old.discards_ok),
+            (&self.discards_failed, &old.discards_failed),
+            (&self.discarded, &old.discarded),
+        ];
+        for (new, old) in counters {
+            new.store(old.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
     /// Reads what is in the page cache already and returns how much that was.
     fn read_cached(&self, offset: u64, buffer: &mut [u8]) -> usize {
         let mut slices = [io::IoSliceMut::new(buffer)];

@@ -90,10 +90,6 @@ impl Driver for Null {
         Box::pin(async move { Ok(extent) })
     }
 
-    fn allocated(&self) -> Option<u64> {
-        Some(0)
-    }
-
     fn filename(&self) -> String {
         format!("{}://", self.name())
     }

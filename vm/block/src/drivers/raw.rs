@@ -2,16 +2,15 @@
 
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::driver::{Child, Driver, Extent, Io, Zeroes};
-use crate::node::Node;
+use crate::driver::{Driver, Extent, Io, Zeroes};
+use crate::node::Edge;
 
 /// The image that has no format.
 #[derive(Debug)]
 pub struct Raw {
-    file: Arc<Node>,
+    file: Edge,
     /// `offset`
     offset: u64,
     /// `size`, if there is a window.
@@ -20,8 +19,8 @@ pub struct Raw {
 }
 
 impl Raw {
-    /// All of `file`.
-    pub fn new(file: Arc<Node>) -> Self {
+    /// All of `file`, which is bound to it as [`Bond::Filtered`](crate::Bond::Filtered).
+    pub fn new(file: Edge) -> Self {
         let size = AtomicU64::new(file.size());
         Self {
             file,
@@ -31,11 +30,11 @@ impl Raw {
         }
     }
 
-    /// The part of `file` from `offset` on, `size` bytes or up to the end.
+    /// The part of `file`, bound as [`Bond::Data`](crate::Bond::Data), from `offset` on, `size` bytes or up to the end.
     ///
     /// # Errors
     /// The file is not that long.
-    pub fn window(file: Arc<Node>, offset: u64, size: Option<u64>) -> Result<Self, OutOfFile> {
+    pub fn window(file: Edge, offset: u64, size: Option<u64>) -> Result<Self, OutOfFile> {
         let rest = file.size().checked_sub(offset).ok_or(OutOfFile::Offset {
             offset,
             file: file.size(),
@@ -99,7 +98,14 @@ impl Driver for Raw {
     }
 
     fn write<'a>(&'a self, offset: u64, data: &'a [u8]) -> Io<'a> {
-        Box::pin(self.file.write(offset + self.offset, data))
+        Box::pin(async move {
+            let done = self.file.write(offset + self.offset, data).await;
+            if self.window.is_none() {
+                let size = self.file.size().saturating_sub(self.offset);
+                self.size.fetch_max(size, Ordering::AcqRel);
+            }
+            done
+        })
     }
 
     fn write_zeroes(&self, range: Range<u64>, how: Zeroes) -> Io<'_> {
@@ -128,15 +134,16 @@ impl Driver for Raw {
         })
     }
 
+    fn grows(&self) -> bool {
+        self.window.is_none() && self.offset == 0 && self.file.grows()
+    }
+
     fn extent(&self, range: Range<u64>) -> Io<'_, Extent> {
         Box::pin(self.file.extent(self.moved(range)))
     }
 
-    fn children(&self) -> Vec<Child> {
-        vec![Child {
-            role: "file",
-            node: Arc::clone(&self.file),
-        }]
+    fn children(&self) -> Vec<&Edge> {
+        vec![&self.file]
     }
 
     fn filename(&self) -> String {

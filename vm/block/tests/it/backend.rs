@@ -173,7 +173,7 @@ fn a_reset_gives_up_what_waits() {
 fn without_a_medium_there_is_nothing() {
     run(async {
         let (_, disk, _) = failing(0);
-        disk.set_medium(None);
+        drop(disk.remove());
         assert_eq!(disk.size(), 0);
         let error = disk.read(0, &mut [0]).await.expect_err("no medium");
         assert_eq!(error.raw_os_error(), Some(123));

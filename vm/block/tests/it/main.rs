@@ -2,4 +2,5 @@
 
 mod backend;
 mod files;
+mod qcow2;
 mod support;
