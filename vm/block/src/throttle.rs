@@ -344,7 +344,8 @@ mod tests {
     fn limits_must_go_together() {
         use BadLimits as Bad;
         use Bucket as B;
-        let rows: [(&[(Bucket, Rate)], Result<(), BadLimits>); 8] = [
+        type Row<'a> = (&'a [(Bucket, Rate)], Result<(), BadLimits>);
+        let rows: [Row<'_>; 8] = [
             (&[(B::OpsTotal, rate(100, 0, 1))], Ok(())),
             (
                 &[(B::OpsTotal, rate(1, 0, 1)), (B::OpsRead, rate(1, 0, 1))],

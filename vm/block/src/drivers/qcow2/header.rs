@@ -169,7 +169,7 @@ impl Header {
 
     /// Entries of a reference count block.
     pub fn refcount_entries(&self) -> u64 {
-        self.cluster() * 8 >> self.refcount_order
+        (self.cluster() * 8) >> self.refcount_order
     }
 
     /// Whether reference counts may be out of date.
@@ -253,7 +253,7 @@ impl Header {
         let end = offset
             .checked_add(bytes)
             .filter(|end| *end <= i64::MAX as u64);
-        if end.is_none() || offset % self.cluster() != 0 {
+        if end.is_none() || !offset.is_multiple_of(self.cluster()) {
             return refuse(format!("{name} offset invalid"));
         }
         Ok(())

@@ -113,7 +113,7 @@ impl Meta {
     fn l2_offset(&self, offset: u64) -> io::Result<Option<u64>> {
         let index = (offset / self.header.l2_span()) as usize;
         let entry = self.l1.get(index).copied().unwrap_or(0) & OFFSET;
-        if entry % self.header.cluster() != 0 {
+        if !entry.is_multiple_of(self.header.cluster()) {
             return Err(corrupt());
         }
         Ok((entry != 0).then_some(entry))

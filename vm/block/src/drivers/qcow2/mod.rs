@@ -93,7 +93,7 @@ impl Qcow2 {
     async fn resize_to(&self, size: u64) -> IoResult<()> {
         let _alone = self.traffic.write().await;
         let old = self.size();
-        if size % 512 != 0 {
+        if !size.is_multiple_of(512) {
             return Err(rustix::io::Errno::INVAL.into());
         }
         if size < old {

@@ -164,7 +164,7 @@ impl Meta {
         let entry = usize::try_from(index).ok();
         let entry = entry.and_then(|index| self.refcount_table.get(index));
         let offset = entry.copied().unwrap_or(0) & OFFSET;
-        if offset % self.header.cluster() != 0 {
+        if !offset.is_multiple_of(self.header.cluster()) {
             return Err(corrupt());
         }
         Ok((offset != 0).then_some(offset))
