@@ -11,8 +11,8 @@ use crate::rig::{RAM, Rig};
 const HANDLER: u64 = RAM + 0x1000;
 const MSTATUS_MIE: u64 = 1 << 3;
 
-/// A hart in `wfi` with all interrupts enabled and a handler that leaves.
-fn waiting() -> Rig {
+/// A hart before `wfi`, with all interrupts enabled and a handler that leaves.
+fn prepared() -> Rig {
     let mut rig = Rig::single();
     rig.load(RAM, &[WFI, jal(ZERO, -4)]);
     rig.load(HANDLER, &exit());
@@ -21,7 +21,12 @@ fn waiting() -> Rig {
         state.csrs.mie = 0xaaa;
         state.csrs.mstatus = MSTATUS_MIE;
     });
-    // It waits already when it begins to run, so that no interrupt can come before that.
+    rig
+}
+
+/// A hart that waits before it begins to run, so that no interrupt comes earlier.
+fn waiting() -> Rig {
+    let mut rig = prepared();
     rig.hart().step();
     assert!(rig.hart().state().waiting);
     rig
@@ -66,7 +71,7 @@ fn timers_wait_for_their_time() {
 
 #[test]
 fn a_running_hart_notices_time_itself() {
-    let mut rig = waiting();
+    let mut rig = prepared();
     rig.load(RAM, &[NOP, jal(ZERO, -4)]);
     let world = rig.world.clone();
     rig.hart().control().set_timer(5);
@@ -76,7 +81,7 @@ fn a_running_hart_notices_time_itself() {
 
 #[test]
 fn the_most_urgent_comes_first_and_vectors_spread() {
-    let mut rig = waiting();
+    let mut rig = prepared();
     rig.load(HANDLER + 4 * 11, &exit());
     rig.load(HANDLER, &[STAY]);
     rig.hart().modify(|state| state.csrs.mtvec = HANDLER | 1);
@@ -95,7 +100,7 @@ fn the_most_urgent_comes_first_and_vectors_spread() {
 
 #[test]
 fn a_disabled_interrupt_ends_a_wait_without_a_trap() {
-    let mut rig = waiting();
+    let mut rig = prepared();
     rig.load(RAM, &[vec![WFI], exit()].concat());
     rig.hart().modify(|state| state.csrs.mstatus = 0);
     let control = rig.hart().control().clone();
@@ -105,7 +110,7 @@ fn a_disabled_interrupt_ends_a_wait_without_a_trap() {
 
 #[test]
 fn enabling_takes_a_pending_interrupt_at_once() {
-    let mut rig = waiting();
+    let mut rig = prepared();
     rig.hart().modify(|state| state.csrs.mstatus = 0);
     rig.load(
         RAM,
