@@ -161,10 +161,10 @@ fn info_registers(vm: &mut Vm, console: &mut Console<'_>, args: &Arguments) -> R
 
 fn mem(vm: &mut Vm, console: &mut Console<'_>, _: &Arguments) -> Result<()> {
     let cpu = console.cpu_index().unwrap_or(0);
-    match registers::value(vm, cpu, "satp") {
-        None => console.print("No CPU available\n"),
-        Some(satp) if satp as u64 >> 60 == 0 => console.print("No translation or protection\n"),
-        Some(_) => console.print("Address translation is on; its tables are not listed yet\n"),
+    match vm.machine.with_hart(cpu, |hart| hart.mappings()) {
+        Err(_) => console.print("No CPU available\n"),
+        Ok(None) => console.print("No translation or protection\n"),
+        Ok(Some(mappings)) => console.print(&mappings.to_string()),
     }
     Ok(())
 }

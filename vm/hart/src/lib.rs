@@ -28,4 +28,5 @@ pub use environment::{Environment, SystemReset, TIME_FREQUENCY};
 pub use error::Error;
 pub use hart::{Config, Exit, Firmware, Hart, Start};
 pub use isa::{Extension, Isa};
+pub use mmu::{MappedRange, Mappings};
 pub use state::{Privilege, Registers, Reservation, State};

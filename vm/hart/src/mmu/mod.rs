@@ -2,11 +2,13 @@
 //! software TLB in front of them.
 
 mod contexts;
+mod listing;
 mod memory;
 pub(crate) mod pmp;
 mod tlb;
 mod walk;
 
+pub use listing::{MappedRange, Mappings};
 pub(crate) use tlb::Mmu;
 pub(crate) use walk::{Mode, Refusal, Walk};
 

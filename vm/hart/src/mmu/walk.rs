@@ -31,7 +31,7 @@ impl Mode {
         }
     }
 
-    fn levels(self) -> u32 {
+    pub(super) fn levels(self) -> u32 {
         match self {
             Self::Bare => 0,
             Self::Sv39 => 3,
@@ -74,19 +74,19 @@ pub(crate) struct Walk<'a> {
 }
 
 /// Bits of a page-table entry.
-mod pte {
-    pub(super) const V: u64 = 1;
-    pub(super) const R: u64 = 1 << 1;
-    pub(super) const W: u64 = 1 << 2;
-    pub(super) const X: u64 = 1 << 3;
-    pub(super) const U: u64 = 1 << 4;
-    pub(super) const A: u64 = 1 << 6;
-    pub(super) const D: u64 = 1 << 7;
+pub(super) mod pte {
+    pub(in crate::mmu) const V: u64 = 1;
+    pub(in crate::mmu) const R: u64 = 1 << 1;
+    pub(in crate::mmu) const W: u64 = 1 << 2;
+    pub(in crate::mmu) const X: u64 = 1 << 3;
+    pub(in crate::mmu) const U: u64 = 1 << 4;
+    pub(in crate::mmu) const A: u64 = 1 << 6;
+    pub(in crate::mmu) const D: u64 = 1 << 7;
     /// Reserved, and those of extensions that the hart does not have (Svpbmt, Svnapot).
-    pub(super) const RESERVED: u64 = !0 << 54;
+    pub(in crate::mmu) const RESERVED: u64 = !0 << 54;
     const PPN: u64 = (1 << 44) - 1;
 
-    pub(super) fn address(entry: u64) -> u64 {
+    pub(in crate::mmu) fn address(entry: u64) -> u64 {
         (entry >> 10 & PPN) << 12
     }
 }

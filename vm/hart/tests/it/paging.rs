@@ -320,3 +320,48 @@ fn running_out_of_contexts_forgets_nothing_that_counts() {
         (42 + rounds, 42 + rounds)
     );
 }
+
+#[test]
+fn mappings_are_listed_as_ranges() {
+    let mut rig = mapped(Isa::default(), V | R | W | A | D);
+    let low = ROOT + 0x2000 - RAM;
+    // A second page behind the first one, a third that leads elsewhere, and the last of all.
+    for (index, value) in [
+        (1, entry(DATA + 0x1000, V | R | W | A | D)),
+        (2, entry(DATA + 0x4000, V | R | W | A | D)),
+        (3, entry(DATA + 0x5000, V | R | X | U | 32)),
+    ] {
+        rig.ram.store(low + 8 * index, 8, value).unwrap();
+    }
+    let last = entry(0x4000_0000, V | X | A);
+    rig.ram.store(ROOT - RAM + 8 * 511, 8, last).unwrap();
+    let mappings = rig.hart().mappings().unwrap();
+    let expected = "\
+vaddr            paddr            size             attr
+---------------- ---------------- ---------------- -------
+0000000000000000 0000000000000000 0000000000200000 rw---ad
+0000000000400000 0000000080200000 0000000000002000 rw---ad
+0000000000402000 0000000080204000 0000000000001000 rw---ad
+0000000000403000 0000000080205000 0000000000001000 r-xug--
+0000000080000000 0000000080000000 0000000040000000 rwx--ad
+ffffffffc0000000 0000000040000000 0000000040000000 --x--a-
+";
+    assert_eq!(mappings.to_string(), expected);
+    rig.hart().modify(|state| state.csrs.satp = 0);
+    assert_eq!(rig.hart().mappings(), None);
+}
+
+#[test]
+fn a_table_that_holds_itself_is_listed_in_part() {
+    let mut rig = mapped(Isa::default(), 0);
+    for index in 0..512 {
+        rig.ram
+            .store(ROOT - RAM + 8 * index, 8, entry(ROOT, V))
+            .unwrap();
+    }
+    // Four levels of it lead nowhere, after more entries than anybody waits for.
+    rig.hart()
+        .modify(|state| state.csrs.satp = 9 << 60 | ROOT >> 12);
+    let mappings = rig.hart().mappings().unwrap();
+    assert!(mappings.truncated && mappings.ranges.is_empty());
+}
