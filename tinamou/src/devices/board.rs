@@ -1,12 +1,14 @@
 //! What is soldered to the `virt` board.
 
+use std::sync::Arc;
+
 use tinamou_machine::Machine;
 use tinamou_qdev::{BusKind, Category, Properties, Topology, properties};
 use tinamou_qmp::{Result, Value};
 use tinamou_qom::Tree;
+use tinamou_virtio::mmio::VirtioMmio;
 
-use super::registry::Place;
-use super::{Class, Devices, Made, MadeBus, Plugged};
+use super::{Class, Devices, Made, MadeBus, Place, Plugged};
 
 properties! {
     /// The harts of the board.
@@ -170,6 +172,9 @@ pub static VIRTIO_MMIO_BUS: BusKind = BusKind {
 /// # Errors
 /// Two objects have the same name.
 pub fn populate(devices: &mut Devices, tree: &mut Tree, machine: &Machine) -> Result<()> {
+    let Some(virt) = machine.virt() else {
+        return Ok(());
+    };
     let harts = u32::try_from(machine.cpu_count()).unwrap_or(u32::MAX);
     let cpu = HartArrayProperties {
         num_harts: harts,
@@ -218,8 +223,8 @@ pub fn populate(devices: &mut Devices, tree: &mut Tree, machine: &Machine) -> Re
             wired,
         )?;
     }
-    for slot in 0..8 {
-        add_slot(devices, tree, slot)?;
+    for (number, slot) in virt.virtio.iter().enumerate() {
+        add_slot(devices, tree, number, slot)?;
     }
     let irq = "gpio-out \"sysbus-irq\" 1";
     let uart = Wired::new(irq, u64::MAX, 8);
@@ -265,18 +270,27 @@ fn plic_wires(harts: u32) -> Wired {
     wired
 }
 
-fn add_slot(devices: &mut Devices, tree: &mut Tree, slot: usize) -> Result<()> {
-    let address = 0x1000_1000 + slot as u64 * 0x1000;
+fn add_slot(
+    devices: &mut Devices,
+    tree: &mut Tree,
+    number: usize,
+    slot: &Arc<VirtioMmio>,
+) -> Result<()> {
+    let address = 0x1000_1000 + number as u64 * 0x1000;
     let wired = Wired::new("gpio-out \"sysbus-irq\" 1", address, 0x200);
-    let mut made = Made::new(wired, values(&VirtioMmioProperties::default()));
+    let properties = VirtioMmioProperties {
+        force_legacy: slot.is_legacy(),
+        ..VirtioMmioProperties::default()
+    };
+    let mut made = Made::new(wired, values(&properties));
     made.buses.push(MadeBus {
         kind: &VIRTIO_MMIO_BUS,
-        name: Some(format!("virtio-mmio-bus.{slot}")),
+        name: Some(format!("virtio-mmio-bus.{number}")),
         hotpluggable: false,
-        handle: Box::new(slot),
+        handle: Box::new(Arc::clone(slot)),
         inner: None,
     });
-    let place = Place::Unattached(4 + slot);
+    let place = Place::Unattached(4 + number);
     devices.insert(tree, place, &VIRTIO_MMIO, Some(Topology::MAIN), false, made)?;
     Ok(())
 }

@@ -20,6 +20,8 @@ pub mod request;
 mod tree;
 mod types;
 mod unplug;
+pub mod virtio;
+mod virtio_rng;
 
 use std::any::Any;
 
@@ -58,6 +60,8 @@ pub static CLASSES: Classes<Make> = Classes::new(&[
     &board::VIRTIO_MMIO,
     &board::SERIAL_MM,
     &board::GOLDFISH_RTC,
+    &virtio::DEVICE,
+    &virtio_rng::DEVICE,
 ]);
 
 /// A device that is about to be made.

@@ -3,14 +3,13 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
-use std::time::Instant;
 
 use tinamou_qdev::{BusId, BusKind, DeviceId, Topology};
 use tinamou_qmp::{Result, Value};
 use tinamou_qom::{ObjectId, Tree};
 
 use super::ejections::{Ejections, Ticket};
-use super::{Class, Made, MadeBus, Plugged, tree};
+use super::{CLASSES, Class, Made, MadeBus, Plugged, tree};
 
 /// Where a device goes in the object tree.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +34,6 @@ pub struct Entry {
     pub values: Vec<(&'static str, Value)>,
     /// The device itself.
     pub device: Box<dyn Plugged>,
-    /// When the guest was last asked to let go of it.
-    pub asked: Option<Instant>,
     /// The number by which its threads speak of it.
     ticket: Option<u64>,
 }
@@ -154,7 +151,6 @@ impl Devices {
             object,
             values: made.values,
             device: made.device,
-            asked: None,
             ticket: None,
         };
         self.entries.insert(device, entry);
@@ -218,7 +214,9 @@ impl Devices {
             let hotplugged = self.topology.device(owner).hotplugged;
             let place = Place::Child(parent, name);
             let inner = self.insert(qom, place, class, Some(bus), hotplugged, made)?;
-            tree::add_aliases(qom, parent, self.entry(inner).object)?;
+            if CLASSES.inner(self.entry(owner).class).is_some() {
+                tree::add_aliases(qom, parent, self.entry(inner).object)?;
+            }
         }
         Ok(())
     }

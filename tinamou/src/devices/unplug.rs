@@ -1,7 +1,5 @@
 //! The way of a device out of the machine.
 
-use std::time::{Duration, Instant};
-
 use tinamou_api as api;
 use tinamou_qdev::DeviceId;
 use tinamou_qmp::{Error, Result};
@@ -10,9 +8,6 @@ use super::plug::no_hotplug;
 use super::{CLASSES, Unplug};
 use crate::vm::Vm;
 
-/// How long a guest that was asked has, before it may be asked again.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 impl Vm {
     /// Begins to take the device out that an id or path names.
     ///
@@ -20,26 +15,21 @@ impl Vm {
     /// There is none, or it cannot be taken out.
     pub fn unplug(&mut self, name: &str) -> Result<()> {
         let device = self.find_device(name)?;
-        let entry = self.devices.entry(device);
-        if entry.asked.is_some_and(|asked| asked.elapsed() < PATIENCE) {
-            let desc = format!("Device {name} is already in the process of unplug");
-            return Err(Error::generic(desc));
-        }
         let topology = &self.devices.topology;
         if let Some(bus) = topology.bus_of(device).map(|bus| topology.bus(bus))
             && !bus.hotpluggable
         {
             return Err(no_hotplug(&bus.name));
         }
-        let class = entry.class;
+        let class = self.devices.entry(device).class;
         if !CLASSES.is_hotpluggable(class) {
             let desc = format!("Device '{}' does not support hotplugging", class.name);
             return Err(Error::generic(desc));
         }
-        let entry = self.devices.entry_mut(device);
-        match entry.device.unplug()? {
+        match self.devices.entry_mut(device).device.unplug()? {
             Unplug::Done => self.remove_device(device),
-            Unplug::Asked => entry.asked = Some(Instant::now()),
+            // The guest may have had nothing to let go of.
+            Unplug::Asked => self.remove_ejected(),
         }
         Ok(())
     }

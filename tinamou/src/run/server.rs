@@ -66,9 +66,7 @@ impl Start<'_> {
 
     fn board_devices(&self, qom: &mut Tree, machine: &Machine) -> Result<Devices, Failure> {
         let mut devices = Devices::new(qom).map_err(Failure::new)?;
-        if machine.virt().is_some() {
-            devices::board::populate(&mut devices, qom, machine).map_err(Failure::new)?;
-        }
+        devices::board::populate(&mut devices, qom, machine).map_err(Failure::new)?;
         Ok(devices)
     }
 
