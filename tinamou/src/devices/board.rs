@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use tinamou_machine::Machine;
-use tinamou_qdev::{BusKind, Category, Properties, Topology, properties};
+use tinamou_qdev::{BusKind, Category, Properties, Settings, Topology, properties};
 use tinamou_qmp::{Result, Value};
 use tinamou_qom::Tree;
 use tinamou_virtio::mmio::VirtioMmio;
 
-use super::{Class, Devices, Made, MadeBus, Place, Plugged};
+use super::{Class, Devices, Made, MadeBus, Place, Plugged, globals};
+use crate::options::config::Global;
 
 properties! {
     /// The harts of the board.
@@ -164,6 +165,16 @@ pub static VIRTIO_MMIO_BUS: BusKind = BusKind {
     parent: Some("virtio-bus"),
     capacity: Some(1),
 };
+
+/// What the virtio slots are to be like.
+///
+/// # Errors
+/// A value is wrong.
+pub fn virtio_slots(globals: &[Global]) -> Result<VirtioMmioProperties> {
+    let mut settings = Settings::default();
+    globals::apply(globals, &VIRTIO_MMIO, &globals::Nothing, &mut settings)?;
+    Ok(settings.fill())
+}
 
 /// Adds the board's devices in QEMU's order, which tools know: the number of
 /// `device[N]` is the place on the board. Places of devices that are not built

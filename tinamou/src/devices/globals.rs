@@ -1,6 +1,6 @@
 //! `-global`: values for every device of a class.
 
-use tinamou_qdev::{Given, Referents, Settings};
+use tinamou_qdev::{Given, Kind, Referents, Refusal, Settings};
 use tinamou_qmp::{Error, Result};
 
 use super::{CLASSES, Class};
@@ -13,7 +13,7 @@ use crate::options::config::Global;
 /// A value is wrong for a device of the board.
 pub fn check(globals: &[Global], board: &[&'static Class]) -> Result<Vec<String>> {
     for class in board {
-        apply(globals, class, &Nobody, &mut Settings::default())?;
+        apply(globals, class, &Nothing, &mut Settings::default())?;
     }
     let warning = |global: &Global| {
         let Global {
@@ -81,10 +81,10 @@ fn prefix(global: &Global, error: Error) -> Error {
 }
 
 /// Devices of the board refer to nothing.
-struct Nobody;
+pub struct Nothing;
 
-impl Referents for Nobody {
-    fn check(&self, _: tinamou_qdev::Kind, _: &str) -> Result<(), tinamou_qdev::Refusal> {
-        Err(tinamou_qdev::Refusal::NotFound)
+impl Referents for Nothing {
+    fn check(&self, _: Kind, _: &str) -> Result<(), Refusal> {
+        Err(Refusal::NotFound)
     }
 }

@@ -25,7 +25,7 @@ impl From<Error> for Fault {
 impl From<tinamou_qdev::BusPath> for Fault {
     fn from(path: tinamou_qdev::BusPath) -> Self {
         Self {
-            error: Error::generic(path.message),
+            error: path.error,
             hint: path.hint,
         }
     }

@@ -12,7 +12,7 @@ use tinamou_monitor::EventBus;
 use super::{Failure, Start};
 use crate::options::config::{self, Config, Firmware, MachineKind, RtcBase, RtcClock};
 use crate::serial::SerialPort;
-use crate::{commands, events};
+use crate::{commands, devices, events};
 
 impl Start<'_> {
     /// Makes the machine, its serial port joined and its events sent to
@@ -23,6 +23,8 @@ impl Start<'_> {
         events: &EventBus,
     ) -> Result<Machine, Failure> {
         let mut parts = parts(&self.config);
+        let slots = devices::board::virtio_slots(&self.config.globals).map_err(Failure::new)?;
+        parts.virtio_mmio_legacy = slots.force_legacy;
         if let Some(serial) = serial {
             parts.serial = Arc::clone(serial) as _;
         }

@@ -5,14 +5,16 @@
 
 use std::fmt::Write as _;
 
+use tinamou_qmp::Error;
+
 use crate::topology::{BusId, DeviceId, Topology};
 
 /// A path that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
+#[error("{error}")]
 pub struct BusPath {
     /// What is wrong.
-    pub message: String,
+    pub error: Error,
     /// What would have been possible, for a person.
     pub hint: Option<String>,
 }
@@ -20,7 +22,7 @@ pub struct BusPath {
 impl BusPath {
     fn new(message: String) -> Self {
         Self {
-            message,
+            error: Error::generic(message),
             hint: None,
         }
     }
@@ -67,7 +69,7 @@ fn device_on(topology: &Topology, bus: BusId, name: &str) -> Result<DeviceId, Bu
             .find(|device| topology.device(*device).class == name)
     };
     by_id.or_else(by_class).ok_or_else(|| BusPath {
-        message: format!("Device '{name}' not found"),
+        error: Error::device_not_found(name),
         hint: Some(devices(topology, bus)),
     })
 }
@@ -77,7 +79,7 @@ fn bus_of(topology: &Topology, device: DeviceId, name: &str) -> Result<BusId, Bu
         .buses_of(device)
         .find(|bus| topology.bus(*bus).name == name)
         .ok_or_else(|| BusPath {
-            message: format!("Bus '{name}' not found"),
+            error: Error::generic(format!("Bus '{name}' not found")),
             hint: Some(buses(topology, device)),
         })
 }
@@ -88,7 +90,7 @@ fn only_bus(topology: &Topology, device: DeviceId, name: &str) -> Result<BusId, 
         (None, _) => Err(BusPath::new(format!("Device '{name}' has no child bus"))),
         (Some(bus), None) => Ok(bus),
         (Some(_), Some(_)) => Err(BusPath {
-            message: format!("Device '{name}' has multiple child buses"),
+            error: Error::generic(format!("Device '{name}' has multiple child buses")),
             hint: Some(buses(topology, device)),
         }),
     }
@@ -127,8 +129,8 @@ mod tests {
         let found = board.find_bus(path);
         let found = found.map(|bus| board.bus(bus).name.clone());
         let found = found.map_err(|error| match error.hint {
-            Some(hint) => format!("{}\n{hint}", error.message),
-            None => error.message,
+            Some(hint) => format!("{}\n{hint}", error.error.desc),
+            None => error.error.desc,
         });
         let found = found.as_deref().map_err(String::as_str);
         assert_eq!(found, expected, "{path}");
