@@ -7,10 +7,12 @@
 //! device may therefore set its [`IrqLine`] with its own lock held; a sink never calls back.
 #![forbid(unsafe_code)]
 
+pub mod aplic;
 pub mod clint;
 pub mod clock;
 pub mod gate;
 pub mod gpio;
+pub mod imsic;
 pub mod irq;
 mod log;
 pub mod msi;
