@@ -14,9 +14,9 @@ pub const CPUS: &[&str] = &["max", "rv64"];
 /// as they are: asking for that is fine.
 #[rustfmt::skip]
 const FIXED: &[&str] = &[
-    "b", "e", "g", "h", "i", "mmu", "s", "sha", "smaia", "smcdeleg", "smcntrpmf",
+    "b", "e", "g", "h", "i", "mmu", "s", "sha", "smcdeleg", "smcntrpmf",
     "smcsrind", "smctr", "smdbltrp", "smepmp", "smmpm", "smnpm", "smrnmi", "smstateen",
-    "ssaia", "ssccfg", "sscofpmf", "sscsrind", "ssctr", "ssdbltrp", "ssnpm", "sspm",
+    "ssccfg", "sscofpmf", "sscsrind", "ssctr", "ssdbltrp", "ssnpm", "sspm",
     "ssstateen", "supm", "sv39", "svade", "svinval", "svnapot", "svpbmt", "svvptc", "u",
     "v", "zaamo", "zabha", "zacas", "zalrsc", "zama16b", "zbkb", "zbkc", "zbkx", "zca",
     "zcb", "zcd", "zce", "zcf", "zcmop", "zcmp", "zcmt", "zdinx", "zfa", "zfbfmin", "zfh",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::HartControl;
+use crate::{HartControl, Privilege};
 
 /// How many ticks of [`Environment::time`] make a second.
 pub const TIME_FREQUENCY: u64 = 10_000_000;
@@ -21,8 +21,24 @@ pub trait Environment: Send + Sync {
     /// The next byte typed on the firmware's console.
     fn console_read(&self) -> Option<u8>;
 
+    /// The interrupt file of a hart's machine or supervisor mode, where the board has any.
+    fn interrupt_file(&self, hart: u64, level: Privilege) -> Option<&dyn InterruptFile> {
+        let _ = (hart, level);
+        None
+    }
+
     /// The guest asks for a reset or to be switched off. The hart then waits to be paused.
     fn system_reset(&self, reset: SystemReset);
+}
+
+/// An interrupt file of an incoming MSI controller, as its hart sees it (RISC-V AIA 1.0 §3).
+pub trait InterruptFile: Send + Sync {
+    /// Reads the register that `select` names and, with a `change`, writes what that makes of its
+    /// value, in one step. `None` when there is no such register.
+    fn access(&self, select: u64, change: Option<&dyn Fn(u64) -> u64>) -> Option<u64>;
+
+    /// The value of `mtopei` or `stopei`; with `claim` that interrupt is pending no longer.
+    fn top(&self, claim: bool) -> u64;
 }
 
 /// What SBI's system reset extension can ask for (SBI 3.0 §10).

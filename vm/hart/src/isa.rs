@@ -53,6 +53,8 @@ extensions! {
     Zbb "zbb" true "Basic bit manipulation.";
     Zbc "zbc" true "Carry-less multiplication.";
     Zbs "zbs" true "Single-bit instructions.";
+    Smaia "smaia" false "Advanced interrupt architecture, machine mode.";
+    Ssaia "ssaia" false "Advanced interrupt architecture, supervisor mode.";
     Sstc "sstc" true "Supervisor timer compare.";
     Svadu "svadu" true "Hardware update of the accessed and dirty bits.";
     Sv48 "sv48" true "Four-level page tables.";
@@ -146,6 +148,8 @@ impl Isa {
             ("zbb", self.has(E::Zbb)),
             ("zbc", self.has(E::Zbc)),
             ("zbs", self.has(E::Zbs)),
+            ("smaia", self.has(E::Smaia)),
+            ("ssaia", self.has(E::Ssaia)),
             ("ssccptr", true),
             ("sscounterenw", true),
             ("sstc", self.has(E::Sstc)),

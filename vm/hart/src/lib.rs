@@ -24,7 +24,7 @@ mod trap;
 pub use control::{HartControl, HartStatus, Line};
 pub use csr::{Counter, Csrs, number as csr_number};
 pub use disassemble::{Disassembled, disassemble};
-pub use environment::{Environment, SystemReset, TIME_FREQUENCY};
+pub use environment::{Environment, InterruptFile, SystemReset, TIME_FREQUENCY};
 pub use error::Error;
 pub use hart::{Config, Exit, Firmware, Hart, Start};
 pub use isa::{Extension, Isa};

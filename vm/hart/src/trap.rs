@@ -195,14 +195,6 @@ impl Hart {
 
     /// The most urgent of the pending interrupts that may be taken (priv §3.1.9).
     fn enabled_interrupt(&self, pending: u64) -> Option<u64> {
-        const URGENCY: [u64; 6] = [
-            interrupt::MEIP,
-            interrupt::MSIP,
-            interrupt::MTIP,
-            interrupt::SEIP,
-            interrupt::SSIP,
-            interrupt::STIP,
-        ];
         let csrs = &self.state.csrs;
         let wanted = pending & csrs.mie;
         if wanted == 0 {
@@ -224,8 +216,7 @@ impl Hart {
         } else {
             for_supervisor
         };
-        let bit = URGENCY.into_iter().find(|bit| candidates & bit != 0)?;
-        Some(bit.trailing_zeros().into())
+        interrupt::most_urgent(candidates)
     }
 
     /// The timers that are due at this moment, as bits of `mip`.

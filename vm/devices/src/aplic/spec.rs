@@ -126,7 +126,7 @@ impl Register {
             (source < SOURCES).then_some(source)
         };
         match offset {
-            _ if offset % 4 != 0 => Self::None,
+            _ if !offset.is_multiple_of(4) => Self::None,
             0 => Self::Domain,
             0x0004..0x1000 => source(0x0004).map_or(Self::None, Self::Source),
             0x1bc0..0x1bd0 => Self::MessageAddress(((offset - 0x1bc0) / 4) as usize),

@@ -43,7 +43,7 @@ impl Register {
         match select {
             DELIVERY => Some(Self::Delivery),
             THRESHOLD => Some(Self::Threshold),
-            PENDING..END if select % 2 != 0 => None,
+            PENDING..END if !select.is_multiple_of(2) => None,
             PENDING..ENABLE if word(PENDING) < WORDS => Some(Self::Pending(word(PENDING))),
             ENABLE..END if word(ENABLE) < WORDS => Some(Self::Enable(word(ENABLE))),
             PENDING..END => Some(Self::Zero),

@@ -40,6 +40,13 @@ pub(crate) mod interrupt {
 
     pub(crate) const SUPERVISOR: u64 = SSIP | STIP | SEIP;
     pub(crate) const ALL: u64 = SUPERVISOR | MSIP | MTIP | MEIP;
+
+    /// The number of the most urgent of several (priv §3.1.9).
+    pub(crate) fn most_urgent(bits: u64) -> Option<u64> {
+        const URGENCY: [u64; 6] = [MEIP, MSIP, MTIP, SEIP, SSIP, STIP];
+        let bit = URGENCY.into_iter().find(|bit| bits & bit != 0)?;
+        Some(bit.trailing_zeros().into())
+    }
 }
 
 /// `menvcfg` and `senvcfg` (priv §3.1.18).

@@ -74,12 +74,7 @@ impl Hart {
             MEPC => csrs.mepc = pc,
             MCAUSE => csrs.mcause = value,
             MTVAL => csrs.mtval = value,
-            MIP => {
-                let mask = self.writable_mip();
-                let csrs = &mut self.state.csrs;
-                csrs.mip = csrs.mip & !mask | value & mask;
-                self.look_for_interrupts();
-            }
+            MIP => self.write_mip(value),
             0x3a0..=0x3bf => {
                 self.write_pmp(number, value);
                 return Some(Effect::Refetch);
@@ -130,6 +125,13 @@ impl Hart {
         self.set_mstatus(kept | value & status::MACHINE_WRITE | mpp);
     }
 
+    pub(super) fn write_mip(&mut self, value: u64) {
+        let mask = self.writable_mip();
+        let csrs = &mut self.state.csrs;
+        csrs.mip = csrs.mip & !mask | value & mask;
+        self.look_for_interrupts();
+    }
+
     fn write_menvcfg(&mut self, value: u64) {
         let isa = &self.config.isa;
         let updates = if isa.has(Extension::Svadu) {
@@ -148,7 +150,7 @@ impl Hart {
     }
 
     /// STIP is read-only where `stimecmp` drives it (priv §12.1.1.1).
-    fn writable_mip(&self) -> u64 {
+    pub(super) fn writable_mip(&self) -> u64 {
         let driven = self.state.csrs.menvcfg & envcfg::STCE != 0;
         if driven {
             interrupt::SSIP | interrupt::SEIP

@@ -1,5 +1,6 @@
 //! Control and status registers: what they hold, who may touch them, what writing them does.
 
+mod aia;
 mod bits;
 mod counters;
 mod machine;
@@ -37,6 +38,7 @@ pub struct Csrs {
     pub mepc: u64,
     pub mcause: u64,
     pub mtval: u64,
+    pub miselect: u64,
     pub menvcfg: u64,
     pub stvec: u64,
     pub scounteren: u64,
@@ -44,6 +46,7 @@ pub struct Csrs {
     pub sepc: u64,
     pub scause: u64,
     pub stval: u64,
+    pub siselect: u64,
     pub senvcfg: u64,
     pub satp: u64,
     pub stimecmp: u64,
@@ -72,6 +75,7 @@ impl Default for Csrs {
             mepc: 0,
             mcause: 0,
             mtval: 0,
+            miselect: 0,
             menvcfg: 0,
             stvec: 0,
             scounteren: 0,
@@ -79,6 +83,7 @@ impl Default for Csrs {
             sepc: 0,
             scause: 0,
             stval: 0,
+            siselect: 0,
             senvcfg: 0,
             satp: 0,
             stimecmp: u64::MAX,
@@ -148,6 +153,14 @@ impl Hart {
         operand: Option<u64>,
         apply: fn(u64, u64) -> u64,
     ) -> Option<Effect> {
+        if let Some(operand) = operand
+            && Self::is_indirect(number)
+        {
+            let change = move |old| apply(old, operand);
+            let old = self.access_indirect(number, Some(&change))?;
+            self.state.registers.file[destination] = old;
+            return Some(Effect::None);
+        }
         let old = self.read_csr(number)?;
         let mut effect = Effect::None;
         if let Some(operand) = operand {
@@ -167,6 +180,7 @@ impl Hart {
     pub(crate) fn read_csr(&self, number: u16) -> Option<u64> {
         match number {
             FFLAGS..=FCSR => self.read_float_csr(number),
+            0x150..=0x15c | 0x308..=0x309 | 0x350..=0x35c | 0xdb0 | 0xfb0 => self.read_aia(number),
             0x100..=0x1ff => self.read_supervisor(number),
             0x300..=0x3ff | 0xf11..=0xf15 => self.read_machine(number),
             0xb00..=0xb1f | 0xc00..=0xc1f => self.read_counter(number),
@@ -177,6 +191,10 @@ impl Hart {
     fn write_csr(&mut self, number: u16, value: u64) -> Option<Effect> {
         match number {
             FFLAGS..=FCSR => self.write_float_csr(number, value),
+            0x150..=0x15c | 0x308..=0x309 | 0x350..=0x35c => {
+                self.write_aia(number, value)?;
+                Some(Effect::None)
+            }
             0x100..=0x1ff => self.write_supervisor(number, value),
             0x300..=0x3ff => self.write_machine(number, value),
             0xb00..=0xb1f => self.write_counter(number, value),

@@ -9,6 +9,7 @@ mod decoding;
 mod differential;
 mod disassembly;
 mod garbage;
+mod interrupt_files;
 mod interrupts;
 mod modified_code;
 mod paging;

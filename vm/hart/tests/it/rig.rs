@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use tinamou_hart::{
-    Config, Environment, Exit, Firmware, Hart, HartControl, Isa, Start, SystemReset,
+    Config, Environment, Exit, Firmware, Hart, HartControl, InterruptFile, Isa, Privilege, Start,
+    SystemReset,
 };
 use tinamou_memory::{AddressSpace, Mmio, Ram, Region};
 
@@ -22,6 +23,8 @@ pub struct World {
     pub output: Mutex<Vec<u8>>,
     pub resets: Mutex<Vec<SystemReset>>,
     pub harts: OnceLock<Vec<Arc<HartControl>>>,
+    /// The interrupt file of supervisor mode.
+    pub file: OnceLock<Box<dyn InterruptFile>>,
 }
 
 impl Environment for World {
@@ -40,6 +43,11 @@ impl Environment for World {
 
     fn console_read(&self) -> Option<u8> {
         None
+    }
+
+    fn interrupt_file(&self, _: u64, level: Privilege) -> Option<&dyn InterruptFile> {
+        let file = self.file.get().filter(|_| level == Privilege::Supervisor)?;
+        Some(&**file)
     }
 
     fn system_reset(&self, reset: SystemReset) {
