@@ -235,7 +235,13 @@ impl Ring {
         for (index, (segment, flags)) in (0u16..).zip(&buffers) {
             let more = usize::from(index) + 1 < buffers.len() && !self.packed;
             let flags = flags | if more { NEXT } else { 0 };
-            self.store(guest, table, index, *segment, flags, index + 1);
+            // Packed descriptors have an id where split ones have flags.
+            let (low, high) = if self.packed {
+                (0, flags)
+            } else {
+                (flags, index + 1)
+            };
+            self.store(guest, table, index, *segment, low, high);
         }
         let segment = Segment {
             address: table,
