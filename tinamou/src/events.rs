@@ -15,6 +15,7 @@ pub const EVENTS: &[&str] = &[
     api::ResetEvent::NAME,
     api::StopEvent::NAME,
     api::ResumeEvent::NAME,
+    api::BalloonChangeEvent::NAME,
     api::DeviceDeletedEvent::NAME,
     api::DeviceUnplugGuestErrorEvent::NAME,
 ];

@@ -522,11 +522,34 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
+            name: "balloon",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 63,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "query-balloon",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 0,
+                returns: 64,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "BALLOON_CHANGE",
+            features: &[],
+            shape: EntryShape::Event { data: 65 },
+        },
+        Entry {
             name: "query-memory-size-summary",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 63,
+                returns: 66,
                 allow_oob: false,
             },
         },
@@ -534,7 +557,7 @@ pub static SCHEMA: Schema = Schema {
             name: "dumpdtb",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 64,
+                arguments: 67,
                 returns: 0,
                 allow_oob: false,
             },
@@ -544,7 +567,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 65,
+                returns: 68,
                 allow_oob: false,
             },
         },
@@ -552,7 +575,7 @@ pub static SCHEMA: Schema = Schema {
             name: "yank",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 66,
+                arguments: 69,
                 returns: 0,
                 allow_oob: true,
             },
@@ -562,7 +585,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 67,
+                returns: 70,
                 allow_oob: true,
             },
         },
@@ -571,7 +594,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 68,
+                returns: 71,
                 allow_oob: false,
             },
         },
@@ -597,7 +620,7 @@ pub static SCHEMA: Schema = Schema {
             name: "human-monitor-command",
             features: &["savevm-monitor-nodes"],
             shape: EntryShape::Command {
-                arguments: 69,
+                arguments: 72,
                 returns: 32,
                 allow_oob: false,
             },
@@ -606,7 +629,7 @@ pub static SCHEMA: Schema = Schema {
             name: "getfd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 70,
+                arguments: 73,
                 returns: 0,
                 allow_oob: false,
             },
@@ -615,7 +638,7 @@ pub static SCHEMA: Schema = Schema {
             name: "closefd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 71,
+                arguments: 74,
                 returns: 0,
                 allow_oob: false,
             },
@@ -624,8 +647,8 @@ pub static SCHEMA: Schema = Schema {
             name: "add-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 72,
-                returns: 73,
+                arguments: 75,
+                returns: 76,
                 allow_oob: false,
             },
         },
@@ -633,7 +656,7 @@ pub static SCHEMA: Schema = Schema {
             name: "remove-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 74,
+                arguments: 77,
                 returns: 0,
                 allow_oob: false,
             },
@@ -652,7 +675,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 75,
+                returns: 78,
                 allow_oob: false,
             },
         },
@@ -660,8 +683,8 @@ pub static SCHEMA: Schema = Schema {
             name: "query-command-line-options",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 76,
-                returns: 77,
+                arguments: 79,
+                returns: 80,
                 allow_oob: false,
             },
         },
@@ -683,13 +706,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "running",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "status",
-                        ty: 79,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
@@ -705,13 +728,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 80,
+                        ty: 83,
                         optional: false,
                         features: &[],
                     },
@@ -727,13 +750,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 80,
+                        ty: 83,
                         optional: false,
                         features: &[],
                     },
@@ -748,7 +771,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "action",
-                    ty: 81,
+                    ty: 84,
                     optional: false,
                     features: &[],
                 }],
@@ -763,25 +786,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "reboot",
-                        ty: 82,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "shutdown",
-                        ty: 83,
+                        ty: 86,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "panic",
-                        ty: 84,
+                        ty: 87,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "watchdog",
-                        ty: 81,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
@@ -797,13 +820,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "action",
-                        ty: 85,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "info",
-                        ty: 86,
+                        ty: 89,
                         optional: true,
                         features: &[],
                     },
@@ -815,7 +838,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockInfoList",
             features: &[],
-            shape: Shape::Array(87),
+            shape: Shape::Array(90),
         },
         Type {
             name: "query-blockstats-arg",
@@ -823,7 +846,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "query-nodes",
-                    ty: 78,
+                    ty: 81,
                     optional: true,
                     features: &[],
                 }],
@@ -834,7 +857,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockStatsList",
             features: &[],
-            shape: Shape::Array(88),
+            shape: Shape::Array(91),
         },
         Type {
             name: "block_resize-arg",
@@ -855,7 +878,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
@@ -870,7 +893,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "flat",
-                    ty: 78,
+                    ty: 81,
                     optional: true,
                     features: &[],
                 }],
@@ -881,7 +904,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceInfoList",
             features: &[],
-            shape: Shape::Array(90),
+            shape: Shape::Array(93),
         },
         Type {
             name: "BlockdevOptions",
@@ -890,7 +913,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "driver",
-                        ty: 91,
+                        ty: 94,
                         optional: false,
                         features: &[],
                     },
@@ -902,53 +925,53 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "discard",
-                        ty: 92,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cache",
-                        ty: 93,
+                        ty: 96,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-only",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "auto-read-only",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "force-share",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "detect-zeroes",
-                        ty: 94,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("driver"),
                 variants: &[
-                    ("blkdebug", 95),
-                    ("copy-on-read", 96),
-                    ("file", 97),
-                    ("host_device", 97),
-                    ("nbd", 98),
-                    ("null-aio", 99),
-                    ("null-co", 99),
-                    ("qcow2", 100),
-                    ("raw", 101),
-                    ("throttle", 102),
+                    ("blkdebug", 98),
+                    ("copy-on-read", 99),
+                    ("file", 100),
+                    ("host_device", 100),
+                    ("nbd", 101),
+                    ("null-aio", 102),
+                    ("null-co", 102),
+                    ("qcow2", 103),
+                    ("raw", 104),
+                    ("throttle", 105),
                 ],
             },
         },
@@ -958,7 +981,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "options",
-                    ty: 103,
+                    ty: 106,
                     optional: false,
                     features: &[],
                 }],
@@ -1005,19 +1028,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "operation",
-                        ty: 104,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "action",
-                        ty: 105,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "nospace",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -1045,13 +1068,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "amount-exceeded",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
@@ -1073,7 +1096,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
@@ -1101,7 +1124,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -1129,7 +1152,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -1227,13 +1250,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-only-mode",
-                        ty: 106,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
@@ -1261,7 +1284,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "tray-open",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
@@ -1289,115 +1312,115 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "bps",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
@@ -1425,31 +1448,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "boundaries",
-                        ty: 107,
+                        ty: 110,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-read",
-                        ty: 107,
+                        ty: 110,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-write",
-                        ty: 107,
+                        ty: 110,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-zap",
-                        ty: 107,
+                        ty: 110,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-flush",
-                        ty: 107,
+                        ty: 110,
                         optional: true,
                         features: &[],
                     },
@@ -1461,12 +1484,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ChardevInfoList",
             features: &[],
-            shape: Shape::Array(108),
+            shape: Shape::Array(111),
         },
         Type {
             name: "ChardevBackendInfoList",
             features: &[],
-            shape: Shape::Array(109),
+            shape: Shape::Array(112),
         },
         Type {
             name: "ringbuf-write-arg",
@@ -1487,7 +1510,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format",
-                        ty: 110,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
@@ -1509,13 +1532,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 110,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
@@ -1542,7 +1565,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backend",
-                        ty: 111,
+                        ty: 114,
                         optional: false,
                         features: &[],
                     },
@@ -1578,7 +1601,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backend",
-                        ty: 111,
+                        ty: 114,
                         optional: false,
                         features: &[],
                     },
@@ -1621,7 +1644,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "enable",
-                    ty: 112,
+                    ty: 115,
                     optional: true,
                     features: &[],
                 }],
@@ -1636,7 +1659,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qemu",
-                        ty: 113,
+                        ty: 116,
                         optional: false,
                         features: &[],
                     },
@@ -1654,12 +1677,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandInfoList",
             features: &[],
-            shape: Shape::Array(114),
+            shape: Shape::Array(117),
         },
         Type {
             name: "SchemaInfoList",
             features: &[],
-            shape: Shape::Array(115),
+            shape: Shape::Array(118),
         },
         Type {
             name: "qom-list-arg",
@@ -1678,7 +1701,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectPropertyInfoList",
             features: &[],
-            shape: Shape::Array(116),
+            shape: Shape::Array(119),
         },
         Type {
             name: "qom-get-arg",
@@ -1748,7 +1771,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -1760,7 +1783,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectTypeInfoList",
             features: &[],
-            shape: Shape::Array(117),
+            shape: Shape::Array(120),
         },
         Type {
             name: "qom-list-properties-arg",
@@ -1879,7 +1902,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuInfoFastList",
             features: &[],
-            shape: Shape::Array(118),
+            shape: Shape::Array(121),
         },
         Type {
             name: "query-machines-arg",
@@ -1887,7 +1910,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "compat-props",
-                    ty: 78,
+                    ty: 81,
                     optional: true,
                     features: &["unstable"],
                 }],
@@ -1898,7 +1921,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MachineInfoList",
             features: &[],
-            shape: Shape::Array(119),
+            shape: Shape::Array(122),
         },
         Type {
             name: "TargetInfo",
@@ -1906,7 +1929,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arch",
-                    ty: 120,
+                    ty: 123,
                     optional: false,
                     features: &[],
                 }],
@@ -1935,13 +1958,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "enabled",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "present",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
@@ -1957,13 +1980,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
@@ -1975,7 +1998,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
@@ -1991,13 +2014,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
@@ -2013,19 +2036,61 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "balloon-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "value",
+                    ty: 92,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BalloonInfo",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "actual",
+                    ty: 92,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BALLOON_CHANGE-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "actual",
+                    ty: 92,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
             name: "MemoryInfo",
             features: &[],
             shape: Shape::Object {
                 members: &[
                     Member {
                         name: "base-memory",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "plugged-memory",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
@@ -2051,7 +2116,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuDefinitionInfoList",
             features: &[],
-            shape: Shape::Array(121),
+            shape: Shape::Array(124),
         },
         Type {
             name: "yank-arg",
@@ -2059,7 +2124,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "instances",
-                    ty: 67,
+                    ty: 70,
                     optional: false,
                     features: &[],
                 }],
@@ -2070,7 +2135,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "YankInstanceList",
             features: &[],
-            shape: Shape::Array(122),
+            shape: Shape::Array(125),
         },
         Type {
             name: "NameInfo",
@@ -2099,7 +2164,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
@@ -2143,7 +2208,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
@@ -2165,13 +2230,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
@@ -2187,13 +2252,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
@@ -2205,7 +2270,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetInfoList",
             features: &[],
-            shape: Shape::Array(123),
+            shape: Shape::Array(126),
         },
         Type {
             name: "query-command-line-options-arg",
@@ -2224,7 +2289,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandLineOptionInfoList",
             features: &[],
-            shape: Shape::Array(124),
+            shape: Shape::Array(127),
         },
         Type {
             name: "bool",
@@ -2459,12 +2524,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 125,
+                    ty: 128,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("hyper-v", 126), ("s390", 127)],
+                variants: &[("hyper-v", 129), ("s390", 130)],
             },
         },
         Type {
@@ -2492,31 +2557,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "removable",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "locked",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "inserted",
-                        ty: 90,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tray_open",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "io-status",
-                        ty: 128,
+                        ty: 131,
                         optional: true,
                         features: &[],
                     },
@@ -2550,25 +2615,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "stats",
-                        ty: 129,
+                        ty: 132,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "driver-specific",
-                        ty: 130,
+                        ty: 133,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "parent",
-                        ty: 88,
+                        ty: 91,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 88,
+                        ty: 91,
                         optional: true,
                         features: &[],
                     },
@@ -2601,7 +2666,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "ro",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
@@ -2619,145 +2684,145 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backing_file_depth",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "active",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "detect_zeroes",
-                        ty: 94,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "image",
-                        ty: 131,
+                        ty: 134,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
@@ -2769,13 +2834,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cache",
-                        ty: 132,
+                        ty: 135,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write_threshold",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
@@ -2851,13 +2916,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "direct",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -2891,25 +2956,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "image",
-                        ty: 133,
+                        ty: 136,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "align",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "inject-error",
-                        ty: 134,
+                        ty: 137,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "set-state",
-                        ty: 135,
+                        ty: 138,
                         optional: true,
                         features: &[],
                     },
@@ -2924,7 +2989,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "file",
-                    ty: 133,
+                    ty: 136,
                     optional: false,
                     features: &[],
                 }],
@@ -2945,25 +3010,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "locking",
-                        ty: 136,
+                        ty: 139,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio",
-                        ty: 137,
+                        ty: 140,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio-max-batch",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drop-cache",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -2979,7 +3044,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "server",
-                        ty: 138,
+                        ty: 141,
                         optional: false,
                         features: &[],
                     },
@@ -2991,13 +3056,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "reconnect-delay",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "open-timeout",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
@@ -3013,19 +3078,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "size",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "latency-ns",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-zeroes",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -3041,49 +3106,49 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 133,
+                        ty: 136,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 139,
+                        ty: 142,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-request",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-snapshot",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-other",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cache-size",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "l2-cache-size",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-cache-size",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
@@ -3099,19 +3164,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 133,
+                        ty: 136,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "offset",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
@@ -3133,7 +3198,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "file",
-                        ty: 133,
+                        ty: 136,
                         optional: false,
                         features: &[],
                     },
@@ -3200,7 +3265,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "intList",
             features: &[],
-            shape: Shape::Array(89),
+            shape: Shape::Array(92),
         },
         Type {
             name: "ChardevInfo",
@@ -3221,7 +3286,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "frontend-open",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
@@ -3264,41 +3329,41 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 140,
+                    ty: 143,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("file", 141),
-                    ("serial", 142),
-                    ("parallel", 142),
-                    ("pipe", 142),
-                    ("socket", 143),
-                    ("udp", 144),
-                    ("pty", 145),
-                    ("null", 146),
-                    ("mux", 147),
-                    ("hub", 148),
-                    ("msmouse", 146),
-                    ("wctablet", 146),
-                    ("braille", 146),
-                    ("testdev", 146),
-                    ("stdio", 149),
-                    ("spicevmc", 150),
-                    ("spiceport", 151),
-                    ("qemu-vdagent", 152),
-                    ("dbus", 153),
-                    ("vc", 154),
-                    ("ringbuf", 155),
-                    ("memory", 155),
+                    ("file", 144),
+                    ("serial", 145),
+                    ("parallel", 145),
+                    ("pipe", 145),
+                    ("socket", 146),
+                    ("udp", 147),
+                    ("pty", 148),
+                    ("null", 149),
+                    ("mux", 150),
+                    ("hub", 151),
+                    ("msmouse", 149),
+                    ("wctablet", 149),
+                    ("braille", 149),
+                    ("testdev", 149),
+                    ("stdio", 152),
+                    ("spicevmc", 153),
+                    ("spiceport", 154),
+                    ("qemu-vdagent", 155),
+                    ("dbus", 156),
+                    ("vc", 157),
+                    ("ringbuf", 158),
+                    ("memory", 158),
                 ],
             },
         },
         Type {
             name: "QMPCapabilityList",
             features: &[],
-            shape: Shape::Array(156),
+            shape: Shape::Array(159),
         },
         Type {
             name: "VersionTriple",
@@ -3307,19 +3372,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "major",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "minor",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "micro",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
@@ -3355,26 +3420,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "meta-type",
-                        ty: 157,
+                        ty: 160,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 158,
+                        ty: 161,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("meta-type"),
                 variants: &[
-                    ("builtin", 159),
-                    ("enum", 160),
-                    ("array", 161),
-                    ("object", 162),
-                    ("alternate", 163),
-                    ("command", 164),
-                    ("event", 165),
+                    ("builtin", 162),
+                    ("enum", 163),
+                    ("array", 164),
+                    ("object", 165),
+                    ("alternate", 166),
+                    ("command", 167),
+                    ("event", 168),
                 ],
             },
         },
@@ -3425,7 +3490,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -3447,7 +3512,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-index",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
@@ -3459,26 +3524,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "thread-id",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "props",
-                        ty: 166,
+                        ty: 169,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "target",
-                        ty: 120,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("target"),
                 variants: &[
-                    ("s390x", 167),
+                    ("s390x", 170),
                     ("aarch64", 0),
                     ("alpha", 0),
                     ("arm", 0),
@@ -3529,31 +3594,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "is-default",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cpu-max",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "hotpluggable-cpus",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "numa-mem-supported",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "deprecated",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
@@ -3571,13 +3636,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "acpi",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compat-props",
-                        ty: 168,
+                        ty: 171,
                         optional: true,
                         features: &["unstable"],
                     },
@@ -3721,19 +3786,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "migration-safe",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "static",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unavailable-features",
-                        ty: 158,
+                        ty: 161,
                         optional: true,
                         features: &[],
                     },
@@ -3751,7 +3816,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "deprecated",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
@@ -3766,12 +3831,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 169,
+                    ty: 172,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("block-node", 170), ("chardev", 171), ("migration", 0)],
+                variants: &[("block-node", 173), ("chardev", 174), ("migration", 0)],
             },
         },
         Type {
@@ -3781,13 +3846,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fds",
-                        ty: 172,
+                        ty: 175,
                         optional: false,
                         features: &[],
                     },
@@ -3809,7 +3874,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "parameters",
-                        ty: 173,
+                        ty: 176,
                         optional: false,
                         features: &[],
                     },
@@ -3839,31 +3904,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "arg1",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg2",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg3",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg4",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg5",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
@@ -3879,25 +3944,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "core",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-mask",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-addr",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 174,
+                        ty: 177,
                         optional: false,
                         features: &[],
                     },
@@ -3931,223 +3996,223 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "rd_bytes",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_bytes",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_bytes",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_bytes",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_operations",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_operations",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_operations",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_operations",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_operations",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_total_time_ns",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_total_time_ns",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_total_time_ns",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_total_time_ns",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_total_time_ns",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_highest_offset",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_merged",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_merged",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_merged",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_merged",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idle_time_ns",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "failed_rd_operations",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_wr_operations",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_zone_append_operations",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_flush_operations",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_unmap_operations",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_rd_operations",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_wr_operations",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_zone_append_operations",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_flush_operations",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_unmap_operations",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_invalid",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_failed",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "timed_stats",
-                        ty: 175,
+                        ty: 178,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_latency_histogram",
-                        ty: 176,
+                        ty: 179,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wr_latency_histogram",
-                        ty: 176,
+                        ty: 179,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_latency_histogram",
-                        ty: 176,
+                        ty: 179,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "flush_latency_histogram",
-                        ty: 176,
+                        ty: 179,
                         optional: true,
                         features: &[],
                     },
@@ -4162,14 +4227,14 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "driver",
-                    ty: 91,
+                    ty: 94,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("driver"),
                 variants: &[
-                    ("file", 177),
-                    ("host_device", 177),
+                    ("file", 180),
+                    ("host_device", 180),
                     ("blkdebug", 0),
                     ("copy-on-read", 0),
                     ("nbd", 0),
@@ -4200,37 +4265,37 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "dirty-flag",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "actual-size",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "virtual-size",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "cluster-size",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "compressed",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -4254,13 +4319,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format-specific",
-                        ty: 178,
+                        ty: 181,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing-image",
-                        ty: 131,
+                        ty: 134,
                         optional: true,
                         features: &[],
                     },
@@ -4276,19 +4341,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "writeback",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "direct",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 78,
+                        ty: 81,
                         optional: false,
                         features: &[],
                     },
@@ -4305,12 +4370,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlkdebugInjectErrorOptionsList",
             features: &[],
-            shape: Shape::Array(179),
+            shape: Shape::Array(182),
         },
         Type {
             name: "BlkdebugSetStateOptionsList",
             features: &[],
-            shape: Shape::Array(180),
+            shape: Shape::Array(183),
         },
         Type {
             name: "OnOffAuto",
@@ -4354,18 +4419,18 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 181,
+                    ty: 184,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 182), ("unix", 183), ("vsock", 184), ("fd", 185)],
+                variants: &[("inet", 185), ("unix", 186), ("vsock", 187), ("fd", 188)],
             },
         },
         Type {
             name: "BlockdevRefOrNull",
             features: &[],
-            shape: Shape::Alternate(&[13, 32, 186]),
+            shape: Shape::Alternate(&[13, 32, 189]),
         },
         Type {
             name: "ChardevBackendKind",
@@ -4467,7 +4532,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 187,
+                    ty: 190,
                     optional: false,
                     features: &[],
                 }],
@@ -4481,7 +4546,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 188,
+                    ty: 191,
                     optional: false,
                     features: &[],
                 }],
@@ -4495,7 +4560,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 189,
+                    ty: 192,
                     optional: false,
                     features: &[],
                 }],
@@ -4509,7 +4574,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 190,
+                    ty: 193,
                     optional: false,
                     features: &[],
                 }],
@@ -4523,7 +4588,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 191,
+                    ty: 194,
                     optional: false,
                     features: &[],
                 }],
@@ -4537,7 +4602,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 192,
+                    ty: 195,
                     optional: false,
                     features: &[],
                 }],
@@ -4551,7 +4616,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 193,
+                    ty: 196,
                     optional: false,
                     features: &[],
                 }],
@@ -4565,7 +4630,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 194,
+                    ty: 197,
                     optional: false,
                     features: &[],
                 }],
@@ -4579,7 +4644,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 195,
+                    ty: 198,
                     optional: false,
                     features: &[],
                 }],
@@ -4593,7 +4658,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 196,
+                    ty: 199,
                     optional: false,
                     features: &[],
                 }],
@@ -4607,7 +4672,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 197,
+                    ty: 200,
                     optional: false,
                     features: &[],
                 }],
@@ -4621,7 +4686,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 198,
+                    ty: 201,
                     optional: false,
                     features: &[],
                 }],
@@ -4635,7 +4700,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 199,
+                    ty: 202,
                     optional: false,
                     features: &[],
                 }],
@@ -4649,7 +4714,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 200,
+                    ty: 203,
                     optional: false,
                     features: &[],
                 }],
@@ -4663,7 +4728,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 201,
+                    ty: 204,
                     optional: false,
                     features: &[],
                 }],
@@ -4724,7 +4789,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "json-type",
-                    ty: 202,
+                    ty: 205,
                     optional: false,
                     features: &[],
                 }],
@@ -4739,13 +4804,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 203,
+                        ty: 206,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "values",
-                        ty: 158,
+                        ty: 161,
                         optional: false,
                         features: &["deprecated"],
                     },
@@ -4775,7 +4840,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 204,
+                        ty: 207,
                         optional: false,
                         features: &[],
                     },
@@ -4787,7 +4852,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "variants",
-                        ty: 205,
+                        ty: 208,
                         optional: true,
                         features: &[],
                     },
@@ -4802,7 +4867,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "members",
-                    ty: 206,
+                    ty: 209,
                     optional: false,
                     features: &[],
                 }],
@@ -4829,7 +4894,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "allow-oob",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -4859,55 +4924,55 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "node-id",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drawer-id",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "book-id",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "socket-id",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "die-id",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cluster-id",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "module-id",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "core-id",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-id",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
@@ -4923,19 +4988,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-state",
-                        ty: 207,
+                        ty: 210,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dedicated",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "entitlement",
-                        ty: 208,
+                        ty: 211,
                         optional: true,
                         features: &[],
                     },
@@ -4947,7 +5012,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CompatPropertyList",
             features: &[],
-            shape: Shape::Array(209),
+            shape: Shape::Array(212),
         },
         Type {
             name: "YankInstanceType",
@@ -4998,12 +5063,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetFdInfoList",
             features: &[],
-            shape: Shape::Array(210),
+            shape: Shape::Array(213),
         },
         Type {
             name: "CommandLineParameterInfoList",
             features: &[],
-            shape: Shape::Array(211),
+            shape: Shape::Array(214),
         },
         Type {
             name: "S390CrashReason",
@@ -5034,7 +5099,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceTimedStatsList",
             features: &[],
-            shape: Shape::Array(212),
+            shape: Shape::Array(215),
         },
         Type {
             name: "BlockLatencyHistogramInfo",
@@ -5043,13 +5108,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "boundaries",
-                        ty: 107,
+                        ty: 110,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bins",
-                        ty: 107,
+                        ty: 110,
                         optional: false,
                         features: &[],
                     },
@@ -5065,19 +5130,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "discard-nb-ok",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-nb-failed",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-bytes-ok",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
@@ -5092,12 +5157,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 213,
+                    ty: 216,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("qcow2", 214), ("file", 215)],
+                variants: &[("qcow2", 217), ("file", 218)],
             },
         },
         Type {
@@ -5107,43 +5172,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 216,
+                        ty: 219,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iotype",
-                        ty: 217,
+                        ty: 220,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "errno",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "sector",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "once",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "immediately",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -5159,19 +5224,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 216,
+                        ty: 219,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "new_state",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
@@ -5221,37 +5286,37 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "numeric",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "to",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv4",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv6",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "keep-alive",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mptcp",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -5273,13 +5338,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tight",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -5342,7 +5407,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -5360,7 +5425,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "append",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -5382,7 +5447,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -5410,13 +5475,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "addr",
-                        ty: 218,
+                        ty: 221,
                         optional: false,
                         features: &[],
                     },
@@ -5434,49 +5499,49 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "server",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wait",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "nodelay",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "telnet",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tn3270",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "websocket",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reconnect",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "reconnect-ms",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
@@ -5498,19 +5563,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "remote",
-                        ty: 218,
+                        ty: 221,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "local",
-                        ty: 218,
+                        ty: 221,
                         optional: true,
                         features: &[],
                     },
@@ -5532,7 +5597,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -5560,7 +5625,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -5582,7 +5647,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -5610,13 +5675,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "chardevs",
-                        ty: 158,
+                        ty: 161,
                         optional: false,
                         features: &[],
                     },
@@ -5638,13 +5703,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "signal",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -5666,7 +5731,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -5694,7 +5759,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -5722,19 +5787,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mouse",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "clipboard",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -5756,7 +5821,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
@@ -5784,31 +5849,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "width",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "height",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cols",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "rows",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
@@ -5830,13 +5895,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 89,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
@@ -5886,22 +5951,22 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "SchemaInfoEnumMemberList",
             features: &[],
-            shape: Shape::Array(219),
+            shape: Shape::Array(222),
         },
         Type {
             name: "SchemaInfoObjectMemberList",
             features: &[],
-            shape: Shape::Array(220),
+            shape: Shape::Array(223),
         },
         Type {
             name: "SchemaInfoObjectVariantList",
             features: &[],
-            shape: Shape::Array(221),
+            shape: Shape::Array(224),
         },
         Type {
             name: "SchemaInfoAlternateMemberList",
             features: &[],
-            shape: Shape::Array(222),
+            shape: Shape::Array(225),
         },
         Type {
             name: "S390CpuState",
@@ -5986,7 +6051,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fd",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
@@ -6014,7 +6079,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 223,
+                        ty: 226,
                         optional: false,
                         features: &[],
                     },
@@ -6042,97 +6107,97 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "interval_length",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_rd_latency_ns",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_rd_latency_ns",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_latency_ns",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_wr_latency_ns",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_wr_latency_ns",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_latency_ns",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_zone_append_latency_ns",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_zone_append_latency_ns",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_latency_ns",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_flush_latency_ns",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_flush_latency_ns",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_flush_latency_ns",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_queue_depth",
-                        ty: 224,
+                        ty: 227,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_queue_depth",
-                        ty: 224,
+                        ty: 227,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_queue_depth",
-                        ty: 224,
+                        ty: 227,
                         optional: false,
                         features: &[],
                     },
@@ -6161,7 +6226,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 225,
+                    ty: 228,
                     optional: false,
                     features: &[],
                 }],
@@ -6175,7 +6240,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 226,
+                    ty: 229,
                     optional: false,
                     features: &[],
                 }],
@@ -6257,12 +6322,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 181,
+                    ty: 184,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 227), ("unix", 228), ("vsock", 229), ("fd", 230)],
+                variants: &[("inet", 230), ("unix", 231), ("vsock", 232), ("fd", 233)],
             },
         },
         Type {
@@ -6278,7 +6343,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 158,
+                        ty: 161,
                         optional: true,
                         features: &[],
                     },
@@ -6312,7 +6377,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 158,
+                        ty: 161,
                         optional: true,
                         features: &[],
                     },
@@ -6397,31 +6462,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "extended-l2",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "lazy-refcounts",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "corrupt",
-                        ty: 78,
+                        ty: 81,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-bits",
-                        ty: 89,
+                        ty: 92,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compression-type",
-                        ty: 231,
+                        ty: 234,
                         optional: false,
                         features: &[],
                     },
@@ -6436,7 +6501,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "extent-size-hint",
-                    ty: 89,
+                    ty: 92,
                     optional: true,
                     features: &[],
                 }],
@@ -6450,7 +6515,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 182,
+                    ty: 185,
                     optional: false,
                     features: &[],
                 }],
@@ -6464,7 +6529,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 183,
+                    ty: 186,
                     optional: false,
                     features: &[],
                 }],
@@ -6478,7 +6543,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 184,
+                    ty: 187,
                     optional: false,
                     features: &[],
                 }],
@@ -6492,7 +6557,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 185,
+                    ty: 188,
                     optional: false,
                     features: &[],
                 }],

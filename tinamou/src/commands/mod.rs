@@ -1,6 +1,7 @@
 //! The commands: where the schema's interface meets the machine. One file per
 //! schema file, and one list of what there is.
 
+mod balloon;
 mod char;
 mod control;
 pub mod machine;
@@ -55,6 +56,8 @@ pub fn table() -> Table<Vm, Shared> {
         .shared::<api::QueryKvm>(machine::query_kvm)
         .main::<api::Memsave>(machine::memsave)
         .main::<api::Pmemsave>(machine::pmemsave)
+        .main::<api::Balloon>(balloon::balloon)
+        .main::<api::QueryBalloon>(balloon::query_balloon)
         .main::<api::QueryMemorySizeSummary>(machine::query_memory_size_summary)
         .main::<api::Dumpdtb>(machine::dumpdtb)
         .shared::<api::QueryCpuDefinitions>(machine::query_cpu_definitions)

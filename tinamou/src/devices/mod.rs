@@ -21,6 +21,7 @@ mod tree;
 mod types;
 mod unplug;
 pub mod virtio;
+pub mod virtio_balloon;
 mod virtio_rng;
 
 use std::any::Any;
@@ -62,6 +63,7 @@ pub static CLASSES: Classes<Make> = Classes::new(&[
     &board::GOLDFISH_RTC,
     &virtio::DEVICE,
     &virtio_rng::DEVICE,
+    &virtio_balloon::DEVICE,
 ]);
 
 /// A device that is about to be made.
@@ -122,7 +124,7 @@ pub struct MadeBus {
 }
 
 /// A device in the machine, as the main loop sees it.
-pub trait Plugged {
+pub trait Plugged: Any {
     /// Lines of `info qtree` before the properties.
     fn wires(&self) -> Vec<String> {
         Vec::new()

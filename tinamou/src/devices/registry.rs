@@ -77,6 +77,11 @@ impl Devices {
         entry.expect("every device in the topology has an entry")
     }
 
+    /// What is known of every device.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+
     /// The classes of which there are devices.
     pub fn classes(&self) -> Vec<&'static Class> {
         let mut classes: Vec<_> = self.entries.values().map(|entry| entry.class).collect();

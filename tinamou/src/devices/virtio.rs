@@ -1,5 +1,6 @@
 //! What all virtio devices have in common, whatever carries them.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use tinamou_qdev::{BusId, Properties, Settings, properties};
@@ -7,7 +8,7 @@ use tinamou_qmp::{Error, Result, Value};
 use tinamou_virtio::mmio::VirtioMmio;
 use tinamou_virtio::{RingOptions, Site, Virtio};
 
-use super::{Class, Made, Plug, Plugged};
+use super::{Class, Made, Plug, Plugged, Unplug};
 use crate::vm::Vm;
 
 properties! {
@@ -95,9 +96,56 @@ pub fn on_slot(vm: &mut Vm, plug: &Plug<'_>, make: MakeCore) -> Result<Made> {
         let name = plug.class.name;
         Error::generic(format!("No 'virtio-bus' bus found for device '{name}'"))
     })?;
-    let Core { virtio, made } = make(vm, plug, slot.features())?;
-    slot.plug(virtio);
+    let Core { virtio, mut made } = make(vm, plug, slot.features())?;
+    slot.plug(Arc::clone(&virtio));
+    made.device = Box::new(Backend {
+        virtio,
+        carrier: Carrier::Mmio(slot),
+        device: made.device,
+    });
     Ok(made)
+}
+
+/// A virtio device behind its transport.
+pub struct Backend {
+    /// What all virtio devices share.
+    pub virtio: Arc<Virtio>,
+    /// What carries it.
+    pub carrier: Carrier,
+    device: Box<dyn Plugged>,
+}
+
+/// What carries a virtio device.
+pub enum Carrier {
+    /// A slot of the board.
+    Mmio(Arc<VirtioMmio>),
+}
+
+impl Plugged for Backend {
+    fn wires(&self) -> Vec<String> {
+        self.device.wires()
+    }
+
+    fn details(&self) -> Vec<String> {
+        self.device.details()
+    }
+
+    fn unplug(&mut self) -> Result<Unplug> {
+        self.device.unplug()
+    }
+
+    fn remove(self: Box<Self>, vm: &mut Vm) {
+        self.device.remove(vm);
+    }
+}
+
+/// The devices of one kind that are behind some transport.
+pub fn devices<T: Plugged>(vm: &Vm) -> impl Iterator<Item = &T> {
+    vm.devices.entries().filter_map(|entry| {
+        let device: &dyn Any = &*entry.device;
+        let inner: &dyn Any = &*device.downcast_ref::<Backend>()?.device;
+        inner.downcast_ref()
+    })
 }
 
 fn slot(vm: &Vm, bus: Option<BusId>) -> Option<Arc<VirtioMmio>> {

@@ -5,6 +5,7 @@ use tinamou_monitor::hmp::{Arguments, Console};
 use tinamou_qmp::{Error, Result};
 
 use super::Entry;
+use crate::devices::virtio_balloon;
 use crate::options::process::log_help_with_none;
 use crate::options::{self, DeviceArgument};
 use crate::vm::Vm;
@@ -67,6 +68,13 @@ const COMMANDS: &[Entry] = &[
         "index",
         "choose the CPU that other commands look at",
         cpu,
+    ),
+    (
+        "balloon",
+        "value:M",
+        "target",
+        "ask the guest to keep no more than an amount of memory (in MiB)",
+        |vm, _, args| virtio_balloon::set_target(vm, args.int("value")),
     ),
     (
         "device_add",

@@ -9,7 +9,7 @@ use tinamou_qom::ObjectId;
 use super::Entry;
 use super::{mtree, registers};
 use crate::commands::{PACKAGE, machine::uuid_text};
-use crate::devices;
+use crate::devices::{self, virtio_balloon};
 use crate::options::QEMU_VERSION;
 use crate::vm::Vm;
 
@@ -75,6 +75,17 @@ const COMMANDS: &[Entry] = &[
                     chardev.label, chardev.filename
                 ));
             }
+            Ok(())
+        },
+    ),
+    (
+        "balloon",
+        "",
+        "",
+        "how much memory the balloon has left to the guest",
+        |vm, console, _| {
+            let actual = virtio_balloon::active(vm)?.actual();
+            console.print(&format!("balloon: actual={}\n", actual >> 20));
             Ok(())
         },
     ),
