@@ -17,9 +17,9 @@ const FIXED: &[&str] = &[
     "b", "e", "g", "h", "i", "mmu", "s", "sha", "smcdeleg", "smcntrpmf",
     "smcsrind", "smctr", "smdbltrp", "smepmp", "smmpm", "smnpm", "smrnmi", "smstateen",
     "ssccfg", "sscofpmf", "sscsrind", "ssctr", "ssdbltrp", "ssnpm", "sspm",
-    "ssstateen", "supm", "sv39", "svade", "svinval", "svnapot", "svpbmt", "svvptc", "u",
+    "ssstateen", "supm", "sv39", "svade", "svvptc", "u",
     "v", "zaamo", "zabha", "zacas", "zalrsc", "zama16b", "zbkb", "zbkc", "zbkx", "zca",
-    "zcb", "zcd", "zce", "zcf", "zcmop", "zcmp", "zcmt", "zdinx", "zfa", "zfbfmin", "zfh",
+    "zcb", "zcd", "zce", "zcf", "zcmop", "zcmp", "zcmt", "zdinx", "zfbfmin", "zfh",
     "zfhmin", "zfinx", "zhinx", "zhinxmin", "zic64b", "ziccrse", "zicfilp", "zicfiss",
     "zicsr", "zihintntl", "zihintpause", "zimop", "zk", "zkn", "zknd", "zkne", "zknh",
     "zkr", "zks", "zksed", "zksh", "zkt", "zmmul", "ztso", "zvbb", "zvbc", "zve32f",
@@ -123,7 +123,7 @@ mod tests {
         check("rv64", Ok("rv64imafdc_"));
         check("max", Ok("_zicond_"));
         check("rv64,zicond=on", Ok("_zicond_"));
-        check("rv64,zba=on,zba=off", Ok("_zawrs_zca_zcd_zbb_"));
+        check("rv64,zba=on,zba=off", Ok("_zawrs_zfa_zca_zcd_zbb_"));
         check("rv64,v=off,h=false,mmu=on,", Ok("rv64"));
         check("", Err("-cpu option cannot be empty"));
         check("foo", Err("unable to find CPU model 'foo'"));

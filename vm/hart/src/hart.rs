@@ -135,7 +135,10 @@ impl Hart {
         self.retired = 0;
         self.doubt_instructions();
         if self.config.isa.has(Extension::Svadu) {
-            self.state.csrs.menvcfg = envcfg::ADUE;
+            self.state.csrs.menvcfg |= envcfg::ADUE;
+        }
+        if self.config.isa.has(Extension::Svpbmt) {
+            self.state.csrs.menvcfg |= envcfg::PBMTE;
         }
         let status = match start {
             Start::Stopped => HartStatus::Stopped,
@@ -317,6 +320,9 @@ impl Hart {
         }
         if isa.has(Extension::Sstc) {
             csrs.menvcfg |= envcfg::STCE;
+        }
+        if isa.has(Extension::Svpbmt) {
+            csrs.menvcfg |= envcfg::PBMTE;
         }
         (csrs.pmpcfg[0], csrs.pmpaddr[0]) = EVERYTHING;
         self.follow_all();

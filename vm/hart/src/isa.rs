@@ -49,6 +49,7 @@ extensions! {
     Zifencei "zifencei" true "Instruction-fetch fence.";
     Zihpm "zihpm" true "Hardware performance counters (which count nothing).";
     Zawrs "zawrs" true "Wait on reservation set.";
+    Zfa "zfa" true "Additional floating-point instructions.";
     Zba "zba" true "Address generation.";
     Zbb "zbb" true "Basic bit manipulation.";
     Zbc "zbc" true "Carry-less multiplication.";
@@ -57,6 +58,9 @@ extensions! {
     Ssaia "ssaia" false "Advanced interrupt architecture, supervisor mode.";
     Sstc "sstc" true "Supervisor timer compare.";
     Svadu "svadu" true "Hardware update of the accessed and dirty bits.";
+    Svinval "svinval" false "Fine-grained invalidation of translations.";
+    Svnapot "svnapot" false "Pages of 64 KiB made of small ones.";
+    Svpbmt "svpbmt" false "Page-based memory types (which make no difference here).";
     Sv48 "sv48" true "Four-level page tables.";
     Sv57 "sv57" true "Five-level page tables (with them, also four-level ones).";
     Pmp "pmp" true "Physical memory protection, 16 entries.";
@@ -85,7 +89,7 @@ impl Isa {
     #[must_use]
     pub const fn has(&self, extension: Extension) -> bool {
         let needs = match extension {
-            Extension::D => bit(Extension::F),
+            Extension::D | Extension::Zfa => bit(Extension::F),
             Extension::Sv48 => return self.bits & (bit(extension) | bit(Extension::Sv57)) != 0,
             _ => 0,
         } | bit(extension);
@@ -142,6 +146,7 @@ impl Isa {
             ("zaamo", self.has(E::A)),
             ("zalrsc", self.has(E::A)),
             ("zawrs", self.has(E::Zawrs)),
+            ("zfa", self.has(E::Zfa)),
             ("zca", self.has(E::C)),
             ("zcd", compressed_double),
             ("zba", self.has(E::Zba)),
@@ -158,6 +163,9 @@ impl Isa {
             ("ssu64xl", true),
             ("svade", !self.has(E::Svadu)),
             ("svadu", self.has(E::Svadu)),
+            ("svinval", self.has(E::Svinval)),
+            ("svnapot", self.has(E::Svnapot)),
+            ("svpbmt", self.has(E::Svpbmt)),
             ("svvptc", true),
         ];
         table
@@ -223,7 +231,7 @@ mod tests {
     fn the_default_string_is_canonical() {
         let expected = "rv64imafdc_zic64b_zicbom_zicbop_zicboz_ziccamoa_ziccif_zicclsm_ziccrse_\
             zicntr_zicsr_zifencei_zihintntl_zihintpause_zihpm_zmmul_za64rs_zaamo_zalrsc_zawrs_\
-            zca_zcd_zba_zbb_zbc_zbs_ssccptr_sscounterenw_sstc_sstvala_sstvecd_ssu64xl_svadu_svvptc";
+            zfa_zca_zcd_zba_zbb_zbc_zbs_ssccptr_sscounterenw_sstc_sstvala_sstvecd_ssu64xl_svadu_svvptc";
         assert_eq!(Isa::default().string(), expected);
         assert_eq!(Isa::default().misa(), 0x8000_0000_0014_112d);
     }

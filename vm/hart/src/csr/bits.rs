@@ -55,6 +55,7 @@ pub(crate) mod envcfg {
     pub(crate) const CBIE: u64 = 3 << 4;
     pub(crate) const CBCFE: u64 = 1 << 6;
     pub(crate) const CBZE: u64 = 1 << 7;
+    pub(crate) const PBMTE: u64 = 1 << 62;
     pub(crate) const ADUE: u64 = 1 << 61;
     pub(crate) const STCE: u64 = 1 << 63;
 }

@@ -133,18 +133,15 @@ impl Hart {
     }
 
     fn write_menvcfg(&mut self, value: u64) {
+        let fields = [
+            (Extension::Svadu, envcfg::ADUE),
+            (Extension::Svpbmt, envcfg::PBMTE),
+            (Extension::Sstc, envcfg::STCE),
+        ];
         let isa = &self.config.isa;
-        let updates = if isa.has(Extension::Svadu) {
-            envcfg::ADUE
-        } else {
-            0
-        };
-        let compare = if isa.has(Extension::Sstc) {
-            envcfg::STCE
-        } else {
-            0
-        };
-        self.state.csrs.menvcfg = block_fields(value) | value & (updates | compare);
+        let present = fields.iter().filter(|(extension, _)| isa.has(*extension));
+        let mask = present.fold(0, |mask, (_, field)| mask | field);
+        self.state.csrs.menvcfg = block_fields(value) | value & mask;
         self.flush_translations(None);
         self.poll_timers();
     }

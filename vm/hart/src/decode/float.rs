@@ -5,7 +5,8 @@ use super::{Context, destination, op, sized};
 use crate::code::Op;
 use crate::exec::access::{I64, Single, U32};
 use crate::exec::float::{
-    AddF, DivF, Eq, Le, Lt, Madd, MaxF, MinF, Msub, MulF, Nmadd, Nmsub, Sgnj, Sgnjn, Sgnjx, SubF,
+    AddF, DivF, Eq, Le, LeQuiet, Lt, LtQuiet, Madd, MaxF, MaximumF, MinF, MinimumF, Msub, MulF,
+    Nmadd, Nmsub, Sgnj, Sgnjn, Sgnjx, SubF,
 };
 use crate::isa::Extension;
 use crate::state::FLOAT;
@@ -87,6 +88,14 @@ pub(super) fn operation(fields: Fields, context: Context<'_>) -> Option<Op> {
             fields,
             formatted!(context, double, float_plain, MaxF),
         )),
+        (0x05, 2) if context.isa.has(Extension::Zfa) => Some(plain(
+            fields,
+            formatted!(context, double, float_plain, MinimumF),
+        )),
+        (0x05, 3) if context.isa.has(Extension::Zfa) => Some(plain(
+            fields,
+            formatted!(context, double, float_plain, MaximumF),
+        )),
         (0x08, _) => between(fields, context, double),
         (0x14, 0) => Some(compared(
             fields,
@@ -99,6 +108,14 @@ pub(super) fn operation(fields: Fields, context: Context<'_>) -> Option<Op> {
         (0x14, 2) => Some(compared(
             fields,
             formatted!(context, double, float_compare, Eq),
+        )),
+        (0x14, 4) if context.isa.has(Extension::Zfa) => Some(compared(
+            fields,
+            formatted!(context, double, float_compare, LeQuiet),
+        )),
+        (0x14, 5) if context.isa.has(Extension::Zfa) => Some(compared(
+            fields,
+            formatted!(context, double, float_compare, LtQuiet),
         )),
         (0x18, _) => to_integer(fields, context, double),
         (0x1a, _) => from_integer(fields, context, double),
@@ -121,11 +138,25 @@ fn rounded(fields: Fields, context: Context<'_>, double: bool) -> Option<Op> {
     Some(float(fields, run, second | rounding(fields)?))
 }
 
-/// Conversion between the formats.
+/// Picks the instance of a rounding that tells of inexact results or not.
+macro_rules! rounds {
+    ($context:expr, $double:expr, $tells:literal) => {
+        match ($context.wide, $double) {
+            (true, true) => crate::exec::float_round::<$tells, u64, 2> as crate::code::Handler,
+            (true, false) => crate::exec::float_round::<$tells, u32, 2>,
+            (false, true) => crate::exec::float_round::<$tells, u64, 1>,
+            (false, false) => crate::exec::float_round::<$tells, u32, 1>,
+        }
+    };
+}
+
+/// Conversion between the formats, and roundings within one.
 fn between(fields: Fields, context: Context<'_>, double: bool) -> Option<Op> {
     let run = match (double, fields.rs2()) {
         (true, 0) => sized!(context, float_convert, u32, u64),
         (false, 1) if context.isa.has(Extension::D) => sized!(context, float_convert, u64, u32),
+        (_, 4) if context.isa.has(Extension::Zfa) => rounds!(context, double, false),
+        (_, 5) if context.isa.has(Extension::Zfa) => rounds!(context, double, true),
         _ => return None,
     };
     Some(float(fields, run, rounding(fields)?))
@@ -137,6 +168,10 @@ fn to_integer(fields: Fields, context: Context<'_>, double: bool) -> Option<Op> 
         1 => formatted!(context, double, float_to_integer, u32),
         2 => formatted!(context, double, float_to_integer, i64),
         3 => formatted!(context, double, float_to_integer, u64),
+        // Always towards zero.
+        8 if double && fields.funct3() == 1 && context.isa.has(Extension::Zfa) => {
+            sized!(context, float_to_integer_modular)
+        }
         _ => return None,
     };
     let (to, from) = (destination(fields.rd()), FLOAT + fields.rs1());
@@ -159,8 +194,13 @@ fn from_integer(fields: Fields, context: Context<'_>, double: bool) -> Option<Op
     ))
 }
 
-/// Moves between the register files, and fclass.
+/// Moves between the register files, constants, and fclass.
 fn moved(fields: Fields, context: Context<'_>, double: bool) -> Option<Op> {
+    let is_constant = (fields.funct7() >> 2, fields.funct3(), fields.rs2()) == (0x1e, 0, 1);
+    if is_constant && context.isa.has(Extension::Zfa) {
+        let run = formatted!(context, double, float_constant);
+        return Some(op(run, FLOAT + fields.rd(), 0, fields.rs1().into()));
+    }
     if fields.rs2() != 0 {
         return None;
     }

@@ -51,10 +51,12 @@ pub(super) fn system(fields: Fields, context: Context<'_>) -> Option<Decoded> {
 
 fn privileged(fields: Fields, context: Context<'_>) -> Option<Decoded> {
     const SFENCE_VMA: u32 = 0x09;
+    const SINVAL_VMA: u32 = 0x0b;
     if fields.rd() != 0 {
         return None;
     }
-    if fields.funct7() == SFENCE_VMA {
+    let invalidates = context.isa.has(Extension::Svinval);
+    if fields.funct7() == SFENCE_VMA || fields.funct7() == SINVAL_VMA && invalidates {
         let op = op(
             sized!(context, fence_translations),
             fields.rs2(),
@@ -71,6 +73,7 @@ fn privileged(fields: Fields, context: Context<'_>) -> Option<Decoded> {
         0x001 => (sized!(context, environment_break), true),
         0x102 => (sized!(context, return_supervisor), true),
         0x302 => (sized!(context, return_machine), true),
+        0x180 | 0x181 if invalidates => (sized!(context, order_invalidation), false),
         0x105 => (sized!(context, wait_for_interrupt), false),
         0x00d | 0x01d if context.isa.has(Extension::Zawrs) => {
             return Some(wait_on_reservation(context));

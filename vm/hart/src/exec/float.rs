@@ -126,6 +126,8 @@ plain! {
     Sgnjx |a, b, _| fp::sgnjx(a, b);
     MinF |a, b, flags| fp::min(a, b, flags);
     MaxF |a, b, flags| fp::max(a, b, flags);
+    MinimumF |a, b, flags| fp::minimum(a, b, flags);
+    MaximumF |a, b, flags| fp::maximum(a, b, flags);
 }
 
 /// A comparison.
@@ -148,6 +150,8 @@ relation! {
     Eq eq;
     Lt lt;
     Le le;
+    LtQuiet lt_quiet;
+    LeQuiet le_quiet;
 }
 
 /// Which signs a fused multiplication turns: of the product, of the addend.
@@ -174,7 +178,7 @@ signs! {
 
 /// The rounding mode of an op: its own, or the one in `frm`, which may be none.
 #[inline(always)]
-fn rounding(hart: &Hart, op: Cursor) -> Option<Rounding> {
+pub(super) fn rounding(hart: &Hart, op: Cursor) -> Option<Rounding> {
     match op.imm() as u8 {
         0 => Some(Rounding::Rne),
         7 => hart.rounding,
@@ -202,6 +206,7 @@ macro_rules! ready {
         };
     };
 }
+pub(super) use ready;
 
 pub(crate) fn float_rounded<O: Rounded, F: Boxed, const N: usize>(
     hart: &mut Hart,

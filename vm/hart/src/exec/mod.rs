@@ -5,6 +5,7 @@
 //! instruction must be looked up again). Everything rare is in functions that are not inlined.
 
 pub(crate) mod access;
+pub(crate) mod additional;
 pub(crate) mod atomic;
 pub(crate) mod block;
 pub(crate) mod compare;
@@ -14,6 +15,7 @@ pub(crate) mod integer;
 pub(crate) mod system;
 
 pub(crate) use access::{load, load_float, store, store_float};
+pub(crate) use additional::{float_constant, float_round, float_to_integer_modular};
 pub(crate) use atomic::{amo, load_reserved, store_conditional};
 pub(crate) use block::{cache_block, zero_block};
 pub(crate) use control::{
@@ -27,7 +29,8 @@ pub(crate) use float::{
 };
 pub(crate) use system::{
     csr_immediate, csr_register, environment_break, environment_call, fence, fence_instructions,
-    fence_translations, illegal, pause, return_machine, return_supervisor, wait_for_interrupt,
+    fence_translations, illegal, order_invalidation, pause, return_machine, return_supervisor,
+    wait_for_interrupt,
 };
 
 use crate::Hart;

@@ -106,7 +106,7 @@ pub(crate) fn give_way(tries: u32) {
     }
 }
 
-/// `sfence.vma`.
+/// `sfence.vma` and `sinval.vma`.
 pub(crate) fn fence_translations<const N: usize>(hart: &mut Hart, op: Cursor) -> Cursor {
     let allowed = match hart.state.privilege {
         Privilege::Machine => true,
@@ -120,6 +120,14 @@ pub(crate) fn fence_translations<const N: usize>(hart: &mut Hart, op: Cursor) ->
     let rest = hart.rest_after::<N>(op);
     hart.flush_translations(address);
     rest
+}
+
+/// `sfence.w.inval` and `sfence.inval.ir`: `sinval.vma` is in order with everything already.
+pub(crate) fn order_invalidation<const N: usize>(hart: &mut Hart, op: Cursor) -> Cursor {
+    if hart.state.privilege == Privilege::User {
+        return hart.raise_illegal(op);
+    }
+    fence::<N>(hart, op)
 }
 
 pub(crate) fn environment_call<const N: usize>(hart: &mut Hart, op: Cursor) -> Cursor {

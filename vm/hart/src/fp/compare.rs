@@ -5,9 +5,7 @@ use super::{Flags, Format};
 /// FEQ: a quiet comparison, invalid for signalling NaNs only.
 #[inline]
 pub fn eq<F: Format>(a: F, b: F, flags: &mut Flags) -> bool {
-    if a.is_signalling() || b.is_signalling() {
-        flags.raise(Flags::NV);
-    }
+    refuse_signalling(a, b, flags);
     a.host() == b.host()
 }
 
@@ -23,6 +21,38 @@ pub fn lt<F: Format>(a: F, b: F, flags: &mut Flags) -> bool {
 pub fn le<F: Format>(a: F, b: F, flags: &mut Flags) -> bool {
     refuse_nan(a, b, flags);
     a.host() <= b.host()
+}
+
+/// FLTQ: a quiet comparison, invalid for signalling NaNs only.
+#[inline]
+pub fn lt_quiet<F: Format>(a: F, b: F, flags: &mut Flags) -> bool {
+    refuse_signalling(a, b, flags);
+    a.host() < b.host()
+}
+
+/// FLEQ: a quiet comparison, invalid for signalling NaNs only.
+#[inline]
+pub fn le_quiet<F: Format>(a: F, b: F, flags: &mut Flags) -> bool {
+    refuse_signalling(a, b, flags);
+    a.host() <= b.host()
+}
+
+/// FMINM: the smaller value; a NaN where there is one; −0 rather than +0.
+#[inline]
+pub fn minimum<F: Format>(a: F, b: F, flags: &mut Flags) -> F {
+    match a.is_nan() || b.is_nan() {
+        true => nan_of(a, b, flags),
+        false => min(a, b, flags),
+    }
+}
+
+/// FMAXM: the larger value; a NaN where there is one; +0 rather than −0.
+#[inline]
+pub fn maximum<F: Format>(a: F, b: F, flags: &mut Flags) -> F {
+    match a.is_nan() || b.is_nan() {
+        true => nan_of(a, b, flags),
+        false => max(a, b, flags),
+    }
 }
 
 /// FMIN: the smaller value; a number rather than a NaN; −0 rather than +0.
@@ -64,12 +94,23 @@ fn refuse_nan<F: Format>(a: F, b: F, flags: &mut Flags) {
     }
 }
 
-/// The result of FMIN and FMAX where NaNs decide it.
 #[inline]
-fn number_or_nan<F: Format>(a: F, b: F, flags: &mut Flags) -> Option<F> {
+fn refuse_signalling<F: Format>(a: F, b: F, flags: &mut Flags) {
     if a.is_signalling() || b.is_signalling() {
         flags.raise(Flags::NV);
     }
+}
+
+/// The result of FMINM and FMAXM where there is a NaN.
+fn nan_of<F: Format>(a: F, b: F, flags: &mut Flags) -> F {
+    refuse_signalling(a, b, flags);
+    F::from_u64(F::CANONICAL_NAN)
+}
+
+/// The result of FMIN and FMAX where NaNs decide it.
+#[inline]
+fn number_or_nan<F: Format>(a: F, b: F, flags: &mut Flags) -> Option<F> {
+    refuse_signalling(a, b, flags);
     match (a.is_nan(), b.is_nan()) {
         (false, false) => None,
         (false, true) => Some(a),

@@ -17,8 +17,9 @@ mod format;
 mod host;
 mod integer;
 
-pub use compare::{classify, eq, le, lt, max, min};
+pub use compare::{classify, eq, le, le_quiet, lt, lt_quiet, max, maximum, min, minimum};
 pub use convert::{convert, from_int, to_int};
+pub use exact::{round_to_integral, to_int_modular};
 pub use format::{Format, box_single, negate, sgnj, sgnjn, sgnjx, unbox_single};
 pub use host::Host;
 pub use integer::Integer;

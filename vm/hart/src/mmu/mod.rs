@@ -20,6 +20,7 @@ use crate::Hart;
 use crate::code::Cursor;
 use crate::csr::{envcfg, status};
 use crate::exec::atomic::Width;
+use crate::isa::Extension;
 use crate::state::Privilege;
 use crate::trap::{Exception, Trap};
 
@@ -254,6 +255,8 @@ impl Hart {
             sum: csrs.mstatus & status::SUM != 0,
             mxr: csrs.mstatus & status::MXR != 0,
             updates: csrs.menvcfg & envcfg::ADUE != 0,
+            types: csrs.menvcfg & envcfg::PBMTE != 0,
+            napot: self.config.isa.has(Extension::Svnapot),
             pmp: self.pmp(),
         }
     }

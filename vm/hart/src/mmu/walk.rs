@@ -70,6 +70,10 @@ pub(crate) struct Walk<'a> {
     pub(crate) mxr: bool,
     /// Whether the hart updates accessed and dirty bits (Svadu) or faults where they are clear.
     pub(crate) updates: bool,
+    /// Whether entries have memory types (Svpbmt).
+    pub(crate) types: bool,
+    /// Whether there are pages of 64 KiB (Svnapot).
+    pub(crate) napot: bool,
     pub(crate) pmp: Pmp<'a>,
 }
 
@@ -82,8 +86,12 @@ pub(super) mod pte {
     pub(in crate::mmu) const U: u64 = 1 << 4;
     pub(in crate::mmu) const A: u64 = 1 << 6;
     pub(in crate::mmu) const D: u64 = 1 << 7;
-    /// Reserved, and those of extensions that the hart does not have (Svpbmt, Svnapot).
-    pub(in crate::mmu) const RESERVED: u64 = !0 << 54;
+    /// Reserved.
+    pub(in crate::mmu) const RESERVED: u64 = 0x7f << 54;
+    /// The memory type (Svpbmt); 3 is reserved.
+    pub(in crate::mmu) const PBMT: u64 = 3 << 61;
+    /// The entry is one of sixteen that make a page of 64 KiB (Svnapot).
+    pub(in crate::mmu) const N: u64 = 1 << 63;
     const PPN: u64 = (1 << 44) - 1;
 
     pub(in crate::mmu) fn address(entry: u64) -> u64 {
@@ -156,24 +164,17 @@ impl Walk<'_> {
             let shift = 12 + 9 * level;
             let at = table + (address >> shift & 0x1ff) * 8;
             let entry = self.read(at)?;
-            if entry & pte::V == 0
-                || entry & (pte::R | pte::W) == pte::W
-                || entry & pte::RESERVED != 0
-            {
+            if self.is_reserved(entry) {
                 return Err(Refusal::Page);
             }
             if entry & (pte::R | pte::X) == 0 {
-                if entry & (pte::A | pte::D | pte::U) != 0 {
+                if entry & (pte::A | pte::D | pte::U | pte::PBMT | pte::N) != 0 {
                     return Err(Refusal::Page);
                 }
                 table = pte::address(entry);
                 continue;
             }
-            let size = 1 << shift;
-            let base = pte::address(entry);
-            if base & (size - 1) != 0 {
-                return Err(Refusal::Page);
-            }
+            let (base, size) = extent(entry, level).ok_or(Refusal::Page)?;
             let leaf = Leaf {
                 physical: base | address & (size - 1),
                 size,
@@ -181,6 +182,16 @@ impl Walk<'_> {
             return Ok(Some((at, entry, leaf)));
         }
         Err(Refusal::Page)
+    }
+
+    /// Whether an entry is invalid or says what is not defined.
+    fn is_reserved(&self, entry: u64) -> bool {
+        let types = if self.types { 0 } else { pte::PBMT };
+        let napot = if self.napot { 0 } else { pte::N };
+        entry & pte::V == 0
+            || entry & (pte::R | pte::W) == pte::W
+            || entry & (pte::RESERVED | types | napot) != 0
+            || entry & pte::PBMT == pte::PBMT
     }
 
     fn permits(&self, entry: u64) -> bool {
@@ -217,4 +228,18 @@ impl Walk<'_> {
             _ => Err(Refusal::Access),
         }
     }
+}
+
+/// Where the page of a leaf begins and its size; `None` where that is misaligned or reserved.
+fn extent(entry: u64, level: u32) -> Option<(u64, u64)> {
+    /// The pattern in the low bits of the page number that stands for 64 KiB (priv §12.7).
+    const NAPOT_64K: u64 = 8 << 12;
+    const SIZE_64K: u64 = 64 << 10;
+    let base = pte::address(entry);
+    if entry & pte::N != 0 {
+        let is_64k = level == 0 && base & (SIZE_64K - 1) == NAPOT_64K;
+        return is_64k.then_some((base & !(SIZE_64K - 1), SIZE_64K));
+    }
+    let size = 1 << (12 + 9 * level);
+    (base & (size - 1) == 0).then_some((base, size))
 }

@@ -60,6 +60,45 @@ pub fn from_int<I: Integer, F: Format>(value: I, rm: Rounding, flags: &mut Flags
     Real::new(wide < 0, 126, wide.unsigned_abs()).pack(rm, flags)
 }
 
+/// FROUNDNX: `a` rounded to an integer of its format; a result of zero keeps the sign.
+#[inline(never)]
+pub fn round_to_integral<F: Format>(a: F, rm: Rounding, flags: &mut Flags) -> F {
+    let real = Real::unpack(a);
+    match real.kind {
+        Kind::Finite { exp, sig } if exp < F::SIG_BITS as i32 => {
+            let (whole, inexact) = round::drop_bits(sig, (126 - exp) as u32, real.negative, rm);
+            if inexact {
+                flags.raise(Flags::NX);
+            }
+            Real::new(real.negative, 126, whole).pack(rm, flags)
+        }
+        _ => real.pack(rm, flags),
+    }
+}
+
+/// FCVTMOD.W.D: `a` rounded towards zero, modulo 2³²; 0 for infinities and NaNs. The flags are
+/// those of a conversion that may not overflow.
+#[inline(never)]
+pub fn to_int_modular(a: u64, flags: &mut Flags) -> i32 {
+    let _: i32 = to_int(a, Rounding::Rtz, flags);
+    let real = Real::unpack(a);
+    let Kind::Finite { exp, sig } = real.kind else {
+        return 0;
+    };
+    // From 2⁸⁵ on, all bits are above those that count.
+    let magnitude = if exp < 85 {
+        round::drop_bits(sig, (126 - exp) as u32, false, Rounding::Rtz).0
+    } else {
+        0
+    };
+    let result = (magnitude as u32).cast_signed();
+    if real.negative {
+        result.wrapping_neg()
+    } else {
+        result
+    }
+}
+
 /// `a` rounded to an integer; NV and the nearest limit where there is none, NaNs counting as +∞.
 #[inline(never)]
 pub fn to_int<F: Format, I: Integer>(a: F, rm: Rounding, flags: &mut Flags) -> I {

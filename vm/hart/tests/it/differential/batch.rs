@@ -13,7 +13,7 @@ use crate::rig::{EXIT, RAM, Rig, SIZE};
 const QEMU: &str = "qemu-system-riscv64";
 /// The extensions that a hart here has, and no others.
 const CPU: &str = "rv64i,m=on,a=on,f=on,d=on,c=on,zicsr=on,zifencei=on,zicbom=on,zicboz=on,zicbop=on,\
-                   zicond=on,zba=on,zbb=on,zbc=on,zbs=on,pmp=on,sv57=on";
+                   zicond=on,zfa=on,zba=on,zbb=on,zbc=on,zbs=on,pmp=on,sv57=on";
 
 /// How long QEMU may take: it needs a second.
 const PATIENCE: Duration = Duration::from_secs(60);

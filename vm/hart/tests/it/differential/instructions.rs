@@ -158,6 +158,18 @@ table! { FLOAT:
     }
 }
 
+// Not for programs: where nothing reads the result of `froundnx`, QEMU forgets its flags.
+table! { ADDITIONAL:
+    Free RD_RS1_RS2 => {
+        "fminm.s" 0x2800_2053 "fmaxm.s" 0x2800_3053 "fminm.d" 0x2a00_2053 "fmaxm.d" 0x2a00_3053
+        "fleq.s" 0xa000_4053 "fltq.s" 0xa000_5053 "fleq.d" 0xa200_4053 "fltq.d" 0xa200_5053
+    }
+    Free RD_RS1 => { "fli.s" 0xf010_0053 "fli.d" 0xf210_0053 "fcvtmod.w.d" 0xc280_1053 }
+    Rounded RD_RS1_RM => {
+        "fround.s" 0x4040_0053 "froundnx.s" 0x4050_0053 "fround.d" 0x4240_0053 "froundnx.d" 0x4250_0053
+    }
+}
+
 table! { CSR:
     Free RD_RS1 => {
         "csrrw fflags" 0x0010_1073 "csrrs fflags" 0x0010_2073 "csrrc fflags" 0x0010_3073

@@ -38,9 +38,16 @@ fn compare(batch: &Batch) -> Option<Vec<Record>> {
     Some(theirs)
 }
 
+/// Another seed tries other programs.
+fn seed() -> u64 {
+    std::env::var("TINAMOU_SEED").map_or(2, |seed| seed.parse().unwrap())
+}
+
 #[test]
 fn every_instruction_alone() {
-    let tables = [INTEGER, MEMORY, ATOMIC, FLOAT, CSR, CONTROL, COMPRESSED];
+    let tables = [
+        INTEGER, MEMORY, ATOMIC, FLOAT, ADDITIONAL, CSR, CONTROL, COMPRESSED,
+    ];
     let instructions = tables.concat();
     let mut batch = Batch::default();
     let mut random = Random(1);
@@ -59,11 +66,19 @@ fn every_instruction_alone() {
 }
 
 #[test]
-fn random_programs() {
-    // Another seed tries other programs.
-    let seed = std::env::var("TINAMOU_SEED").map_or(2, |seed| seed.parse().unwrap());
+fn additional_instructions_alone() {
     let mut batch = Batch::default();
-    let mut random = Random(seed);
+    let mut random = Random(seed());
+    for index in 0..PROGRAMS {
+        batch.add_single(&mut random, ADDITIONAL[index % ADDITIONAL.len()]);
+    }
+    compare(&batch);
+}
+
+#[test]
+fn random_programs() {
+    let mut batch = Batch::default();
+    let mut random = Random(seed());
     for _ in 0..PROGRAMS {
         batch.add_random(&mut random);
     }
