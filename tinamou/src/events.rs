@@ -16,6 +16,9 @@ pub const EVENTS: &[&str] = &[
     api::StopEvent::NAME,
     api::ResumeEvent::NAME,
     api::BalloonChangeEvent::NAME,
+    api::BlockIoErrorEvent::NAME,
+    api::BlockWriteThresholdEvent::NAME,
+    api::DeviceTrayMovedEvent::NAME,
     api::DeviceDeletedEvent::NAME,
     api::DeviceUnplugGuestErrorEvent::NAME,
 ];

@@ -1,6 +1,7 @@
 //! The parts of the `tinamou` binary, as a library so that tests can reach them.
 
 pub mod backends;
+pub mod blocks;
 pub mod commands;
 pub mod daemon;
 pub mod devices;

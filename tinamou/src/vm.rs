@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tinamou_block::Graph;
 use tinamou_chardev::Chardevs;
 use tinamou_machine::{Machine, Progress, RunState, RunStateCell, ShutdownCause};
 use tinamou_monitor::{Call, EventBus, Hmp, Server};
@@ -21,6 +22,8 @@ pub struct Vm {
     pub machine: Machine,
     /// The character devices.
     pub chardevs: Chardevs,
+    /// Block nodes and disks.
+    pub blocks: Graph,
     /// Descriptors that clients passed in.
     pub fds: Fds,
     /// The object tree.

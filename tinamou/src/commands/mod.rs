@@ -2,6 +2,8 @@
 //! schema file, and one list of what there is.
 
 mod balloon;
+mod block;
+mod block_core;
 mod char;
 mod control;
 pub mod machine;
@@ -25,6 +27,22 @@ pub fn table() -> Table<Vm, Shared> {
         .shared::<api::QueryStatus>(run_state::query_status)
         .main::<api::WatchdogSetAction>(run_state::watchdog_set_action)
         .main::<api::SetAction>(run_state::set_action)
+        .main::<api::QueryBlock>(block_core::query_block)
+        .main::<api::QueryBlockstats>(block_core::query_blockstats)
+        .deferred::<api::BlockResize>(block_core::block_resize)
+        .main::<api::QueryNamedBlockNodes>(block_core::query_named_block_nodes)
+        .deferred::<api::BlockdevAdd>(block_core::blockdev_add)
+        .deferred::<api::BlockdevReopen>(block_core::blockdev_reopen)
+        .deferred::<api::BlockdevDel>(block_core::blockdev_del)
+        .main::<api::BlockSetWriteThreshold>(block_core::block_set_write_threshold)
+        .main::<api::Eject>(block::eject)
+        .main::<api::BlockdevOpenTray>(block::blockdev_open_tray)
+        .main::<api::BlockdevCloseTray>(block::blockdev_close_tray)
+        .main::<api::BlockdevRemoveMedium>(block::blockdev_remove_medium)
+        .main::<api::BlockdevInsertMedium>(block::blockdev_insert_medium)
+        .deferred::<api::BlockdevChangeMedium>(block::blockdev_change_medium)
+        .main::<api::BlockSetIoThrottle>(block::block_set_io_throttle)
+        .main::<api::BlockLatencyHistogramSet>(block::block_latency_histogram_set)
         .main::<api::QueryChardev>(char::query_chardev)
         .shared::<api::QueryChardevBackends>(char::query_chardev_backends)
         .main::<api::RingbufWrite>(char::ringbuf_write)

@@ -5,8 +5,11 @@ use super::Origin;
 use crate::devices::Request;
 use std::path::PathBuf;
 use std::time::Duration;
+use tinamou_block::Policies;
+use tinamou_block::throttle::Limits;
 use tinamou_hart::Isa;
 use tinamou_machine::run_state::Actions;
+use tinamou_qmp::Object;
 
 /// A machine with everything around it, ready to be built.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +26,10 @@ pub struct Config {
     pub accel: Accel,
     /// `-object`, in order.
     pub objects: Vec<MemoryBackend>,
+    /// `-blockdev`, in order.
+    pub blockdevs: Vec<BlockdevConfig>,
+    /// `-drive` and its short forms, in order.
+    pub drives: Vec<DriveConfig>,
     /// `-device`, in order.
     pub devices: Vec<DeviceConfig>,
     /// `-chardev`, then those that other options imply, in order of creation.
@@ -200,6 +207,77 @@ pub struct MemoryBackend {
 pub struct DeviceConfig {
     /// The device.
     pub request: Request,
+    /// Where it was asked for.
+    pub origin: Origin,
+}
+
+/// `-blockdev`
+#[derive(Clone, Debug, PartialEq)]
+pub struct BlockdevConfig {
+    /// The options as they were written.
+    pub members: Object,
+    /// They were written in JSON, with its types.
+    pub json: bool,
+    /// Where it was asked for.
+    pub origin: Origin,
+}
+
+/// What uses a drive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DriveInterface {
+    /// Whatever device names it.
+    None,
+    /// A virtio disk made for it.
+    Virtio,
+}
+
+impl DriveInterface {
+    /// Its name on the command line, with which ids begin.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Virtio => "virtio",
+        }
+    }
+}
+
+/// `-drive`
+#[derive(Clone, Debug, PartialEq)]
+pub struct DriveConfig {
+    /// `if=`
+    pub interface: DriveInterface,
+    /// `index=`
+    pub index: usize,
+    /// `id=`
+    pub id: String,
+    /// `media=cdrom`
+    pub cdrom: bool,
+    /// `file=`
+    pub file: Option<String>,
+    /// `format=`, found by looking at the image if it is not given.
+    pub format: Option<String>,
+    /// `snapshot=`: writes go to a temporary file.
+    pub snapshot: bool,
+    /// `readonly=`
+    pub read_only: bool,
+    /// `copy-on-read=`
+    pub copy_on_read: bool,
+    /// `cache.writeback=`
+    pub write_cache: bool,
+    /// `rerror=`, `werror=`
+    pub policies: Policies,
+    /// `throttling.*`
+    pub limits: Limits,
+    /// `throttling.group=`
+    pub group: Option<String>,
+    /// `stats-account-invalid=`
+    pub account_invalid: bool,
+    /// `stats-account-failed=`
+    pub account_failed: bool,
+    /// `stats-intervals=`
+    pub intervals: Vec<u32>,
+    /// What else is said of the image.
+    pub options: Object,
     /// Where it was asked for.
     pub origin: Origin,
 }

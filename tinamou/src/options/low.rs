@@ -25,6 +25,9 @@ pub(crate) struct LowArgs {
     pub(crate) cpu: Option<String>,
     pub(crate) accel: Vec<Params>,
     pub(crate) objects: Vec<Params>,
+    pub(crate) blockdevs: Vec<super::config::BlockdevConfig>,
+    pub(crate) drives: Vec<Params>,
+    pub(crate) snapshot: bool,
     pub(crate) devices: Vec<Params>,
     pub(crate) json_devices: Vec<(tinamou_qmp::Object, Origin)>,
     pub(crate) globals: Vec<Params>,
@@ -81,7 +84,7 @@ impl LowArgs {
     ) -> Result<()> {
         let bare = Origin::option(typed, None);
         let Some(name) = typed.strip_prefix('-') else {
-            return Err(Error::new("this machine has no disk to put an image in").at(&bare));
+            return super::drive::read_image(self, typed, 0, false, &bare);
         };
         let name = name.strip_prefix('-').unwrap_or(name);
         let opt = table::find(name).ok_or_else(|| Error::new("invalid option").at(&bare))?;

@@ -5,7 +5,9 @@ use super::config::MonitorMode;
 use super::error::{Origin, Result};
 use super::low::LowArgs;
 use super::params::{Group, Params};
-use super::{accepted, chardev, cpu, help, machine, monitor, object, process, readconfig, sizing};
+use super::{
+    accepted, chardev, cpu, drive, help, machine, monitor, object, process, readconfig, sizing,
+};
 use tinamou_machine::run_state::{RebootAction, ShutdownAction};
 
 /// One option.
@@ -209,6 +211,25 @@ pub static OPTIONS: &[Opt] = &[
         Apply::Custom(object::read_device))
         .usage("DRIVER[,PROPERTY=VALUE...]")
         .group(&object::DEVICE),
+    opt(Section::Devices, "blockdev", "make a block node",
+        Apply::Custom(drive::read_blockdev))
+        .usage("[driver=]DRIVER[,node-name=NAME][,KEY=VALUE...]"),
+    opt(Section::Devices, "drive", "open an image for a disk",
+        Apply::Custom(drive::read_drive))
+        .usage("[file=FILE][,if=none|virtio][,id=ID][,format=FORMAT][,KEY=VALUE...]")
+        .group(&drive::DRIVE),
+    opt(Section::Devices, "hda", "image of the first disk",
+        Apply::Custom(|low, file, at| drive::read_image(low, file, 0, false, at))).usage("FILE"),
+    opt(Section::Devices, "hdb", "image of the second disk",
+        Apply::Custom(|low, file, at| drive::read_image(low, file, 1, false, at))).usage("FILE"),
+    opt(Section::Devices, "hdc", "image of the third disk",
+        Apply::Custom(|low, file, at| drive::read_image(low, file, 2, false, at))).usage("FILE"),
+    opt(Section::Devices, "hdd", "image of the fourth disk",
+        Apply::Custom(|low, file, at| drive::read_image(low, file, 3, false, at))).usage("FILE"),
+    opt(Section::Devices, "cdrom", "image of a disk that cannot be written",
+        Apply::Custom(|low, file, at| drive::read_image(low, file, 2, true, at))).usage("FILE"),
+    opt(Section::Devices, "snapshot", "keep the writes to all drives in temporary files",
+        Apply::Flag(drive::snapshot)),
     opt(Section::Devices, "global", "default of a property for all devices of a type",
         Apply::Custom(object::read_global))
         .usage("DRIVER.PROPERTY=VALUE")

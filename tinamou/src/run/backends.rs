@@ -4,8 +4,8 @@
 use tinamou_chardev::{Backend, Chardev};
 
 use super::{Failure, Start};
-use crate::backends;
 use crate::options::config::ChardevConfig;
+use crate::{backends, blocks};
 
 impl Start<'_> {
     /// Opens the character devices in order.
@@ -31,6 +31,22 @@ impl Start<'_> {
         }
         if let Some(pty) = add(&chardev.id, config)?.pty() {
             println!("char device redirected to {pty} (label {})", chardev.id);
+        }
+        Ok(())
+    }
+
+    /// Opens the images in order: nodes, then drives.
+    pub(super) fn open_images(&self) -> Result<(), Failure> {
+        for config in &self.config.blockdevs {
+            let added = self
+                .device_thread
+                .block_on(blocks::add_blockdev(&self.blocks, config));
+            added.map_err(|error| Failure::at(&config.origin, error))?;
+        }
+        for config in &self.config.drives {
+            let drive = blocks::add_drive(&self.blocks, config, |warning| eprintln!("{warning}"));
+            let added = self.device_thread.block_on(drive);
+            added.map_err(|error| Failure::at(&config.origin, error))?;
         }
         Ok(())
     }

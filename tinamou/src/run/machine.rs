@@ -6,8 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tinamou_devices::rtc::{Source, TimeOfDay};
 use tinamou_machine::config::{Accelerator, Bios, BoardKind};
-use tinamou_machine::{Machine, MachineConfig, Payload};
-use tinamou_monitor::EventBus;
+use tinamou_machine::{Event, Machine, MachineConfig, Payload};
 
 use super::{Failure, Start};
 use crate::options::config::{self, Config, Firmware, MachineKind, RtcBase, RtcClock};
@@ -20,7 +19,6 @@ impl Start<'_> {
     pub(super) fn build_machine(
         &self,
         serial: Option<&Arc<SerialPort>>,
-        events: &EventBus,
     ) -> Result<Machine, Failure> {
         let mut parts = parts(&self.config);
         let slots = devices::board::virtio_slots(&self.config.globals).map_err(Failure::new)?;
@@ -28,8 +26,13 @@ impl Start<'_> {
         if let Some(serial) = serial {
             parts.serial = Arc::clone(serial) as _;
         }
-        let events = events.clone();
-        let observer = Box::new(move |event| events::emit(&events, event));
+        let (events, blocks) = (self.events.clone(), self.blocks.clone());
+        let observer = Box::new(move |event| {
+            events::emit(&events, event);
+            if matches!(event, Event::Resume) {
+                blocks.resume();
+            }
+        });
         let machine = Machine::new(parts, observer).map_err(Failure::new)?;
         if let (Some(serial), Some(virt)) = (serial, machine.virt()) {
             serial.connect(&virt.uart);

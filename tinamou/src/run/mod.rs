@@ -25,11 +25,13 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tinamou_block::Graph;
 use tinamou_chardev::Chardevs;
 use tinamou_machine::ShutdownCause;
 use tinamou_monitor::{EventBus, IoThread};
 use tokio::runtime::Handle;
 
+use crate::blocks::Watch;
 use crate::options::{self, Config};
 use crate::{daemon, log};
 use frontends::Frontends;
@@ -71,14 +73,21 @@ pub fn run(config: Arc<Config>, program: &str) -> Result<u8, Failure> {
     let io = IoThread::spawn("io").map_err(Failure::new)?;
     let device_thread = IoThread::spawn("devices").map_err(Failure::new)?;
     let chardevs = Chardevs::new(io.handle().clone());
+    let events = EventBus::new();
+    let watch = Watch::new(events.clone());
     let start = Start {
         config,
         program,
         io: io.handle(),
         device_thread: device_thread.handle(),
         chardevs: chardevs.clone(),
+        blocks: Graph::new(device_thread.handle().clone(), Arc::clone(&watch) as _),
+        events,
+        watch,
     };
+    let blocks = start.blocks.clone();
     let result = start.run();
+    device_thread.handle().block_on(blocks.close());
     chardevs.close();
     result
 }
@@ -90,18 +99,23 @@ struct Start<'a> {
     io: &'a Handle,
     device_thread: &'a Handle,
     chardevs: Chardevs,
+    blocks: Graph,
+    events: EventBus,
+    /// Hears what happens to disks.
+    watch: Arc<Watch>,
 }
 
 impl Start<'_> {
     fn run(self) -> Result<u8, Failure> {
         self.open_chardevs()?;
+        self.open_images()?;
         let frontends = self.claim_frontends()?;
-        let events = EventBus::new();
-        let machine = self.build_machine(frontends.serial.as_ref(), &events)?;
+        let machine = self.build_machine(frontends.serial.as_ref())?;
+        self.watch.connect(machine.requests());
         if let Some(path) = &self.config.machine.dumpdtb {
             return machine::save_device_tree(&machine, path).map(|()| 0);
         }
-        let mut service = self.serve(machine, events)?;
+        let mut service = self.serve(machine)?;
         self.plug_devices(&mut service.vm)?;
         let _pidfile = Pidfile::write(self.config.pidfile.as_deref())?;
         self.announce();

@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use tinamou_chardev::Frontend;
 use tinamou_machine::Machine;
-use tinamou_monitor::{
-    Connection, DEFAULT_OUTPUT_LIMIT, EventBus, FdInbox, MainLoop, Mode, Monitor, Server,
-};
+use tinamou_monitor::{Connection, DEFAULT_OUTPUT_LIMIT, FdInbox, MainLoop, Mode, Monitor, Server};
 use tinamou_qmp::session::Version;
 use tinamou_qom::Tree;
 use tokio::runtime::Handle;
@@ -28,7 +26,8 @@ pub(super) struct Service {
 
 impl Start<'_> {
     /// Starts a server for `machine`, which has no monitors yet.
-    pub(super) fn serve(&self, machine: Machine, events: EventBus) -> Result<Service, Failure> {
+    pub(super) fn serve(&self, machine: Machine) -> Result<Service, Failure> {
+        let events = self.events.clone();
         let shared = Shared {
             name: self.config.name.clone(),
             uuid: self.config.uuid.unwrap_or_default(),
@@ -55,6 +54,7 @@ impl Start<'_> {
             qom,
             machine,
             chardevs: self.chardevs.clone(),
+            blocks: self.blocks.clone(),
             fds: self.passed_fds()?,
             types: objects::types(),
             hmp,

@@ -66,6 +66,8 @@ pub struct IoError {
     pub is_read: bool,
     /// What is done about it.
     pub action: ErrorAction,
+    /// Whether the disk tells how it fares.
+    pub has_io_status: bool,
     /// Whether it failed for want of space.
     pub no_space: bool,
     /// The host's words.
@@ -77,6 +79,11 @@ pub trait Observer: Send + Sync {
     /// A request has failed. For [`ErrorAction::Stop`] the machine must be stopped, and
     /// [`BlockBackend::resume`] called when it goes on.
     fn io_error(&self, error: &IoError);
+
+    /// The tray of a disk was opened or closed.
+    fn tray_moved(&self, device: &str, id: &str, open: bool) {
+        let _ = (device, id, open);
+    }
 
     /// A write went `exceeded` bytes beyond the threshold of a node, which has none now.
     fn write_threshold(&self, node: &str, exceeded: u64, threshold: u64) {
@@ -468,6 +475,13 @@ impl BlockBackend {
         self.abandoned.notify_waiters();
     }
 
+    /// Tells whoever watches that the tray has moved.
+    pub fn tray_moved(&self, open: bool) {
+        if let Some(holder) = self.attached() {
+            self.observer.tray_moved(&self.name, &holder.qom_path, open);
+        }
+    }
+
     /// Tells the disk that the medium has another size.
     pub fn resized(&self) {
         let disk = self
@@ -564,6 +578,7 @@ impl BlockBackend {
                 .unwrap_or_default(),
             is_read,
             action,
+            has_io_status: disk.is_some_and(|disk| disk.disk.has_io_status()),
             no_space: is_no_space(error),
             reason: reason(error),
         }

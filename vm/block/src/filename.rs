@@ -11,6 +11,14 @@ use crate::error::{Error, Result};
 /// # Errors
 /// There is no such protocol, or what follows it is not understood.
 pub fn options(name: &str) -> Result<api::BlockdevOptions> {
+    visit(members(name)?)
+}
+
+/// The same as pairs of text, nested where the options are.
+///
+/// # Errors
+/// As [`options`].
+pub fn members(name: &str) -> Result<Object> {
     let members = match name.split_once(':') {
         Some(("json", text)) => return parse_json(text),
         Some(("nbd" | "nbd+tcp" | "nbd+unix", _)) => nbd(name)?,
@@ -24,7 +32,7 @@ pub fn options(name: &str) -> Result<api::BlockdevOptions> {
         }
         _ => file(name),
     };
-    visit(members)
+    Ok(object(members))
 }
 
 /// The same for an image with a format of its own on top.
@@ -33,7 +41,7 @@ pub fn options(name: &str) -> Result<api::BlockdevOptions> {
 /// As [`options`].
 pub fn with_format(name: &str, format: &str) -> Result<api::BlockdevOptions> {
     let file = options(name)?;
-    let mut image = visit(vec![("driver", text(format)), ("file", text(""))])?;
+    let mut image = visit(object(vec![("driver", text(format)), ("file", text(""))]))?;
     use api::BlockdevOptionsBranch as Branch;
     let below = Box::new(api::BlockdevRef::Definition(Box::new(file)));
     match &mut image.branch {
@@ -72,35 +80,55 @@ fn file(path: &str) -> Vec<(&'static str, Value)> {
     vec![("driver", text(driver)), ("filename", text(path))]
 }
 
-fn parse_json(text: &str) -> Result<api::BlockdevOptions> {
+fn parse_json(text: &str) -> Result<Object> {
     let refused = |error: tinamou_qmp::Error| {
         Error::Image(format!("Could not parse the JSON options: {}", error.desc))
     };
-    let value = json::parse(text.as_bytes()).map_err(refused)?;
-    let mut source = ValueSource::json(value);
-    api::BlockdevOptions::visit(&mut source, None).map_err(refused)
+    match json::parse(text.as_bytes()).map_err(refused)? {
+        Value::Object(members) => Ok(members.into_iter().map(as_text).collect()),
+        _ => Err(Error::Image("The JSON options are no object".into())),
+    }
+}
+
+/// A member with its scalars as text.
+fn as_text((key, value): (String, Value)) -> (String, Value) {
+    let value = match value {
+        Value::Bool(true) => text("on"),
+        Value::Bool(false) => text("off"),
+        Value::Int(number) => text(&number.to_string()),
+        Value::Uint(number) => text(&number.to_string()),
+        Value::Object(members) => Value::Object(members.into_iter().map(as_text).collect()),
+        Value::Array(elements) => {
+            let elements = elements
+                .into_iter()
+                .map(|value| as_text((String::new(), value)).1);
+            Value::Array(elements.collect())
+        }
+        other => other,
+    };
+    (key, value)
 }
 
 /// `nbd:HOST:PORT[:exportname=NAME]`, `nbd:unix:PATH[:exportname=NAME]`, `nbd://HOST[:PORT]/NAME`,
 /// `nbd+unix:///NAME?socket=PATH`.
 fn nbd(name: &str) -> Result<Vec<(&'static str, Value)>> {
     let bad = || Error::Image(format!("Not a valid NBD address: '{name}'"));
-    let inet = |host: &str, port: &str| object([("type", "inet"), ("host", host), ("port", port)]);
-    let unix = |path: &str| object([("type", "unix"), ("path", path)]);
+    let inet = |host: &str, port: &str| address([("type", "inet"), ("host", host), ("port", port)]);
+    let unix = |path: &str| address([("type", "unix"), ("path", path)]);
     let (server, export) = if let Some(rest) = name.strip_prefix("nbd+unix://") {
         let (export, socket) = rest.split_once("?socket=").ok_or_else(bad)?;
         (unix(socket), export.trim_start_matches('/'))
     } else if let Some((_, rest)) = name.split_once("://") {
-        let (address, export) = rest.split_once('/').unwrap_or((rest, ""));
-        let (host, port) = address.rsplit_once(':').unwrap_or((address, "10809"));
+        let (place, export) = rest.split_once('/').unwrap_or((rest, ""));
+        let (host, port) = place.rsplit_once(':').unwrap_or((place, "10809"));
         (inet(host, port), export)
     } else {
         let rest = name.strip_prefix("nbd:").ok_or_else(bad)?;
-        let (address, export) = rest.split_once(":exportname=").unwrap_or((rest, ""));
-        match address.strip_prefix("unix:") {
+        let (place, export) = rest.split_once(":exportname=").unwrap_or((rest, ""));
+        match place.strip_prefix("unix:") {
             Some(path) => (unix(path), export),
             None => {
-                let (host, port) = address.rsplit_once(':').ok_or_else(bad)?;
+                let (host, port) = place.rsplit_once(':').ok_or_else(bad)?;
                 (inet(host, port), export)
             }
         }
@@ -112,25 +140,24 @@ fn nbd(name: &str) -> Result<Vec<(&'static str, Value)>> {
     ])
 }
 
-fn object<const N: usize>(members: [(&str, &str); N]) -> Value {
+fn address<const N: usize>(members: [(&'static str, &str); N]) -> Value {
+    let members = members.map(|(key, value)| (key, text(value)));
+    Value::Object(object(members.into()))
+}
+
+fn object(members: Vec<(&'static str, Value)>) -> Object {
     let members = members.into_iter();
-    Value::Object(
-        members
-            .map(|(key, value)| (key.to_owned(), text(value)))
-            .collect(),
-    )
+    members
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
 }
 
 fn text(text: &str) -> Value {
     Value::String(text.to_owned())
 }
 
-fn visit(members: Vec<(&'static str, Value)>) -> Result<api::BlockdevOptions> {
-    let members: Object = members
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect();
-    let mut source = ValueSource::json(Value::Object(members));
+fn visit(members: Object) -> Result<api::BlockdevOptions> {
+    let mut source = ValueSource::keyval(members);
     let options = api::BlockdevOptions::visit(&mut source, None);
     options.map_err(|error| Error::Image(error.desc))
 }

@@ -90,6 +90,43 @@ impl Graph {
         open::node(self, options, &open::Inherited::default()).await
     }
 
+    /// The format of an image, found by looking at it.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub async fn probe(&self, name: &str) -> Result<&'static str> {
+        let _change = self.inner.changes.lock().await;
+        open::probe(self, name).await
+    }
+
+    /// A node that keeps writes in a temporary file and leaves the image as it is.
+    ///
+    /// # Errors
+    /// The image cannot be opened, or there is no room for temporary files.
+    pub async fn open_snapshot(&self, options: api::BlockdevOptions) -> Result<Arc<Node>> {
+        let base = self.open(options).await?;
+        let path = open::temporary(base.size())?;
+        let overlay = open::over(&path, base.name());
+        let opened = self.open(overlay).await;
+        // It goes with the last descriptor of it.
+        let _ = std::fs::remove_file(&path);
+        opened
+    }
+
+    /// A node that copies into `node` what is read from behind it.
+    ///
+    /// # Errors
+    /// Somebody else uses it in a way that does not go with that.
+    pub async fn open_copy_on_read(&self, node: Arc<Node>) -> Result<Arc<Node>> {
+        let below = api::BlockdevRef::Reference(node.name().to_owned());
+        let file = Box::new(below);
+        let branch = api::BlockdevOptionsGenericFormat { file };
+        self.open(open::plain(api::BlockdevOptionsBranch::CopyOnRead(
+            Box::new(branch),
+        )))
+        .await
+    }
+
     /// `blockdev-del`
     ///
     /// # Errors
@@ -112,6 +149,30 @@ impl Graph {
         self.state()
             .owned
             .retain(|owned| !Arc::ptr_eq(owned, &node));
+        Ok(())
+    }
+
+    /// `block_resize`
+    ///
+    /// # Errors
+    /// The node cannot have that size.
+    pub async fn resize(&self, node: &Arc<Node>, size: u64) -> Result<()> {
+        if node.is_read_only() {
+            return Err(Error::ResizeReadOnly);
+        }
+        node.resize(size)
+            .await
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::Unsupported => Error::NoResize,
+                _ => Error::Host("Failed to resize image", error),
+            })?;
+        let of_node = |disk: &Arc<BlockBackend>| {
+            disk.medium()
+                .is_some_and(|medium| Arc::ptr_eq(&medium, node))
+        };
+        for disk in self.backends().into_iter().filter(of_node) {
+            disk.resized();
+        }
         Ok(())
     }
 
@@ -217,6 +278,14 @@ impl Graph {
             }
         }
         done
+    }
+
+    /// Writes out what all nodes keep in memory: the end is near.
+    pub async fn close(&self) {
+        for node in self.nodes() {
+            // There is nobody left to tell.
+            let _ = node.close().await;
+        }
     }
 
     /// The throttle group of that name, made if there is none.

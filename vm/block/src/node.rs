@@ -55,6 +55,8 @@ pub struct Node {
     users: Mutex<Vec<User>>,
     /// Writes beyond it are reported once; 0 for none.
     write_threshold: AtomicU64,
+    /// Its beginning must not look like a format.
+    guarded: AtomicBool,
     observer: Option<Arc<dyn Observer>>,
 }
 
@@ -108,6 +110,7 @@ impl Node {
             highest_write: AtomicU64::new(0),
             users: Mutex::default(),
             write_threshold: AtomicU64::new(0),
+            guarded: AtomicBool::new(false),
             observer,
         })
     }
@@ -160,6 +163,9 @@ impl Node {
             false => self.writable(offset, data.len() as u64)?,
         };
         let end = range.end;
+        if self.guarded.load(Ordering::Relaxed) && offset == 0 && data.starts_with(b"QFI\xfb") {
+            return Err(rustix::io::Errno::PERM.into());
+        }
         self.watch(end);
         let done = match state.options.detect_zeroes {
             DetectZeroes::Off => state.driver.write(offset, data).await,
@@ -289,6 +295,11 @@ impl Node {
     /// `write_threshold`: writes beyond it are reported, 0 for none.
     pub fn write_threshold(&self) -> u64 {
         self.write_threshold.load(Ordering::Relaxed)
+    }
+
+    /// Lets nobody write what looks like a format to its beginning: its own was only guessed.
+    pub fn guard_format(&self) {
+        self.guarded.store(true, Ordering::Relaxed);
     }
 
     /// `block-set-write-threshold`

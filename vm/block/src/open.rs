@@ -1,7 +1,10 @@
 //! From options to nodes.
 
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tinamou_api as api;
@@ -371,4 +374,73 @@ fn is_unwritable(error: &io::Error) -> bool {
     ];
     let errno = error.raw_os_error();
     errnos.iter().any(|one| errno == Some(one.raw_os_error()))
+}
+
+/// A new empty image in the directory for large temporary files.
+pub(crate) fn temporary(size: u64) -> Result<PathBuf> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let directory = std::env::var_os("TMPDIR").unwrap_or_else(|| "/var/tmp".into());
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("vl.{}-{number}", std::process::id());
+    let path = PathBuf::from(directory).join(name);
+    let failed = |error| Error::Host("Could not create temporary overlay", error);
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(failed)?;
+    if let Err(error) = qcow2::create(&file, size) {
+        // Nobody has a use for a half of an image.
+        let _ = std::fs::remove_file(&path);
+        return Err(failed(error));
+    }
+    Ok(path)
+}
+
+/// The options for an image over a node.
+pub(crate) fn over(path: &Path, base: &str) -> api::BlockdevOptions {
+    let file = api::BlockdevOptionsFile {
+        filename: path.to_string_lossy().into_owned(),
+        locking: None,
+        aio: None,
+        aio_max_batch: None,
+        drop_cache: None,
+    };
+    let mut file = plain(Branch::File(file));
+    file.cache = Some(api::BlockdevCacheOptions {
+        direct: None,
+        // It does not outlive the process, so it need not survive a crash.
+        no_flush: Some(true),
+    });
+    let file = api::BlockdevRef::Definition(Box::new(file));
+    let qcow2 = api::BlockdevOptionsQcow2 {
+        base: api::BlockdevOptionsGenericCOWFormat {
+            base: api::BlockdevOptionsGenericFormat {
+                file: Box::new(file),
+            },
+            backing: Some(Box::new(api::BlockdevRefOrNull::Reference(base.to_owned()))),
+        },
+        pass_discard_request: None,
+        pass_discard_snapshot: None,
+        pass_discard_other: None,
+        cache_size: None,
+        l2_cache_size: None,
+        refcount_cache_size: None,
+    };
+    plain(Branch::Qcow2(Box::new(qcow2)))
+}
+
+/// A node without a name, with everything as it is by default.
+pub(crate) fn plain(branch: Branch) -> api::BlockdevOptions {
+    api::BlockdevOptions {
+        node_name: None,
+        discard: None,
+        cache: None,
+        read_only: None,
+        auto_read_only: None,
+        force_share: None,
+        detect_zeroes: None,
+        branch,
+    }
 }

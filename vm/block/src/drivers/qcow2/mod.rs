@@ -5,6 +5,7 @@
 //! internal snapshots, which stay as they are.
 
 mod compressed;
+mod create;
 mod header;
 mod io;
 mod mapping;
@@ -23,6 +24,7 @@ use crate::driver::{Driver, Extent, Io, Reopen, Zeroes};
 use crate::error::{Error, Result};
 use crate::node::{Edge, NodeOptions};
 
+pub use create::create;
 pub use header::Header;
 use meta::{Meta, corrupt};
 
