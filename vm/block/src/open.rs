@@ -47,9 +47,6 @@ pub(crate) async fn node(
     options: api::BlockdevOptions,
     inherited: &Inherited,
 ) -> Result<Arc<Node>> {
-    if let Some(name) = &options.node_name {
-        graph.check_name(name)?;
-    }
     let common = common(&options, inherited)?;
     let name = match &options.node_name {
         Some(name) => name.clone(),
@@ -65,7 +62,7 @@ pub(crate) async fn node(
     };
     let (driver, common) = opening.driver(options.branch.clone()).await?;
     if let Some(name) = &options.node_name {
-        // A node below may have taken it meanwhile.
+        // Not earlier: a node below may have taken it meanwhile.
         graph.check_name(name)?;
     }
     let node = Node::made(name, driver, common, options, graph.observer());

@@ -72,7 +72,7 @@ pub enum OutOfFile {
     },
     /// It ends behind the end.
     #[error(
-        "The sum of offset ({offset}) and size ({size}) has to be smaller or equal to the actual size of the containing file ({file})"
+        "The sum of offset ({offset}) and size ({size}) has to be smaller or equal to the  actual size of the containing file ({file})"
     )]
     Size {
         /// `offset`
