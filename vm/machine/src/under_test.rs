@@ -6,7 +6,7 @@ use tinamou_devices::IrqLine;
 
 use crate::config::Accelerator;
 use crate::qtest::{Lines, Refusal, Target};
-use crate::virt::{RTC_IRQ, UART_IRQ};
+use crate::virt::{PCI_IRQ, RTC_IRQ, UART_IRQ};
 use crate::{Machine, Virt};
 
 /// Told of intercepted lines: number and new level. Called from whichever thread moves the line.
@@ -62,6 +62,7 @@ impl DeviceLines {
             0 | 1 | 3 => Some(Self::default()),
             2 => Some(Self::interrupt_controller(virt)),
             slot @ 4..=11 => Some(Self::source(virt, slot - 3)),
+            12 => Some(Self::pci_host(virt)),
             14 => Some(Self::source(virt, UART_IRQ)),
             15 => Some(Self::source(virt, RTC_IRQ)),
             _ => None,
@@ -77,6 +78,16 @@ impl DeviceLines {
             inputs: virt.plic_inputs.clone(),
             outputs,
             output_name: None,
+        }
+    }
+
+    /// Its outputs are the four interrupt wires.
+    fn pci_host(virt: &Virt) -> Self {
+        let wires = virt.plic_inputs.iter().skip(PCI_IRQ).take(4);
+        Self {
+            outputs: wires.cloned().collect(),
+            output_name: Some(SYSBUS_IRQ),
+            ..Self::default()
         }
     }
 

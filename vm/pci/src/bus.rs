@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use crate::fabric::{Ejected, Fabric};
+use crate::fabric::Fabric;
 use crate::spec::bridge;
 use crate::{Error, Function, Slot};
 
@@ -192,19 +192,21 @@ impl PciBus {
         Ok(devfn)
     }
 
-    /// Asks the guest to let go of a function. What has been let go is told to
-    /// [`PciHost::on_ejected`](crate::PciHost::on_ejected), which may happen before this returns.
+    /// Asks the guest to let go of a function. When it has, which may be before this returns,
+    /// [`Function::on_ejected`] is told.
     ///
     /// # Errors
     /// Nothing can be unplugged here, or the guest is busy.
-    pub fn unplug_request(self: &Arc<Self>, devfn: Devfn) -> Result<(), Error> {
-        let function = self.function(devfn).ok_or(Error::Empty { devfn })?;
+    pub fn unplug_request(&self, devfn: Devfn) -> Result<(), Error> {
+        if self.function(devfn).is_none() {
+            return Err(Error::Empty { devfn });
+        }
         let Some(slot) = self.slot.get() else {
             return Err(Error::NoHotplug {
                 bus: self.name.clone(),
             });
         };
-        slot.unplug_request(self, devfn, &function)
+        slot.unplug_request(self, devfn)
     }
 
     /// Takes a function away without asking anybody: surprise removal, or the end of a device
@@ -253,33 +255,25 @@ impl PciBus {
     }
 
     /// Takes all functions away because the guest has let go of them.
-    pub(crate) fn eject(self: &Arc<Self>) {
+    pub(crate) fn eject(&self) {
         let functions = std::mem::take(&mut *self.lock());
         for plugged in functions.values() {
             plugged.function.release();
         }
         self.fabric.remap();
         // Function 0 goes last, as with QEMU.
-        for (devfn, plugged) in functions.into_iter().rev() {
-            self.fabric.tell_ejected(Ejected {
-                bus: Arc::clone(self),
-                devfn,
-                function: plugged.function,
-            });
+        for plugged in functions.values().rev() {
+            plugged.function.tell_ejected();
         }
     }
 
     /// Takes one function away that the guest has never seen.
-    pub(crate) fn eject_one(self: &Arc<Self>, devfn: Devfn) {
+    pub(crate) fn eject_one(&self, devfn: Devfn) {
         let Some(plugged) = self.lock().remove(&devfn) else {
             return;
         };
         plugged.function.release();
-        self.fabric.tell_ejected(Ejected {
-            bus: Arc::clone(self),
-            devfn,
-            function: plugged.function,
-        });
+        plugged.function.tell_ejected();
     }
 
     /// The host's wire behind an interrupt pin (0 for INTA): every level of the hierarchy turns

@@ -60,12 +60,6 @@ pub enum Error {
         /// The bus.
         bus: String,
     },
-    /// The guest has been asked and has not answered yet.
-    #[error("Device {id} is already in the process of unplug")]
-    UnplugPending {
-        /// The function.
-        id: String,
-    },
     /// The guest is at work on the slot.
     #[error("Hot-unplug failed: guest is busy (power indicator blinking)")]
     Blinking,

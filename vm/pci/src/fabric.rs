@@ -1,5 +1,5 @@
-//! What all buses of a host share: the map of what is visible where, the interrupt wires, the
-//! way out for messages, and who is told of functions that the guest has let go.
+//! What all buses of a host share: the map of what is visible where, the interrupt wires, and the
+//! way out for messages.
 
 use std::collections::BTreeSet;
 use std::iter;
@@ -13,19 +13,6 @@ use crate::bus::{BusKind, Devfn, PciBus};
 use crate::spec::{bridge, command, header};
 use crate::{Error, Function};
 
-/// A function that the guest has let go of; it has left its bus already.
-#[derive(Debug)]
-pub struct Ejected {
-    /// Where it was.
-    pub bus: Arc<PciBus>,
-    /// At which place.
-    pub devfn: Devfn,
-    /// The function.
-    pub function: Arc<Function>,
-}
-
-type OnEjected = Box<dyn Fn(Ejected) + Send + Sync>;
-
 /// What all buses of a host share.
 pub(crate) struct Fabric {
     root: OnceLock<Weak<PciBus>>,
@@ -34,7 +21,6 @@ pub(crate) struct Fabric {
     making: Mutex<()>,
     pub(crate) intx: IntxWires,
     pub(crate) messages: Arc<dyn MsiSink>,
-    ejected: OnceLock<OnEjected>,
     /// The chassis and slot numbers that are taken.
     slots: Mutex<BTreeSet<(u8, u16)>>,
     /// How many buses of each kind without a name of their own have been made.
@@ -49,7 +35,6 @@ impl Fabric {
             making: Mutex::default(),
             intx: IntxWires::new(lines),
             messages,
-            ejected: OnceLock::new(),
             slots: Mutex::default(),
             unnamed: Default::default(),
         })
@@ -58,16 +43,6 @@ impl Fabric {
     pub(crate) fn set_root(&self, root: &Arc<PciBus>) {
         // A host is made with its bus, once.
         let _ = self.root.set(Arc::downgrade(root));
-    }
-
-    pub(crate) fn set_ejected(&self, ejected: OnEjected) -> bool {
-        self.ejected.set(ejected).is_ok()
-    }
-
-    pub(crate) fn tell_ejected(&self, function: Ejected) {
-        if let Some(ejected) = self.ejected.get() {
-            ejected(function);
-        }
     }
 
     /// Takes a slot's number within its chassis.

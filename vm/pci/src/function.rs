@@ -221,7 +221,10 @@ pub struct Function {
     secondary: OnceLock<Arc<PciBus>>,
     /// Whether its slot gives it power.
     powered: AtomicBool,
+    ejected: OnceLock<OnEjected>,
 }
+
+type OnEjected = Box<dyn Fn() + Send + Sync>;
 
 impl Function {
     /// A function of a class (`virtio-net-pci`) with the user's id, or none. `device` makes what
@@ -269,6 +272,7 @@ impl Function {
             device,
             secondary: OnceLock::new(),
             powered: AtomicBool::new(true),
+            ejected: OnceLock::new(),
         }
     }
 
@@ -300,6 +304,12 @@ impl Function {
     #[must_use]
     pub fn secondary(&self) -> Option<&Arc<PciBus>> {
         self.secondary.get()
+    }
+
+    /// Says who is told when the guest has let go of the function, which has left its bus then.
+    /// It may be called from any thread and must return at once; the first caller is heard.
+    pub fn on_ejected(&self, ejected: impl Fn() + Send + Sync + 'static) {
+        let _ = self.ejected.set(Box::new(ejected));
     }
 
     /// Loads from configuration space as the guest does; `size` is 1, 2 or 4.
@@ -410,6 +420,12 @@ impl Function {
             }
         }
         self.device.removed();
+    }
+
+    pub(crate) fn tell_ejected(&self) {
+        if let Some(ejected) = self.ejected.get() {
+            ejected();
+        }
     }
 
     fn remap(&self) {

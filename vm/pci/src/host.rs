@@ -9,7 +9,7 @@ use tinamou_memory::Mmio;
 
 use crate::bus::{Devfn, PciBus};
 use crate::config::{ConfigSpace, Identity};
-use crate::fabric::{Ejected, Fabric, Map, Maps};
+use crate::fabric::{Fabric, Map, Maps};
 use crate::{Function, PciFunction};
 
 /// The class of the function at 00.0, which stands for the host bridge itself.
@@ -48,12 +48,6 @@ impl PciHost {
     pub fn bus(&self, name: &str) -> Option<Arc<PciBus>> {
         let mut buses = self.root.hierarchy().into_iter();
         buses.find(|bus| bus.name() == name)
-    }
-
-    /// Says who is told of every function that the guest has let go of. It may be called from
-    /// any thread, must return at once, and is heard once; false when there is a listener.
-    pub fn on_ejected(&self, ejected: impl Fn(Ejected) + Send + Sync + 'static) -> bool {
-        self.fabric.set_ejected(Box::new(ejected))
     }
 
     /// Puts every function as at power-on.

@@ -29,7 +29,6 @@ pub use config::{
     MsixLayout, PortType, ROM_BAR,
 };
 pub use error::Error;
-pub use fabric::Ejected;
 pub use function::{Function, Interface, PciFunction};
 pub use host::PciHost;
 pub use slot::Slot;

@@ -1,13 +1,12 @@
 //! A hot-plug slot: what a port says of the device in it and how the guest lets it come and go
 //! (PCIe 5.0 §6.7).
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::bus::{Devfn, PciBus};
 use crate::spec::{express, slot};
-use crate::{ConfigSpace, Error, Function, Interface};
+use crate::{ConfigSpace, Error, Interface};
 
 /// What a slot is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +35,8 @@ pub struct Slot {
 struct State {
     /// The slot control register as last written.
     control: u16,
-    /// The functions that the guest has been asked to let go of.
-    pending: BTreeSet<Devfn>,
+    /// Whether the guest has been asked to let go of what is in the slot.
+    asked: bool,
     /// Whether an interrupt is being asked for.
     notified: bool,
 }
@@ -115,7 +114,7 @@ impl Slot {
             config,
             state: Mutex::new(State {
                 control: config.initial_control(false),
-                pending: BTreeSet::new(),
+                asked: false,
                 notified: false,
             }),
         })
@@ -150,18 +149,8 @@ impl Slot {
     }
 
     /// Asks the guest to let go of a function, or takes it away if the guest does not use it.
-    pub(crate) fn unplug_request(
-        &self,
-        bus: &Arc<PciBus>,
-        devfn: Devfn,
-        function: &Function,
-    ) -> Result<(), Error> {
+    pub(crate) fn unplug_request(&self, bus: &PciBus, devfn: Devfn) -> Result<(), Error> {
         let mut state = self.lock();
-        if state.pending.contains(&devfn) {
-            return Err(Error::UnplugPending {
-                id: function.id().into(),
-            });
-        }
         if !self.config.hotplug {
             return Err(Error::UnplugUnsupported {
                 port: self.port_id.clone(),
@@ -182,7 +171,7 @@ impl Slot {
             self.let_go(bus);
             return Ok(());
         }
-        state.pending.insert(devfn);
+        state.asked = true;
         self.raise(&mut state, slot::STA_ATTENTION);
         Ok(())
     }
@@ -190,13 +179,13 @@ impl Slot {
     /// The bus has lost its last function without the guest's doing.
     pub(crate) fn emptied(&self) {
         let mut state = self.lock();
-        state.pending.clear();
+        state.asked = false;
         self.set_present(false);
         self.raise(&mut state, slot::STA_PRESENCE_CHANGED);
     }
 
     /// The guest has written the port's configuration space.
-    pub(crate) fn config_written(&self, bus: &Arc<PciBus>, offset: u16, size: u8, value: u32) {
+    pub(crate) fn config_written(&self, bus: &PciBus, offset: u16, size: u8, value: u32) {
         let written = |register| written_to(self.express + register, offset, size, value);
         if let Some(status) = written(express::SLTSTA) {
             self.clear_events(status);
@@ -208,9 +197,8 @@ impl Slot {
 
     /// Puts the slot as at power-on. What the guest was asked to let go of is let go: the guest
     /// that was asked is no more.
-    pub(crate) fn reset(&self, bus: &Arc<PciBus>) {
-        let pending = std::mem::take(&mut self.lock().pending);
-        if !pending.is_empty() {
+    pub(crate) fn reset(&self, bus: &PciBus) {
+        if std::mem::take(&mut self.lock().asked) {
             bus.eject();
         }
         self.settle_in(bus);
@@ -259,7 +247,7 @@ impl Slot {
     }
 
     /// A write to slot control is a command; it is carried out at once.
-    fn command(&self, bus: &Arc<PciBus>, written: u16) {
+    fn command(&self, bus: &PciBus, written: u16) {
         let register = self.express + express::SLTCTL;
         let mut state = self.lock();
         let before = state.control;
@@ -282,8 +270,8 @@ impl Slot {
     }
 
     /// Takes everything out of the slot.
-    fn let_go(&self, bus: &Arc<PciBus>) {
-        self.lock().pending.clear();
+    fn let_go(&self, bus: &PciBus) {
+        self.lock().asked = false;
         bus.eject();
         let mut state = self.lock();
         self.set_present(false);

@@ -1,5 +1,6 @@
 //! The `virt` board: QEMU's memory map and interrupt numbers for RISC-V.
 
+mod pci;
 mod tree;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tinamou_devices::uart::{SerialBackend, Uart};
 use tinamou_devices::{Clock, IrqLine, IrqSink, clint, gpio, plic, rtc, test_finisher, uart};
 use tinamou_hart::{Environment, HartControl, Line, SystemReset};
 use tinamou_memory::{AddressSpace, Ram, Region};
+use tinamou_pci::PciHost;
 use tinamou_virtio::mmio::{self, VirtioMmio};
 
 use crate::Error;
@@ -74,6 +76,8 @@ pub(crate) const CPUS_MAX: usize = 512;
 pub(crate) const UART_IRQ: usize = 10;
 /// The real-time clock's interrupt.
 pub(crate) const RTC_IRQ: usize = 11;
+/// The first of the PCI host's interrupts.
+pub(crate) const PCI_IRQ: usize = pci::IRQ;
 const GPIO_IRQ: usize = 12;
 /// The interrupt of the first virtio slot; the others follow.
 const VIRTIO_IRQ: u64 = 1;
@@ -88,6 +92,8 @@ pub struct Virt {
     pub uart: Arc<Uart>,
     /// The real-time clock.
     pub rtc: Arc<Rtc>,
+    /// The PCI Express host.
+    pub pci: PciHost,
     /// The power button, when the machine has one.
     pub power_button: Option<Arc<Gpio>>,
     /// The slots for virtio devices, by address. They are filled from the last one on.
@@ -143,6 +149,7 @@ impl Virt {
             plic,
             uart,
             rtc,
+            pci: pci::host(&plic_inputs),
             power_button,
             virtio,
             plic_inputs,
@@ -159,6 +166,7 @@ impl Virt {
         self.plic.reset();
         self.uart.reset();
         self.rtc.reset();
+        self.pci.reset();
         self.clint.reset();
         if let Some(button) = &self.power_button {
             button.reset();
@@ -212,7 +220,8 @@ impl Virt {
         let button = self.power_button.iter().map(|button| {
             Region::mmio("sifive.gpio", GPIO.base, GPIO.size, button.clone()).accepting(4..=4)
         });
-        for region in regions.into_iter().chain(slots).chain(button) {
+        let pci = pci::regions(&self.pci, ram);
+        for region in regions.into_iter().chain(slots).chain(button).chain(pci) {
             space.add(region)?;
         }
         Ok(())

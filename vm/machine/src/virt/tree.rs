@@ -6,7 +6,7 @@ use tinamou_hart::{Extension, Isa, Line};
 
 use super::{
     CLINT, GPIO, GPIO_IRQ, PLIC, RAM_BASE, RTC, RTC_IRQ, TEST, UART, UART_IRQ, VIRTIO, VIRTIO_IRQ,
-    VIRTIO_SLOTS,
+    VIRTIO_SLOTS, pci,
 };
 use crate::config::MachineConfig;
 use crate::fdt::Node;
@@ -173,6 +173,7 @@ fn soc(config: &MachineConfig, handles: &Handles) -> Node {
                 )
                 .texts("compatible", &["sifive,clint0", "riscv,clint0"]),
         )
+        .child(pci::node(config.ram_size, handles.plic()))
 }
 
 fn gpio_controller(handles: &Handles) -> Node {

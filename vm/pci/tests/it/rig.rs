@@ -23,7 +23,6 @@ pub struct Rig {
     pub host: PciHost,
     pub intx: [IrqLine; 4],
     pub messages: Arc<Messages>,
-    pub ejected: Arc<Mutex<Vec<String>>>,
     ecam: Arc<dyn Mmio>,
     memory: Arc<dyn Mmio>,
     io: Arc<dyn Mmio>,
@@ -34,11 +33,6 @@ impl Rig {
         let intx: [IrqLine; 4] = std::array::from_fn(|_| IrqLine::unconnected());
         let messages = Arc::new(Messages::default());
         let host = PciHost::new(intx.clone(), messages.clone());
-        let ejected = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&ejected);
-        host.on_ejected(move |ejected| {
-            log.lock().unwrap().push(ejected.function.id().into());
-        });
         Self {
             ecam: host.ecam(),
             memory: host.memory_window(0),
@@ -46,7 +40,6 @@ impl Rig {
             host,
             intx,
             messages,
-            ejected,
         }
     }
 
