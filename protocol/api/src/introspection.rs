@@ -590,11 +590,20 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "query-name",
+            name: "query-pci",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
                 returns: 71,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "query-name",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 0,
+                returns: 72,
                 allow_oob: false,
             },
         },
@@ -620,7 +629,7 @@ pub static SCHEMA: Schema = Schema {
             name: "human-monitor-command",
             features: &["savevm-monitor-nodes"],
             shape: EntryShape::Command {
-                arguments: 72,
+                arguments: 73,
                 returns: 32,
                 allow_oob: false,
             },
@@ -629,7 +638,7 @@ pub static SCHEMA: Schema = Schema {
             name: "getfd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 73,
+                arguments: 74,
                 returns: 0,
                 allow_oob: false,
             },
@@ -638,7 +647,7 @@ pub static SCHEMA: Schema = Schema {
             name: "closefd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 74,
+                arguments: 75,
                 returns: 0,
                 allow_oob: false,
             },
@@ -647,8 +656,8 @@ pub static SCHEMA: Schema = Schema {
             name: "add-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 75,
-                returns: 76,
+                arguments: 76,
+                returns: 77,
                 allow_oob: false,
             },
         },
@@ -656,7 +665,7 @@ pub static SCHEMA: Schema = Schema {
             name: "remove-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 77,
+                arguments: 78,
                 returns: 0,
                 allow_oob: false,
             },
@@ -675,7 +684,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 78,
+                returns: 79,
                 allow_oob: false,
             },
         },
@@ -683,8 +692,8 @@ pub static SCHEMA: Schema = Schema {
             name: "query-command-line-options",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 79,
-                returns: 80,
+                arguments: 80,
+                returns: 81,
                 allow_oob: false,
             },
         },
@@ -706,13 +715,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "running",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "status",
-                        ty: 82,
+                        ty: 83,
                         optional: false,
                         features: &[],
                     },
@@ -728,13 +737,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 83,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
@@ -750,13 +759,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 83,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
@@ -771,7 +780,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "action",
-                    ty: 84,
+                    ty: 85,
                     optional: false,
                     features: &[],
                 }],
@@ -786,25 +795,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "reboot",
-                        ty: 85,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "shutdown",
                         ty: 86,
                         optional: true,
                         features: &[],
                     },
                     Member {
-                        name: "panic",
+                        name: "shutdown",
                         ty: 87,
                         optional: true,
                         features: &[],
                     },
                     Member {
+                        name: "panic",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
                         name: "watchdog",
-                        ty: 84,
+                        ty: 85,
                         optional: true,
                         features: &[],
                     },
@@ -820,13 +829,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "action",
-                        ty: 88,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "info",
-                        ty: 89,
+                        ty: 90,
                         optional: true,
                         features: &[],
                     },
@@ -838,7 +847,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockInfoList",
             features: &[],
-            shape: Shape::Array(90),
+            shape: Shape::Array(91),
         },
         Type {
             name: "query-blockstats-arg",
@@ -846,7 +855,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "query-nodes",
-                    ty: 81,
+                    ty: 82,
                     optional: true,
                     features: &[],
                 }],
@@ -857,7 +866,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockStatsList",
             features: &[],
-            shape: Shape::Array(91),
+            shape: Shape::Array(92),
         },
         Type {
             name: "block_resize-arg",
@@ -878,7 +887,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
@@ -893,7 +902,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "flat",
-                    ty: 81,
+                    ty: 82,
                     optional: true,
                     features: &[],
                 }],
@@ -904,7 +913,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceInfoList",
             features: &[],
-            shape: Shape::Array(93),
+            shape: Shape::Array(94),
         },
         Type {
             name: "BlockdevOptions",
@@ -913,7 +922,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "driver",
-                        ty: 94,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
@@ -925,53 +934,53 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "discard",
-                        ty: 95,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "cache",
                         ty: 96,
                         optional: true,
                         features: &[],
                     },
                     Member {
+                        name: "cache",
+                        ty: 97,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
                         name: "read-only",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "auto-read-only",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "force-share",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "detect-zeroes",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("driver"),
                 variants: &[
-                    ("blkdebug", 98),
-                    ("copy-on-read", 99),
-                    ("file", 100),
-                    ("host_device", 100),
-                    ("nbd", 101),
-                    ("null-aio", 102),
-                    ("null-co", 102),
-                    ("qcow2", 103),
-                    ("raw", 104),
-                    ("throttle", 105),
+                    ("blkdebug", 99),
+                    ("copy-on-read", 100),
+                    ("file", 101),
+                    ("host_device", 101),
+                    ("nbd", 102),
+                    ("null-aio", 103),
+                    ("null-co", 103),
+                    ("qcow2", 104),
+                    ("raw", 105),
+                    ("throttle", 106),
                 ],
             },
         },
@@ -981,7 +990,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "options",
-                    ty: 106,
+                    ty: 107,
                     optional: false,
                     features: &[],
                 }],
@@ -1028,19 +1037,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "operation",
-                        ty: 107,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "action",
                         ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
+                        name: "action",
+                        ty: 109,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
                         name: "nospace",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -1068,13 +1077,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "amount-exceeded",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
@@ -1096,7 +1105,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
@@ -1124,7 +1133,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -1152,7 +1161,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -1250,13 +1259,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-only-mode",
-                        ty: 109,
+                        ty: 110,
                         optional: true,
                         features: &[],
                     },
@@ -1284,7 +1293,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "tray-open",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
@@ -1312,115 +1321,115 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "bps",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
@@ -1448,31 +1457,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "boundaries",
-                        ty: 110,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-read",
-                        ty: 110,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-write",
-                        ty: 110,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-zap",
-                        ty: 110,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-flush",
-                        ty: 110,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -1484,12 +1493,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ChardevInfoList",
             features: &[],
-            shape: Shape::Array(111),
+            shape: Shape::Array(112),
         },
         Type {
             name: "ChardevBackendInfoList",
             features: &[],
-            shape: Shape::Array(112),
+            shape: Shape::Array(113),
         },
         Type {
             name: "ringbuf-write-arg",
@@ -1510,7 +1519,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format",
-                        ty: 113,
+                        ty: 114,
                         optional: true,
                         features: &[],
                     },
@@ -1532,13 +1541,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 113,
+                        ty: 114,
                         optional: true,
                         features: &[],
                     },
@@ -1565,7 +1574,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backend",
-                        ty: 114,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
@@ -1601,7 +1610,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backend",
-                        ty: 114,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
@@ -1644,7 +1653,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "enable",
-                    ty: 115,
+                    ty: 116,
                     optional: true,
                     features: &[],
                 }],
@@ -1659,7 +1668,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qemu",
-                        ty: 116,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -1677,12 +1686,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandInfoList",
             features: &[],
-            shape: Shape::Array(117),
+            shape: Shape::Array(118),
         },
         Type {
             name: "SchemaInfoList",
             features: &[],
-            shape: Shape::Array(118),
+            shape: Shape::Array(119),
         },
         Type {
             name: "qom-list-arg",
@@ -1701,7 +1710,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectPropertyInfoList",
             features: &[],
-            shape: Shape::Array(119),
+            shape: Shape::Array(120),
         },
         Type {
             name: "qom-get-arg",
@@ -1771,7 +1780,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -1783,7 +1792,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectTypeInfoList",
             features: &[],
-            shape: Shape::Array(120),
+            shape: Shape::Array(121),
         },
         Type {
             name: "qom-list-properties-arg",
@@ -1902,7 +1911,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuInfoFastList",
             features: &[],
-            shape: Shape::Array(121),
+            shape: Shape::Array(122),
         },
         Type {
             name: "query-machines-arg",
@@ -1910,7 +1919,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "compat-props",
-                    ty: 81,
+                    ty: 82,
                     optional: true,
                     features: &["unstable"],
                 }],
@@ -1921,7 +1930,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MachineInfoList",
             features: &[],
-            shape: Shape::Array(122),
+            shape: Shape::Array(123),
         },
         Type {
             name: "TargetInfo",
@@ -1929,7 +1938,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arch",
-                    ty: 123,
+                    ty: 124,
                     optional: false,
                     features: &[],
                 }],
@@ -1958,13 +1967,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "enabled",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "present",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
@@ -1980,13 +1989,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
@@ -1998,7 +2007,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
@@ -2014,13 +2023,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
@@ -2041,7 +2050,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "value",
-                    ty: 92,
+                    ty: 93,
                     optional: false,
                     features: &[],
                 }],
@@ -2055,7 +2064,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 92,
+                    ty: 93,
                     optional: false,
                     features: &[],
                 }],
@@ -2069,7 +2078,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 92,
+                    ty: 93,
                     optional: false,
                     features: &[],
                 }],
@@ -2084,13 +2093,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base-memory",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "plugged-memory",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
@@ -2116,7 +2125,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuDefinitionInfoList",
             features: &[],
-            shape: Shape::Array(124),
+            shape: Shape::Array(125),
         },
         Type {
             name: "yank-arg",
@@ -2135,7 +2144,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "YankInstanceList",
             features: &[],
-            shape: Shape::Array(125),
+            shape: Shape::Array(126),
+        },
+        Type {
+            name: "PciInfoList",
+            features: &[],
+            shape: Shape::Array(127),
         },
         Type {
             name: "NameInfo",
@@ -2164,7 +2178,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
@@ -2208,7 +2222,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
@@ -2230,13 +2244,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
@@ -2252,13 +2266,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
@@ -2270,7 +2284,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetInfoList",
             features: &[],
-            shape: Shape::Array(126),
+            shape: Shape::Array(128),
         },
         Type {
             name: "query-command-line-options-arg",
@@ -2289,7 +2303,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandLineOptionInfoList",
             features: &[],
-            shape: Shape::Array(127),
+            shape: Shape::Array(129),
         },
         Type {
             name: "bool",
@@ -2524,12 +2538,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 128,
+                    ty: 130,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("hyper-v", 129), ("s390", 130)],
+                variants: &[("hyper-v", 131), ("s390", 132)],
             },
         },
         Type {
@@ -2557,31 +2571,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "removable",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "locked",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "inserted",
-                        ty: 93,
+                        ty: 94,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tray_open",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "io-status",
-                        ty: 131,
+                        ty: 133,
                         optional: true,
                         features: &[],
                     },
@@ -2615,25 +2629,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "stats",
-                        ty: 132,
+                        ty: 134,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "driver-specific",
-                        ty: 133,
+                        ty: 135,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "parent",
-                        ty: 91,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 91,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
@@ -2666,7 +2680,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "ro",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
@@ -2684,145 +2698,145 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backing_file_depth",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "active",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "detect_zeroes",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "image",
-                        ty: 134,
+                        ty: 136,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
@@ -2834,13 +2848,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cache",
-                        ty: 135,
+                        ty: 137,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write_threshold",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
@@ -2916,13 +2930,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "direct",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -2956,25 +2970,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "image",
-                        ty: 136,
+                        ty: 138,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "align",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "inject-error",
-                        ty: 137,
+                        ty: 139,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "set-state",
-                        ty: 138,
+                        ty: 140,
                         optional: true,
                         features: &[],
                     },
@@ -2989,7 +3003,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "file",
-                    ty: 136,
+                    ty: 138,
                     optional: false,
                     features: &[],
                 }],
@@ -3010,25 +3024,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "locking",
-                        ty: 139,
+                        ty: 141,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio",
-                        ty: 140,
+                        ty: 142,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio-max-batch",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drop-cache",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -3044,7 +3058,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "server",
-                        ty: 141,
+                        ty: 143,
                         optional: false,
                         features: &[],
                     },
@@ -3056,13 +3070,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "reconnect-delay",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "open-timeout",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
@@ -3078,19 +3092,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "size",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "latency-ns",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-zeroes",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -3106,49 +3120,49 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 136,
+                        ty: 138,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 142,
+                        ty: 144,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-request",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-snapshot",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-other",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cache-size",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "l2-cache-size",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-cache-size",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
@@ -3164,19 +3178,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 136,
+                        ty: 138,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "offset",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
@@ -3198,7 +3212,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "file",
-                        ty: 136,
+                        ty: 138,
                         optional: false,
                         features: &[],
                     },
@@ -3265,7 +3279,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "intList",
             features: &[],
-            shape: Shape::Array(92),
+            shape: Shape::Array(93),
         },
         Type {
             name: "ChardevInfo",
@@ -3286,7 +3300,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "frontend-open",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
@@ -3329,41 +3343,41 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 143,
+                    ty: 145,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("file", 144),
-                    ("serial", 145),
-                    ("parallel", 145),
-                    ("pipe", 145),
-                    ("socket", 146),
-                    ("udp", 147),
-                    ("pty", 148),
-                    ("null", 149),
-                    ("mux", 150),
-                    ("hub", 151),
-                    ("msmouse", 149),
-                    ("wctablet", 149),
-                    ("braille", 149),
-                    ("testdev", 149),
-                    ("stdio", 152),
-                    ("spicevmc", 153),
-                    ("spiceport", 154),
-                    ("qemu-vdagent", 155),
-                    ("dbus", 156),
-                    ("vc", 157),
-                    ("ringbuf", 158),
-                    ("memory", 158),
+                    ("file", 146),
+                    ("serial", 147),
+                    ("parallel", 147),
+                    ("pipe", 147),
+                    ("socket", 148),
+                    ("udp", 149),
+                    ("pty", 150),
+                    ("null", 151),
+                    ("mux", 152),
+                    ("hub", 153),
+                    ("msmouse", 151),
+                    ("wctablet", 151),
+                    ("braille", 151),
+                    ("testdev", 151),
+                    ("stdio", 154),
+                    ("spicevmc", 155),
+                    ("spiceport", 156),
+                    ("qemu-vdagent", 157),
+                    ("dbus", 158),
+                    ("vc", 159),
+                    ("ringbuf", 160),
+                    ("memory", 160),
                 ],
             },
         },
         Type {
             name: "QMPCapabilityList",
             features: &[],
-            shape: Shape::Array(159),
+            shape: Shape::Array(161),
         },
         Type {
             name: "VersionTriple",
@@ -3372,19 +3386,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "major",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "minor",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "micro",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
@@ -3420,26 +3434,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "meta-type",
-                        ty: 160,
+                        ty: 162,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 161,
+                        ty: 163,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("meta-type"),
                 variants: &[
-                    ("builtin", 162),
-                    ("enum", 163),
-                    ("array", 164),
-                    ("object", 165),
-                    ("alternate", 166),
-                    ("command", 167),
-                    ("event", 168),
+                    ("builtin", 164),
+                    ("enum", 165),
+                    ("array", 166),
+                    ("object", 167),
+                    ("alternate", 168),
+                    ("command", 169),
+                    ("event", 170),
                 ],
             },
         },
@@ -3490,7 +3504,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -3512,7 +3526,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-index",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
@@ -3524,26 +3538,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "thread-id",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "props",
-                        ty: 169,
+                        ty: 171,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "target",
-                        ty: 123,
+                        ty: 124,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("target"),
                 variants: &[
-                    ("s390x", 170),
+                    ("s390x", 172),
                     ("aarch64", 0),
                     ("alpha", 0),
                     ("arm", 0),
@@ -3594,31 +3608,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "is-default",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cpu-max",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "hotpluggable-cpus",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "numa-mem-supported",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "deprecated",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
@@ -3636,13 +3650,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "acpi",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compat-props",
-                        ty: 171,
+                        ty: 173,
                         optional: true,
                         features: &["unstable"],
                     },
@@ -3786,19 +3800,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "migration-safe",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "static",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unavailable-features",
-                        ty: 161,
+                        ty: 163,
                         optional: true,
                         features: &[],
                     },
@@ -3816,7 +3830,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "deprecated",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
@@ -3831,12 +3845,34 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 172,
+                    ty: 174,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("block-node", 173), ("chardev", 174), ("migration", 0)],
+                variants: &[("block-node", 175), ("chardev", 176), ("migration", 0)],
+            },
+        },
+        Type {
+            name: "PciInfo",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "bus",
+                        ty: 93,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "devices",
+                        ty: 177,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
             },
         },
         Type {
@@ -3846,13 +3882,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fds",
-                        ty: 175,
+                        ty: 178,
                         optional: false,
                         features: &[],
                     },
@@ -3874,7 +3910,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "parameters",
-                        ty: 176,
+                        ty: 179,
                         optional: false,
                         features: &[],
                     },
@@ -3904,31 +3940,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "arg1",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg2",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg3",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg4",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg5",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
@@ -3944,25 +3980,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "core",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-mask",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-addr",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 177,
+                        ty: 180,
                         optional: false,
                         features: &[],
                     },
@@ -3996,223 +4032,223 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "rd_bytes",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_bytes",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_bytes",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_bytes",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_operations",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_operations",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_operations",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_operations",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_operations",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_total_time_ns",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_total_time_ns",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_total_time_ns",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_total_time_ns",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_total_time_ns",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_highest_offset",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_merged",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_merged",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_merged",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_merged",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idle_time_ns",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "failed_rd_operations",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_wr_operations",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_zone_append_operations",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_flush_operations",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_unmap_operations",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_rd_operations",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_wr_operations",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_zone_append_operations",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_flush_operations",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_unmap_operations",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_invalid",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_failed",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "timed_stats",
-                        ty: 178,
+                        ty: 181,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_latency_histogram",
-                        ty: 179,
+                        ty: 182,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wr_latency_histogram",
-                        ty: 179,
+                        ty: 182,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_latency_histogram",
-                        ty: 179,
+                        ty: 182,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "flush_latency_histogram",
-                        ty: 179,
+                        ty: 182,
                         optional: true,
                         features: &[],
                     },
@@ -4227,14 +4263,14 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "driver",
-                    ty: 94,
+                    ty: 95,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("driver"),
                 variants: &[
-                    ("file", 180),
-                    ("host_device", 180),
+                    ("file", 183),
+                    ("host_device", 183),
                     ("blkdebug", 0),
                     ("copy-on-read", 0),
                     ("nbd", 0),
@@ -4265,37 +4301,37 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "dirty-flag",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "actual-size",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "virtual-size",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "cluster-size",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "compressed",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -4319,13 +4355,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format-specific",
-                        ty: 181,
+                        ty: 184,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing-image",
-                        ty: 134,
+                        ty: 136,
                         optional: true,
                         features: &[],
                     },
@@ -4341,19 +4377,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "writeback",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "direct",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 81,
+                        ty: 82,
                         optional: false,
                         features: &[],
                     },
@@ -4370,12 +4406,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlkdebugInjectErrorOptionsList",
             features: &[],
-            shape: Shape::Array(182),
+            shape: Shape::Array(185),
         },
         Type {
             name: "BlkdebugSetStateOptionsList",
             features: &[],
-            shape: Shape::Array(183),
+            shape: Shape::Array(186),
         },
         Type {
             name: "OnOffAuto",
@@ -4419,18 +4455,18 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 184,
+                    ty: 187,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 185), ("unix", 186), ("vsock", 187), ("fd", 188)],
+                variants: &[("inet", 188), ("unix", 189), ("vsock", 190), ("fd", 191)],
             },
         },
         Type {
             name: "BlockdevRefOrNull",
             features: &[],
-            shape: Shape::Alternate(&[13, 32, 189]),
+            shape: Shape::Alternate(&[13, 32, 192]),
         },
         Type {
             name: "ChardevBackendKind",
@@ -4532,7 +4568,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 190,
+                    ty: 193,
                     optional: false,
                     features: &[],
                 }],
@@ -4546,7 +4582,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 191,
+                    ty: 194,
                     optional: false,
                     features: &[],
                 }],
@@ -4560,7 +4596,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 192,
+                    ty: 195,
                     optional: false,
                     features: &[],
                 }],
@@ -4574,7 +4610,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 193,
+                    ty: 196,
                     optional: false,
                     features: &[],
                 }],
@@ -4588,7 +4624,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 194,
+                    ty: 197,
                     optional: false,
                     features: &[],
                 }],
@@ -4602,7 +4638,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 195,
+                    ty: 198,
                     optional: false,
                     features: &[],
                 }],
@@ -4616,7 +4652,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 196,
+                    ty: 199,
                     optional: false,
                     features: &[],
                 }],
@@ -4630,7 +4666,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 197,
+                    ty: 200,
                     optional: false,
                     features: &[],
                 }],
@@ -4644,7 +4680,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 198,
+                    ty: 201,
                     optional: false,
                     features: &[],
                 }],
@@ -4658,7 +4694,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 199,
+                    ty: 202,
                     optional: false,
                     features: &[],
                 }],
@@ -4672,7 +4708,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 200,
+                    ty: 203,
                     optional: false,
                     features: &[],
                 }],
@@ -4686,7 +4722,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 201,
+                    ty: 204,
                     optional: false,
                     features: &[],
                 }],
@@ -4700,7 +4736,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 202,
+                    ty: 205,
                     optional: false,
                     features: &[],
                 }],
@@ -4714,7 +4750,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 203,
+                    ty: 206,
                     optional: false,
                     features: &[],
                 }],
@@ -4728,7 +4764,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 204,
+                    ty: 207,
                     optional: false,
                     features: &[],
                 }],
@@ -4789,7 +4825,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "json-type",
-                    ty: 205,
+                    ty: 208,
                     optional: false,
                     features: &[],
                 }],
@@ -4804,13 +4840,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 206,
+                        ty: 209,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "values",
-                        ty: 161,
+                        ty: 163,
                         optional: false,
                         features: &["deprecated"],
                     },
@@ -4840,7 +4876,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 207,
+                        ty: 210,
                         optional: false,
                         features: &[],
                     },
@@ -4852,7 +4888,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "variants",
-                        ty: 208,
+                        ty: 211,
                         optional: true,
                         features: &[],
                     },
@@ -4867,7 +4903,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "members",
-                    ty: 209,
+                    ty: 212,
                     optional: false,
                     features: &[],
                 }],
@@ -4894,7 +4930,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "allow-oob",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -4924,55 +4960,55 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "node-id",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drawer-id",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "book-id",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "socket-id",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "die-id",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cluster-id",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "module-id",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "core-id",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-id",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
@@ -4988,19 +5024,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-state",
-                        ty: 210,
+                        ty: 213,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dedicated",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "entitlement",
-                        ty: 211,
+                        ty: 214,
                         optional: true,
                         features: &[],
                     },
@@ -5012,7 +5048,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CompatPropertyList",
             features: &[],
-            shape: Shape::Array(212),
+            shape: Shape::Array(215),
         },
         Type {
             name: "YankInstanceType",
@@ -5061,14 +5097,19 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "PciDeviceInfoList",
+            features: &[],
+            shape: Shape::Array(216),
+        },
+        Type {
             name: "FdsetFdInfoList",
             features: &[],
-            shape: Shape::Array(213),
+            shape: Shape::Array(217),
         },
         Type {
             name: "CommandLineParameterInfoList",
             features: &[],
-            shape: Shape::Array(214),
+            shape: Shape::Array(218),
         },
         Type {
             name: "S390CrashReason",
@@ -5099,7 +5140,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceTimedStatsList",
             features: &[],
-            shape: Shape::Array(215),
+            shape: Shape::Array(219),
         },
         Type {
             name: "BlockLatencyHistogramInfo",
@@ -5108,13 +5149,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "boundaries",
-                        ty: 110,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bins",
-                        ty: 110,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
@@ -5130,19 +5171,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "discard-nb-ok",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-nb-failed",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-bytes-ok",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
@@ -5157,12 +5198,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 216,
+                    ty: 220,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("qcow2", 217), ("file", 218)],
+                variants: &[("qcow2", 221), ("file", 222)],
             },
         },
         Type {
@@ -5172,43 +5213,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 219,
+                        ty: 223,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iotype",
-                        ty: 220,
+                        ty: 224,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "errno",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "sector",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "once",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "immediately",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -5224,19 +5265,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 219,
+                        ty: 223,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "new_state",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
@@ -5286,37 +5327,37 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "numeric",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "to",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv4",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv6",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "keep-alive",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mptcp",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -5338,13 +5379,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tight",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -5407,7 +5448,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -5425,7 +5466,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "append",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -5447,7 +5488,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -5475,13 +5516,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "addr",
-                        ty: 221,
+                        ty: 225,
                         optional: false,
                         features: &[],
                     },
@@ -5499,49 +5540,49 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "server",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wait",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "nodelay",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "telnet",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tn3270",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "websocket",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reconnect",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "reconnect-ms",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
@@ -5563,19 +5604,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "remote",
-                        ty: 221,
+                        ty: 225,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "local",
-                        ty: 221,
+                        ty: 225,
                         optional: true,
                         features: &[],
                     },
@@ -5597,7 +5638,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -5625,7 +5666,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -5647,7 +5688,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -5675,13 +5716,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "chardevs",
-                        ty: 161,
+                        ty: 163,
                         optional: false,
                         features: &[],
                     },
@@ -5703,13 +5744,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "signal",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -5731,7 +5772,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -5759,7 +5800,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -5787,19 +5828,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mouse",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "clipboard",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -5821,7 +5862,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
@@ -5849,31 +5890,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "width",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "height",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cols",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "rows",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
@@ -5895,13 +5936,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 92,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
@@ -5951,22 +5992,22 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "SchemaInfoEnumMemberList",
             features: &[],
-            shape: Shape::Array(222),
+            shape: Shape::Array(226),
         },
         Type {
             name: "SchemaInfoObjectMemberList",
             features: &[],
-            shape: Shape::Array(223),
+            shape: Shape::Array(227),
         },
         Type {
             name: "SchemaInfoObjectVariantList",
             features: &[],
-            shape: Shape::Array(224),
+            shape: Shape::Array(228),
         },
         Type {
             name: "SchemaInfoAlternateMemberList",
             features: &[],
-            shape: Shape::Array(225),
+            shape: Shape::Array(229),
         },
         Type {
             name: "S390CpuState",
@@ -6045,13 +6086,83 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "PciDeviceInfo",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "bus",
+                        ty: 93,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "slot",
+                        ty: 93,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "function",
+                        ty: 93,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "class_info",
+                        ty: 230,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "id",
+                        ty: 231,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "irq",
+                        ty: 93,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "irq_pin",
+                        ty: 93,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "qdev_id",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "pci_bridge",
+                        ty: 232,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "regions",
+                        ty: 233,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
             name: "FdsetFdInfo",
             features: &[],
             shape: Shape::Object {
                 members: &[
                     Member {
                         name: "fd",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
@@ -6079,7 +6190,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 226,
+                        ty: 234,
                         optional: false,
                         features: &[],
                     },
@@ -6107,97 +6218,97 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "interval_length",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_rd_latency_ns",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_rd_latency_ns",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_latency_ns",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_wr_latency_ns",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_wr_latency_ns",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_latency_ns",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_zone_append_latency_ns",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_zone_append_latency_ns",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_latency_ns",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_flush_latency_ns",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_flush_latency_ns",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_flush_latency_ns",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_queue_depth",
-                        ty: 227,
+                        ty: 235,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_queue_depth",
-                        ty: 227,
+                        ty: 235,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_queue_depth",
-                        ty: 227,
+                        ty: 235,
                         optional: false,
                         features: &[],
                     },
@@ -6226,7 +6337,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 228,
+                    ty: 236,
                     optional: false,
                     features: &[],
                 }],
@@ -6240,7 +6351,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 229,
+                    ty: 237,
                     optional: false,
                     features: &[],
                 }],
@@ -6322,12 +6433,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 184,
+                    ty: 187,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 230), ("unix", 231), ("vsock", 232), ("fd", 233)],
+                variants: &[("inet", 238), ("unix", 239), ("vsock", 240), ("fd", 241)],
             },
         },
         Type {
@@ -6343,7 +6454,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 161,
+                        ty: 163,
                         optional: true,
                         features: &[],
                     },
@@ -6377,7 +6488,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 161,
+                        ty: 163,
                         optional: true,
                         features: &[],
                     },
@@ -6423,6 +6534,89 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "PciDeviceClass",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "desc",
+                        ty: 32,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "class",
+                        ty: 93,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "PciDeviceId",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "device",
+                        ty: 93,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "vendor",
+                        ty: 93,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "subsystem",
+                        ty: 93,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "subsystem-vendor",
+                        ty: 93,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "PciBridgeInfo",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "bus",
+                        ty: 242,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "devices",
+                        ty: 177,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "PciMemoryRegionList",
+            features: &[],
+            shape: Shape::Array(243),
+        },
+        Type {
             name: "CommandLineParameterType",
             features: &[],
             shape: Shape::Enum(&[
@@ -6462,31 +6656,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "extended-l2",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "lazy-refcounts",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "corrupt",
-                        ty: 81,
+                        ty: 82,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-bits",
-                        ty: 92,
+                        ty: 93,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compression-type",
-                        ty: 234,
+                        ty: 244,
                         optional: false,
                         features: &[],
                     },
@@ -6501,7 +6695,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "extent-size-hint",
-                    ty: 92,
+                    ty: 93,
                     optional: true,
                     features: &[],
                 }],
@@ -6515,7 +6709,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 185,
+                    ty: 188,
                     optional: false,
                     features: &[],
                 }],
@@ -6529,7 +6723,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 186,
+                    ty: 189,
                     optional: false,
                     features: &[],
                 }],
@@ -6543,7 +6737,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 187,
+                    ty: 190,
                     optional: false,
                     features: &[],
                 }],
@@ -6557,10 +6751,102 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 188,
+                    ty: 191,
                     optional: false,
                     features: &[],
                 }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "PciBusInfo",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "number",
+                        ty: 93,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "secondary",
+                        ty: 93,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "subordinate",
+                        ty: 93,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "io_range",
+                        ty: 245,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "memory_range",
+                        ty: 245,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "prefetchable_range",
+                        ty: 245,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "PciMemoryRegion",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "bar",
+                        ty: 93,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "type",
+                        ty: 32,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "address",
+                        ty: 93,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "size",
+                        ty: 93,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "prefetch",
+                        ty: 82,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "mem_type_64",
+                        ty: 82,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
                 tag: None,
                 variants: &[],
             },
@@ -6572,6 +6858,28 @@ pub static SCHEMA: Schema = Schema {
                 name: "zlib",
                 features: &[],
             }]),
+        },
+        Type {
+            name: "PciMemoryRange",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "base",
+                        ty: 93,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "limit",
+                        ty: 93,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
         },
     ],
 };

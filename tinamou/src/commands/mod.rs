@@ -8,6 +8,7 @@ mod char;
 mod control;
 pub mod machine;
 mod misc;
+pub mod pci;
 mod qdev;
 mod qom;
 mod run_state;
@@ -81,6 +82,7 @@ pub fn table() -> Table<Vm, Shared> {
         .shared::<api::QueryCpuDefinitions>(machine::query_cpu_definitions)
         .shared::<api::Yank>(yank::yank)
         .shared::<api::QueryYank>(yank::query_yank)
+        .main::<api::QueryPci>(pci::query_pci)
         .shared::<api::QueryName>(misc::query_name)
         .main::<api::Stop>(misc::stop)
         .main::<api::Cont>(misc::cont)

@@ -237,6 +237,7 @@ pub fn populate(devices: &mut Devices, tree: &mut Tree, machine: &Machine) -> Re
     for (number, slot) in virt.virtio.iter().enumerate() {
         add_slot(devices, tree, number, slot)?;
     }
+    super::pci::populate(devices, tree, machine, 12)?;
     let irq = "gpio-out \"sysbus-irq\" 1";
     let uart = Wired::new(irq, u64::MAX, 8);
     put(

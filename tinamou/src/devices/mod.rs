@@ -13,6 +13,8 @@ pub mod board;
 mod ejections;
 mod globals;
 pub mod help;
+pub mod pci;
+mod pci_bridges;
 mod plug;
 mod qtree;
 mod registry;
@@ -64,6 +66,19 @@ pub static CLASSES: Classes<Make> = Classes::new(&[
     &virtio::DEVICE,
     &virtio_rng::DEVICE,
     &virtio_balloon::DEVICE,
+    &pci::PCI_DEVICE,
+    &pci::PCI_HOST_BRIDGE,
+    &pci::PCIE_HOST_BRIDGE,
+    &pci::GPEX_HOST,
+    &pci::GPEX_ROOT,
+    &pci_bridges::BASE_BRIDGE,
+    &pci_bridges::PORT,
+    &pci_bridges::SLOT,
+    &pci_bridges::ROOT_PORT_BASE,
+    &pci_bridges::ROOT_PORT,
+    &pci_bridges::UPSTREAM,
+    &pci_bridges::DOWNSTREAM,
+    &pci_bridges::PCIE_PCI_BRIDGE,
 ]);
 
 /// A device that is about to be made.

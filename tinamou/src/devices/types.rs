@@ -12,6 +12,8 @@ pub fn types() -> Vec<Type> {
     let buses = [
         ("bus", "object", true),
         ("System", "bus", false),
+        ("PCI", "bus", false),
+        ("PCIE", "PCI", false),
         ("virtio-bus", "bus", true),
         ("virtio-mmio-bus", "virtio-bus", false),
     ];

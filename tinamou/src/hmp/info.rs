@@ -7,7 +7,7 @@ use tinamou_qmp::Result;
 use tinamou_qom::ObjectId;
 
 use super::Entry;
-use super::{mtree, registers};
+use super::{mtree, pci, registers};
 use crate::commands::{PACKAGE, machine::uuid_text};
 use crate::devices::{self, virtio_balloon};
 use crate::options::QEMU_VERSION;
@@ -63,6 +63,7 @@ const COMMANDS: &[Entry] = &[
         "the registers of a virtual CPU",
         info_registers,
     ),
+    ("pci", "", "", "the PCI devices", pci::info),
     (
         "chardev",
         "",

@@ -5,6 +5,7 @@ mod control;
 mod info;
 mod memory;
 mod mtree;
+mod pci;
 mod registers;
 
 use tinamou_monitor::Hmp;

@@ -25,4 +25,4 @@ pub use machine::{Machine, Observer, Progress};
 pub use requests::Requests;
 pub use run_state::{Event, RunState, RunStateCell, ShutdownCause};
 pub use under_test::LineReport;
-pub use virt::Virt;
+pub use virt::{PciWindows, Range, Virt};

@@ -5,8 +5,7 @@ use std::sync::{Arc, Weak};
 
 use crate::bus::{BusKind, PciBus};
 use crate::config::{
-    CONVENTIONAL_SIZE, ConfigSpace, EXPRESS_SIZE, Express, Identity, MsiLayout, MsixLayout,
-    PortType,
+    ConfigSpace, EXPRESS_SIZE, Express, Identity, MsiLayout, MsixLayout, PortType,
 };
 use crate::slot::SlotConfig;
 use crate::spec::{acs, aer, bridge, capability, express, extended, header, status};
@@ -214,7 +213,12 @@ pub fn upstream_port(
 
 /// Makes a `pcie-pci-bridge`: conventional PCI behind a port.
 #[must_use]
-pub fn pcie_pci_bridge(parent: &Arc<PciBus>, id: &str, multifunction: bool) -> Arc<Function> {
+pub fn pcie_pci_bridge(
+    parent: &Arc<PciBus>,
+    id: &str,
+    msi: bool,
+    multifunction: bool,
+) -> Arc<Function> {
     let identity = Identity::new(REDHAT, 0x000e, CLASS_BRIDGE);
     let mut config = express_bridge(&identity, multifunction).with_interrupt_pin(1);
     conventional_behind(&mut config);
@@ -229,53 +233,15 @@ pub fn pcie_pci_bridge(parent: &Arc<PciBus>, id: &str, multifunction: bool) -> A
     };
     config.add_express(Some(0x48), &capability);
     config.add_power_management(Some(0x84), false);
-    config.add_msi(
-        Some(0x8c),
-        &MsiLayout {
+    if msi {
+        let layout = MsiLayout {
             vectors_log2: 0,
             maskable: true,
-        },
-    );
+        };
+        config.add_msi(Some(0x8c), &layout);
+    }
     error_reporting(&mut config, 0, false);
     plain("pcie-pci-bridge", id, parent, config, BusKind::Conventional)
-}
-
-/// Makes a `pci-bridge` with `shpc=off`: conventional PCI behind conventional PCI.
-///
-/// # Errors
-/// It has no chassis number.
-pub fn pci_bridge(
-    parent: &Arc<PciBus>,
-    id: &str,
-    chassis: u8,
-    multifunction: bool,
-) -> Result<Arc<Function>, Error> {
-    if chassis == 0 {
-        return Err(Error::NoChassis);
-    }
-    let identity = Identity::new(REDHAT, 0x0001, CLASS_BRIDGE);
-    let mut config = ConfigSpace::bridge(&identity, CONVENTIONAL_SIZE)
-        .with_multifunction(multifunction)
-        .with_interrupt_pin(1);
-    conventional_behind(&mut config);
-    /// The first bridge of its chassis (PCI-to-PCI Bridge 1.2 §13.2).
-    const FIRST: u8 = 0x20;
-    let at = config.add_capability(capability::SLOT_ID, None, &[FIRST, chassis]);
-    config.set_writable_byte(at + 3, 0xff);
-    config.add_msi(
-        None,
-        &MsiLayout {
-            vectors_log2: 0,
-            maskable: true,
-        },
-    );
-    Ok(plain(
-        "pci-bridge",
-        id,
-        parent,
-        config,
-        BusKind::Conventional,
-    ))
 }
 
 /// The configuration space of a bridge with a PCI Express link.

@@ -81,11 +81,6 @@ pub enum Error {
     /// Prefetchable memory is to be below 4 GiB, and anywhere.
     #[error("PCI resource reserve cap: PREF32 and PREF64 conflict")]
     ReserveConflict,
-    /// A bridge needs a number of its chassis.
-    #[error(
-        "Bridge chassis not specified. Each bridge is required to be assigned a unique chassis id > 0."
-    )]
-    NoChassis,
     /// There is nothing at this place.
     #[error("PCI: no device at {:02x}.{:x}", .devfn.slot(), .devfn.function())]
     Empty {

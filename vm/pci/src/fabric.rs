@@ -241,13 +241,13 @@ impl Windows {
     fn behind(&self, function: &Function) -> Self {
         let (io, memory) = function.interface().config(|config| {
             let enabled = config.word(header::COMMAND);
-            let io = io_window(config).filter(|_| enabled & command::IO != 0);
-            let memory = [memory_window(config), prefetch_window(config)];
-            let open = memory
+            let io = open(config.io_window()).filter(|_| enabled & command::IO != 0);
+            let memory = [config.memory_window(), config.prefetch_window()].map(open);
+            let memory = memory
                 .into_iter()
                 .flatten()
                 .filter(|_| enabled & command::MEMORY != 0);
-            (io, open.collect::<Vec<_>>())
+            (io, memory.collect::<Vec<_>>())
         });
         let through = |windows: &[Range<u64>], from: &[Range<u64>]| {
             let pairs = windows
@@ -266,27 +266,7 @@ fn intersection(one: &Range<u64>, other: &Range<u64>) -> Range<u64> {
     one.start.max(other.start)..one.end.min(other.end)
 }
 
-fn window(base: u64, limit: u64) -> Option<Range<u64>> {
+/// A window of a bridge as a range, unless it ends before it begins.
+fn open((base, limit): (u64, u64)) -> Option<Range<u64>> {
     (base <= limit).then(|| base..limit.saturating_add(1))
-}
-
-pub(crate) fn io_window(config: &crate::ConfigSpace) -> Option<Range<u64>> {
-    let end = |register| u64::from(config.byte(register) & 0xf0) << 8;
-    window(end(bridge::IO_BASE), end(bridge::IO_LIMIT) | 0xfff)
-}
-
-pub(crate) fn memory_window(config: &crate::ConfigSpace) -> Option<Range<u64>> {
-    let end = |register| u64::from(config.word(register) & 0xfff0) << 16;
-    window(
-        end(bridge::MEMORY_BASE),
-        end(bridge::MEMORY_LIMIT) | 0xf_ffff,
-    )
-}
-
-pub(crate) fn prefetch_window(config: &crate::ConfigSpace) -> Option<Range<u64>> {
-    let end =
-        |low, high| u64::from(config.word(low) & 0xfff0) << 16 | u64::from(config.long(high)) << 32;
-    let base = end(bridge::PREF_MEMORY_BASE, bridge::PREF_BASE_UPPER32);
-    let limit = end(bridge::PREF_MEMORY_LIMIT, bridge::PREF_LIMIT_UPPER32);
-    window(base, limit | 0xf_ffff)
 }

@@ -22,12 +22,15 @@ use crate::boot::{self, Boot};
 use crate::config::MachineConfig;
 use crate::loader::{self, Rom};
 use crate::requests::Requests;
+pub use pci::PciWindows;
 
 /// A range of guest physical addresses.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Range {
-    pub(crate) base: u64,
-    pub(crate) size: u64,
+pub struct Range {
+    /// The first address.
+    pub base: u64,
+    /// How many there are.
+    pub size: u64,
 }
 
 /// The reset code.

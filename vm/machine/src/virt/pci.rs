@@ -30,6 +30,32 @@ pub(super) const IRQ: usize = 32;
 /// Wires and slots before the pattern of interrupts begins again.
 const PINS: u32 = 4;
 
+/// Where the host's windows are.
+#[derive(Clone, Copy, Debug)]
+pub struct PciWindows {
+    /// On configuration space.
+    pub ecam: Range,
+    /// On ports.
+    pub pio: Range,
+    /// On memory below 4 GiB.
+    pub mmio: Range,
+    /// On memory above RAM.
+    pub high_mmio: Range,
+}
+
+impl PciWindows {
+    /// The windows of a board with so much RAM.
+    #[must_use]
+    pub fn new(ram: u64) -> Self {
+        Self {
+            ecam: ECAM,
+            pio: PIO,
+            mmio: MMIO,
+            high_mmio: high_mmio(ram),
+        }
+    }
+}
+
 /// The window for what can be placed above 4 GiB lies above RAM.
 fn high_mmio(ram: u64) -> Range {
     let base = RAM_BASE

@@ -5,6 +5,7 @@
 
 mod bar;
 mod capability;
+mod window;
 
 use crate::spec::{bridge, command, header, status};
 
