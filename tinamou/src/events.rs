@@ -1,6 +1,7 @@
 //! What the machine reports, turned into the schema's events.
 
 use tinamou_api as api;
+use tinamou_machine::run_state::{GuestPanicAction, WatchdogAction};
 use tinamou_machine::{Event, ShutdownCause};
 use tinamou_monitor::EventBus;
 use tinamou_qmp::Event as _;
@@ -19,6 +20,10 @@ pub const EVENTS: &[&str] = &[
     api::BlockIoErrorEvent::NAME,
     api::BlockWriteThresholdEvent::NAME,
     api::DeviceTrayMovedEvent::NAME,
+    api::GuestPanickedEvent::NAME,
+    api::GuestCrashloadedEvent::NAME,
+    api::GuestPvshutdownEvent::NAME,
+    api::WatchdogEvent::NAME,
     api::DeviceDeletedEvent::NAME,
     api::DeviceUnplugGuestErrorEvent::NAME,
 ];
@@ -42,8 +47,32 @@ pub fn emit(events: &EventBus, event: Event) {
                 reason: reason(cause),
             });
         }
+        Event::GuestPanicked(action) => events.emit(&api::GuestPanickedEvent {
+            action: panic_action(action),
+            info: None,
+        }),
+        Event::GuestCrashLoaded => events.emit(&api::GuestCrashloadedEvent {
+            action: api::GuestPanicAction::Run,
+            info: None,
+        }),
+        Event::GuestPvShutdown => events.emit(&api::GuestPvshutdownEvent {}),
+        Event::Watchdog(action) => watchdog(events, action),
         _ => {}
     }
+}
+
+fn watchdog(events: &EventBus, action: WatchdogAction) {
+    if action == WatchdogAction::Debug {
+        eprintln!("watchdog: timer fired");
+    }
+    let known = by_name(api::WatchdogAction::ALL, action.name());
+    events.emit(&api::WatchdogEvent {
+        action: known.unwrap_or(api::WatchdogAction::None),
+    });
+}
+
+fn panic_action(action: GuestPanicAction) -> api::GuestPanicAction {
+    by_name(api::GuestPanicAction::ALL, action.name()).unwrap_or(api::GuestPanicAction::Run)
 }
 
 fn reason(cause: ShutdownCause) -> api::ShutdownCause {

@@ -65,11 +65,26 @@ pub static SCHEMA: Schema = Schema {
             shape: EntryShape::Event { data: 6 },
         },
         Entry {
+            name: "GUEST_CRASHLOADED",
+            features: &[],
+            shape: EntryShape::Event { data: 7 },
+        },
+        Entry {
+            name: "GUEST_PVSHUTDOWN",
+            features: &[],
+            shape: EntryShape::Event { data: 0 },
+        },
+        Entry {
+            name: "WATCHDOG",
+            features: &[],
+            shape: EntryShape::Event { data: 8 },
+        },
+        Entry {
             name: "query-block",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 7,
+                returns: 9,
                 allow_oob: false,
             },
         },
@@ -77,8 +92,8 @@ pub static SCHEMA: Schema = Schema {
             name: "query-blockstats",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 8,
-                returns: 9,
+                arguments: 10,
+                returns: 11,
                 allow_oob: false,
             },
         },
@@ -86,7 +101,7 @@ pub static SCHEMA: Schema = Schema {
             name: "block_resize",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 10,
+                arguments: 12,
                 returns: 0,
                 allow_oob: false,
             },
@@ -95,31 +110,13 @@ pub static SCHEMA: Schema = Schema {
             name: "query-named-block-nodes",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 11,
-                returns: 12,
+                arguments: 13,
+                returns: 14,
                 allow_oob: false,
             },
         },
         Entry {
             name: "blockdev-add",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 13,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "blockdev-reopen",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 14,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "blockdev-del",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 15,
@@ -128,35 +125,35 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
+            name: "blockdev-reopen",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 16,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "blockdev-del",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 17,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
             name: "BLOCK_IO_ERROR",
             features: &[],
-            shape: EntryShape::Event { data: 16 },
+            shape: EntryShape::Event { data: 18 },
         },
         Entry {
             name: "BLOCK_WRITE_THRESHOLD",
             features: &[],
-            shape: EntryShape::Event { data: 17 },
+            shape: EntryShape::Event { data: 19 },
         },
         Entry {
             name: "block-set-write-threshold",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 18,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "eject",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 19,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "blockdev-open-tray",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 20,
@@ -165,7 +162,7 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "blockdev-close-tray",
+            name: "eject",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 21,
@@ -174,7 +171,7 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "blockdev-remove-medium",
+            name: "blockdev-open-tray",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 22,
@@ -183,7 +180,7 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "blockdev-insert-medium",
+            name: "blockdev-close-tray",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 23,
@@ -192,7 +189,7 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "blockdev-change-medium",
+            name: "blockdev-remove-medium",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 24,
@@ -201,12 +198,16 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "DEVICE_TRAY_MOVED",
+            name: "blockdev-insert-medium",
             features: &[],
-            shape: EntryShape::Event { data: 25 },
+            shape: EntryShape::Command {
+                arguments: 25,
+                returns: 0,
+                allow_oob: false,
+            },
         },
         Entry {
-            name: "block_set_io_throttle",
+            name: "blockdev-change-medium",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 26,
@@ -215,10 +216,24 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
+            name: "DEVICE_TRAY_MOVED",
+            features: &[],
+            shape: EntryShape::Event { data: 27 },
+        },
+        Entry {
+            name: "block_set_io_throttle",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 28,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
             name: "block-latency-histogram-set",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 27,
+                arguments: 29,
                 returns: 0,
                 allow_oob: false,
             },
@@ -228,7 +243,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 28,
+                returns: 30,
                 allow_oob: false,
             },
         },
@@ -237,7 +252,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 29,
+                returns: 31,
                 allow_oob: false,
             },
         },
@@ -245,7 +260,7 @@ pub static SCHEMA: Schema = Schema {
             name: "ringbuf-write",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 30,
+                arguments: 32,
                 returns: 0,
                 allow_oob: false,
             },
@@ -254,8 +269,8 @@ pub static SCHEMA: Schema = Schema {
             name: "ringbuf-read",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 31,
-                returns: 32,
+                arguments: 33,
+                returns: 34,
                 allow_oob: false,
             },
         },
@@ -263,8 +278,8 @@ pub static SCHEMA: Schema = Schema {
             name: "chardev-add",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 33,
-                returns: 34,
+                arguments: 35,
+                returns: 36,
                 allow_oob: false,
             },
         },
@@ -272,8 +287,8 @@ pub static SCHEMA: Schema = Schema {
             name: "chardev-change",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 35,
-                returns: 34,
+                arguments: 37,
+                returns: 36,
                 allow_oob: false,
             },
         },
@@ -281,7 +296,7 @@ pub static SCHEMA: Schema = Schema {
             name: "chardev-remove",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 36,
+                arguments: 38,
                 returns: 0,
                 allow_oob: false,
             },
@@ -290,7 +305,7 @@ pub static SCHEMA: Schema = Schema {
             name: "chardev-send-break",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 37,
+                arguments: 39,
                 returns: 0,
                 allow_oob: false,
             },
@@ -299,7 +314,7 @@ pub static SCHEMA: Schema = Schema {
             name: "qmp_capabilities",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 38,
+                arguments: 40,
                 returns: 0,
                 allow_oob: false,
             },
@@ -309,7 +324,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 39,
+                returns: 41,
                 allow_oob: false,
             },
         },
@@ -318,7 +333,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 40,
+                returns: 42,
                 allow_oob: false,
             },
         },
@@ -336,21 +351,12 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 41,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "qom-list",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 42,
                 returns: 43,
                 allow_oob: false,
             },
         },
         Entry {
-            name: "qom-get",
+            name: "qom-list",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 44,
@@ -359,10 +365,19 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "qom-set",
+            name: "qom-get",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 46,
+                returns: 47,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "qom-set",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 48,
                 returns: 0,
                 allow_oob: false,
             },
@@ -371,8 +386,8 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-list-types",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 47,
-                returns: 48,
+                arguments: 49,
+                returns: 50,
                 allow_oob: false,
             },
         },
@@ -380,8 +395,8 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-list-properties",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 49,
-                returns: 43,
+                arguments: 51,
+                returns: 45,
                 allow_oob: false,
             },
         },
@@ -389,8 +404,8 @@ pub static SCHEMA: Schema = Schema {
             name: "device-list-properties",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 50,
-                returns: 43,
+                arguments: 52,
+                returns: 45,
                 allow_oob: false,
             },
         },
@@ -398,7 +413,7 @@ pub static SCHEMA: Schema = Schema {
             name: "device_add",
             features: &["json-cli", "json-cli-hotplug"],
             shape: EntryShape::Command {
-                arguments: 51,
+                arguments: 53,
                 returns: 0,
                 allow_oob: false,
             },
@@ -407,7 +422,7 @@ pub static SCHEMA: Schema = Schema {
             name: "device_del",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 52,
+                arguments: 54,
                 returns: 0,
                 allow_oob: false,
             },
@@ -415,19 +430,19 @@ pub static SCHEMA: Schema = Schema {
         Entry {
             name: "DEVICE_DELETED",
             features: &[],
-            shape: EntryShape::Event { data: 53 },
+            shape: EntryShape::Event { data: 55 },
         },
         Entry {
             name: "DEVICE_UNPLUG_GUEST_ERROR",
             features: &[],
-            shape: EntryShape::Event { data: 54 },
+            shape: EntryShape::Event { data: 56 },
         },
         Entry {
             name: "query-cpus-fast",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 55,
+                returns: 57,
                 allow_oob: false,
             },
         },
@@ -435,8 +450,8 @@ pub static SCHEMA: Schema = Schema {
             name: "query-machines",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 56,
-                returns: 57,
+                arguments: 58,
+                returns: 59,
                 allow_oob: false,
             },
         },
@@ -445,7 +460,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 58,
+                returns: 60,
                 allow_oob: false,
             },
         },
@@ -454,7 +469,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 59,
+                returns: 61,
                 allow_oob: false,
             },
         },
@@ -499,7 +514,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 60,
+                returns: 62,
                 allow_oob: false,
             },
         },
@@ -507,7 +522,7 @@ pub static SCHEMA: Schema = Schema {
             name: "memsave",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 61,
+                arguments: 63,
                 returns: 0,
                 allow_oob: false,
             },
@@ -516,7 +531,7 @@ pub static SCHEMA: Schema = Schema {
             name: "pmemsave",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 62,
+                arguments: 64,
                 returns: 0,
                 allow_oob: false,
             },
@@ -525,7 +540,7 @@ pub static SCHEMA: Schema = Schema {
             name: "balloon",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 63,
+                arguments: 65,
                 returns: 0,
                 allow_oob: false,
             },
@@ -535,21 +550,21 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 64,
+                returns: 66,
                 allow_oob: false,
             },
         },
         Entry {
             name: "BALLOON_CHANGE",
             features: &[],
-            shape: EntryShape::Event { data: 65 },
+            shape: EntryShape::Event { data: 67 },
         },
         Entry {
             name: "query-memory-size-summary",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 66,
+                returns: 68,
                 allow_oob: false,
             },
         },
@@ -557,7 +572,7 @@ pub static SCHEMA: Schema = Schema {
             name: "dumpdtb",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 67,
+                arguments: 69,
                 returns: 0,
                 allow_oob: false,
             },
@@ -567,7 +582,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 68,
+                returns: 70,
                 allow_oob: false,
             },
         },
@@ -575,7 +590,7 @@ pub static SCHEMA: Schema = Schema {
             name: "yank",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 69,
+                arguments: 71,
                 returns: 0,
                 allow_oob: true,
             },
@@ -585,7 +600,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 70,
+                returns: 72,
                 allow_oob: true,
             },
         },
@@ -594,7 +609,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 71,
+                returns: 73,
                 allow_oob: false,
             },
         },
@@ -603,7 +618,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 72,
+                returns: 74,
                 allow_oob: false,
             },
         },
@@ -629,8 +644,8 @@ pub static SCHEMA: Schema = Schema {
             name: "human-monitor-command",
             features: &["savevm-monitor-nodes"],
             shape: EntryShape::Command {
-                arguments: 73,
-                returns: 32,
+                arguments: 75,
+                returns: 34,
                 allow_oob: false,
             },
         },
@@ -638,7 +653,7 @@ pub static SCHEMA: Schema = Schema {
             name: "getfd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 74,
+                arguments: 76,
                 returns: 0,
                 allow_oob: false,
             },
@@ -647,7 +662,7 @@ pub static SCHEMA: Schema = Schema {
             name: "closefd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 75,
+                arguments: 77,
                 returns: 0,
                 allow_oob: false,
             },
@@ -656,8 +671,8 @@ pub static SCHEMA: Schema = Schema {
             name: "add-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 76,
-                returns: 77,
+                arguments: 78,
+                returns: 79,
                 allow_oob: false,
             },
         },
@@ -665,7 +680,7 @@ pub static SCHEMA: Schema = Schema {
             name: "remove-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 78,
+                arguments: 80,
                 returns: 0,
                 allow_oob: false,
             },
@@ -684,7 +699,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 79,
+                returns: 81,
                 allow_oob: false,
             },
         },
@@ -692,8 +707,8 @@ pub static SCHEMA: Schema = Schema {
             name: "query-command-line-options",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 80,
-                returns: 81,
+                arguments: 82,
+                returns: 83,
                 allow_oob: false,
             },
         },
@@ -715,13 +730,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "running",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "status",
-                        ty: 83,
+                        ty: 85,
                         optional: false,
                         features: &[],
                     },
@@ -737,13 +752,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 84,
+                        ty: 86,
                         optional: false,
                         features: &[],
                     },
@@ -759,13 +774,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 84,
+                        ty: 86,
                         optional: false,
                         features: &[],
                     },
@@ -780,7 +795,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "action",
-                    ty: 85,
+                    ty: 87,
                     optional: false,
                     features: &[],
                 }],
@@ -795,25 +810,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "reboot",
-                        ty: 86,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "shutdown",
-                        ty: 87,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "panic",
                         ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
+                        name: "shutdown",
+                        ty: 89,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "panic",
+                        ty: 90,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
                         name: "watchdog",
-                        ty: 85,
+                        ty: 87,
                         optional: true,
                         features: &[],
                     },
@@ -829,13 +844,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "action",
-                        ty: 89,
+                        ty: 91,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "info",
-                        ty: 90,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
@@ -845,9 +860,45 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "GUEST_CRASHLOADED-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "action",
+                        ty: 91,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "info",
+                        ty: 92,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "WATCHDOG-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "action",
+                    ty: 87,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
             name: "BlockInfoList",
             features: &[],
-            shape: Shape::Array(91),
+            shape: Shape::Array(93),
         },
         Type {
             name: "query-blockstats-arg",
@@ -855,7 +906,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "query-nodes",
-                    ty: 82,
+                    ty: 84,
                     optional: true,
                     features: &[],
                 }],
@@ -866,7 +917,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockStatsList",
             features: &[],
-            shape: Shape::Array(92),
+            shape: Shape::Array(94),
         },
         Type {
             name: "block_resize-arg",
@@ -875,19 +926,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "node-name",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
@@ -902,7 +953,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "flat",
-                    ty: 82,
+                    ty: 84,
                     optional: true,
                     features: &[],
                 }],
@@ -913,7 +964,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceInfoList",
             features: &[],
-            shape: Shape::Array(94),
+            shape: Shape::Array(96),
         },
         Type {
             name: "BlockdevOptions",
@@ -922,65 +973,65 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "driver",
-                        ty: 95,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "node-name",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "discard",
-                        ty: 96,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cache",
-                        ty: 97,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-only",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "auto-read-only",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "force-share",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "detect-zeroes",
-                        ty: 98,
+                        ty: 100,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("driver"),
                 variants: &[
-                    ("blkdebug", 99),
-                    ("copy-on-read", 100),
-                    ("file", 101),
-                    ("host_device", 101),
-                    ("nbd", 102),
-                    ("null-aio", 103),
-                    ("null-co", 103),
-                    ("qcow2", 104),
-                    ("raw", 105),
-                    ("throttle", 106),
+                    ("blkdebug", 101),
+                    ("copy-on-read", 102),
+                    ("file", 103),
+                    ("host_device", 103),
+                    ("nbd", 104),
+                    ("null-aio", 105),
+                    ("null-co", 105),
+                    ("qcow2", 106),
+                    ("raw", 107),
+                    ("throttle", 108),
                 ],
             },
         },
@@ -990,7 +1041,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "options",
-                    ty: 107,
+                    ty: 109,
                     optional: false,
                     features: &[],
                 }],
@@ -1004,7 +1055,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "node-name",
-                    ty: 32,
+                    ty: 34,
                     optional: false,
                     features: &[],
                 }],
@@ -1019,43 +1070,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qom-path",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "device",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "node-name",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "operation",
-                        ty: 108,
+                        ty: 110,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "action",
-                        ty: 109,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "nospace",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
@@ -1071,19 +1122,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "node-name",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "amount-exceeded",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
@@ -1099,13 +1150,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "node-name",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
@@ -1121,19 +1172,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "id",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "force",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
@@ -1149,19 +1200,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "id",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "force",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
@@ -1177,13 +1228,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "id",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
@@ -1198,7 +1249,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "id",
-                    ty: 32,
+                    ty: 34,
                     optional: false,
                     features: &[],
                 }],
@@ -1213,13 +1264,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "id",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "node-name",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
@@ -1235,37 +1286,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "id",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "filename",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "force",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-only-mode",
-                        ty: 110,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -1281,19 +1332,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "id",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "tray-open",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
@@ -1309,133 +1360,133 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "id",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "group",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
@@ -1451,37 +1502,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "id",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "boundaries",
-                        ty: 111,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-read",
-                        ty: 111,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-write",
-                        ty: 111,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-zap",
-                        ty: 111,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-flush",
-                        ty: 111,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
@@ -1493,12 +1544,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ChardevInfoList",
             features: &[],
-            shape: Shape::Array(112),
+            shape: Shape::Array(114),
         },
         Type {
             name: "ChardevBackendInfoList",
             features: &[],
-            shape: Shape::Array(113),
+            shape: Shape::Array(115),
         },
         Type {
             name: "ringbuf-write-arg",
@@ -1507,19 +1558,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "data",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 114,
+                        ty: 116,
                         optional: true,
                         features: &[],
                     },
@@ -1535,19 +1586,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 114,
+                        ty: 116,
                         optional: true,
                         features: &[],
                     },
@@ -1568,13 +1619,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "id",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend",
-                        ty: 115,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -1589,7 +1640,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "pty",
-                    ty: 32,
+                    ty: 34,
                     optional: true,
                     features: &[],
                 }],
@@ -1604,13 +1655,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "id",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend",
-                        ty: 115,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -1625,7 +1676,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "id",
-                    ty: 32,
+                    ty: 34,
                     optional: false,
                     features: &[],
                 }],
@@ -1639,7 +1690,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "id",
-                    ty: 32,
+                    ty: 34,
                     optional: false,
                     features: &[],
                 }],
@@ -1653,7 +1704,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "enable",
-                    ty: 116,
+                    ty: 118,
                     optional: true,
                     features: &[],
                 }],
@@ -1668,13 +1719,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qemu",
-                        ty: 117,
+                        ty: 119,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "package",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
@@ -1686,12 +1737,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandInfoList",
             features: &[],
-            shape: Shape::Array(118),
+            shape: Shape::Array(120),
         },
         Type {
             name: "SchemaInfoList",
             features: &[],
-            shape: Shape::Array(119),
+            shape: Shape::Array(121),
         },
         Type {
             name: "qom-list-arg",
@@ -1699,7 +1750,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "path",
-                    ty: 32,
+                    ty: 34,
                     optional: false,
                     features: &[],
                 }],
@@ -1710,7 +1761,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectPropertyInfoList",
             features: &[],
-            shape: Shape::Array(120),
+            shape: Shape::Array(122),
         },
         Type {
             name: "qom-get-arg",
@@ -1719,13 +1770,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "path",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "property",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
@@ -1746,19 +1797,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "path",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "property",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "value",
-                        ty: 45,
+                        ty: 47,
                         optional: false,
                         features: &[],
                     },
@@ -1774,13 +1825,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "implements",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "abstract",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
@@ -1792,7 +1843,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectTypeInfoList",
             features: &[],
-            shape: Shape::Array(121),
+            shape: Shape::Array(123),
         },
         Type {
             name: "qom-list-properties-arg",
@@ -1800,7 +1851,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "typename",
-                    ty: 32,
+                    ty: 34,
                     optional: false,
                     features: &[],
                 }],
@@ -1814,7 +1865,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "typename",
-                    ty: 32,
+                    ty: 34,
                     optional: false,
                     features: &[],
                 }],
@@ -1829,19 +1880,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "driver",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bus",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "id",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
@@ -1856,7 +1907,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "id",
-                    ty: 32,
+                    ty: 34,
                     optional: false,
                     features: &[],
                 }],
@@ -1871,13 +1922,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "path",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
@@ -1893,13 +1944,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "path",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
@@ -1911,7 +1962,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuInfoFastList",
             features: &[],
-            shape: Shape::Array(122),
+            shape: Shape::Array(124),
         },
         Type {
             name: "query-machines-arg",
@@ -1919,7 +1970,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "compat-props",
-                    ty: 82,
+                    ty: 84,
                     optional: true,
                     features: &["unstable"],
                 }],
@@ -1930,7 +1981,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MachineInfoList",
             features: &[],
-            shape: Shape::Array(123),
+            shape: Shape::Array(125),
         },
         Type {
             name: "TargetInfo",
@@ -1938,7 +1989,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arch",
-                    ty: 124,
+                    ty: 126,
                     optional: false,
                     features: &[],
                 }],
@@ -1952,7 +2003,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "UUID",
-                    ty: 32,
+                    ty: 34,
                     optional: false,
                     features: &[],
                 }],
@@ -1967,13 +2018,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "enabled",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "present",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
@@ -1989,25 +2040,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "filename",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
@@ -2023,19 +2074,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "filename",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
@@ -2050,7 +2101,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "value",
-                    ty: 93,
+                    ty: 95,
                     optional: false,
                     features: &[],
                 }],
@@ -2064,7 +2115,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 93,
+                    ty: 95,
                     optional: false,
                     features: &[],
                 }],
@@ -2078,7 +2129,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 93,
+                    ty: 95,
                     optional: false,
                     features: &[],
                 }],
@@ -2093,13 +2144,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base-memory",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "plugged-memory",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
@@ -2114,7 +2165,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "filename",
-                    ty: 32,
+                    ty: 34,
                     optional: false,
                     features: &[],
                 }],
@@ -2125,7 +2176,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuDefinitionInfoList",
             features: &[],
-            shape: Shape::Array(125),
+            shape: Shape::Array(127),
         },
         Type {
             name: "yank-arg",
@@ -2133,7 +2184,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "instances",
-                    ty: 70,
+                    ty: 72,
                     optional: false,
                     features: &[],
                 }],
@@ -2144,12 +2195,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "YankInstanceList",
             features: &[],
-            shape: Shape::Array(126),
+            shape: Shape::Array(128),
         },
         Type {
             name: "PciInfoList",
             features: &[],
-            shape: Shape::Array(127),
+            shape: Shape::Array(129),
         },
         Type {
             name: "NameInfo",
@@ -2157,7 +2208,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "name",
-                    ty: 32,
+                    ty: 34,
                     optional: true,
                     features: &[],
                 }],
@@ -2172,13 +2223,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "command-line",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
@@ -2193,7 +2244,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "fdname",
-                    ty: 32,
+                    ty: 34,
                     optional: false,
                     features: &[],
                 }],
@@ -2207,7 +2258,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "fdname",
-                    ty: 32,
+                    ty: 34,
                     optional: false,
                     features: &[],
                 }],
@@ -2222,13 +2273,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "opaque",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
@@ -2244,13 +2295,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
@@ -2266,13 +2317,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
@@ -2284,7 +2335,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetInfoList",
             features: &[],
-            shape: Shape::Array(128),
+            shape: Shape::Array(130),
         },
         Type {
             name: "query-command-line-options-arg",
@@ -2292,7 +2343,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "option",
-                    ty: 32,
+                    ty: 34,
                     optional: true,
                     features: &[],
                 }],
@@ -2303,7 +2354,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandLineOptionInfoList",
             features: &[],
-            shape: Shape::Array(129),
+            shape: Shape::Array(131),
         },
         Type {
             name: "bool",
@@ -2538,12 +2589,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 130,
+                    ty: 132,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("hyper-v", 131), ("s390", 132)],
+                variants: &[("hyper-v", 133), ("s390", 134)],
             },
         },
         Type {
@@ -2553,49 +2604,49 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "qdev",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "type",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "removable",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "locked",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "inserted",
-                        ty: 94,
+                        ty: 96,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tray_open",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "io-status",
-                        ty: 133,
+                        ty: 135,
                         optional: true,
                         features: &[],
                     },
@@ -2611,43 +2662,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "qdev",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "node-name",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "stats",
-                        ty: 134,
+                        ty: 136,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "driver-specific",
-                        ty: 135,
+                        ty: 137,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "parent",
-                        ty: 92,
+                        ty: 94,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 92,
+                        ty: 94,
                         optional: true,
                         features: &[],
                     },
@@ -2668,193 +2719,193 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "node-name",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ro",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "drv",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backing_file",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing_file_depth",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "active",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "detect_zeroes",
-                        ty: 98,
+                        ty: 100,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "image",
-                        ty: 136,
+                        ty: 138,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "group",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cache",
-                        ty: 137,
+                        ty: 139,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write_threshold",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
@@ -2930,13 +2981,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "direct",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
@@ -2970,25 +3021,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "image",
-                        ty: 138,
+                        ty: 140,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "align",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "inject-error",
-                        ty: 139,
+                        ty: 141,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "set-state",
-                        ty: 140,
+                        ty: 142,
                         optional: true,
                         features: &[],
                     },
@@ -3003,7 +3054,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "file",
-                    ty: 138,
+                    ty: 140,
                     optional: false,
                     features: &[],
                 }],
@@ -3018,31 +3069,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "filename",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "locking",
-                        ty: 141,
+                        ty: 143,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio",
-                        ty: 142,
+                        ty: 144,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio-max-batch",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drop-cache",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
@@ -3058,25 +3109,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "server",
-                        ty: 143,
+                        ty: 145,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "export",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reconnect-delay",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "open-timeout",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
@@ -3092,19 +3143,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "size",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "latency-ns",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-zeroes",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
@@ -3120,49 +3171,49 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 138,
+                        ty: 140,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 144,
+                        ty: 146,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-request",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-snapshot",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-other",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cache-size",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "l2-cache-size",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-cache-size",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
@@ -3178,19 +3229,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 138,
+                        ty: 140,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "offset",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
@@ -3206,13 +3257,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "throttle-group",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "file",
-                        ty: 138,
+                        ty: 140,
                         optional: false,
                         features: &[],
                     },
@@ -3224,7 +3275,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockdevOptionsList",
             features: &[],
-            shape: Shape::Array(13),
+            shape: Shape::Array(15),
         },
         Type {
             name: "IoOperationType",
@@ -3279,7 +3330,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "intList",
             features: &[],
-            shape: Shape::Array(93),
+            shape: Shape::Array(95),
         },
         Type {
             name: "ChardevInfo",
@@ -3288,19 +3339,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "label",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "filename",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "frontend-open",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
@@ -3315,7 +3366,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "name",
-                    ty: 32,
+                    ty: 34,
                     optional: false,
                     features: &[],
                 }],
@@ -3343,41 +3394,41 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 145,
+                    ty: 147,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("file", 146),
-                    ("serial", 147),
-                    ("parallel", 147),
-                    ("pipe", 147),
-                    ("socket", 148),
-                    ("udp", 149),
-                    ("pty", 150),
-                    ("null", 151),
-                    ("mux", 152),
-                    ("hub", 153),
-                    ("msmouse", 151),
-                    ("wctablet", 151),
-                    ("braille", 151),
-                    ("testdev", 151),
-                    ("stdio", 154),
-                    ("spicevmc", 155),
-                    ("spiceport", 156),
-                    ("qemu-vdagent", 157),
-                    ("dbus", 158),
-                    ("vc", 159),
-                    ("ringbuf", 160),
-                    ("memory", 160),
+                    ("file", 148),
+                    ("serial", 149),
+                    ("parallel", 149),
+                    ("pipe", 149),
+                    ("socket", 150),
+                    ("udp", 151),
+                    ("pty", 152),
+                    ("null", 153),
+                    ("mux", 154),
+                    ("hub", 155),
+                    ("msmouse", 153),
+                    ("wctablet", 153),
+                    ("braille", 153),
+                    ("testdev", 153),
+                    ("stdio", 156),
+                    ("spicevmc", 157),
+                    ("spiceport", 158),
+                    ("qemu-vdagent", 159),
+                    ("dbus", 160),
+                    ("vc", 161),
+                    ("ringbuf", 162),
+                    ("memory", 162),
                 ],
             },
         },
         Type {
             name: "QMPCapabilityList",
             features: &[],
-            shape: Shape::Array(161),
+            shape: Shape::Array(163),
         },
         Type {
             name: "VersionTriple",
@@ -3386,19 +3437,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "major",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "minor",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "micro",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
@@ -3413,7 +3464,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "name",
-                    ty: 32,
+                    ty: 34,
                     optional: false,
                     features: &[],
                 }],
@@ -3428,32 +3479,32 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "meta-type",
-                        ty: 162,
+                        ty: 164,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 163,
+                        ty: 165,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("meta-type"),
                 variants: &[
-                    ("builtin", 164),
-                    ("enum", 165),
-                    ("array", 166),
-                    ("object", 167),
-                    ("alternate", 168),
-                    ("command", 169),
-                    ("event", 170),
+                    ("builtin", 166),
+                    ("enum", 167),
+                    ("array", 168),
+                    ("object", 169),
+                    ("alternate", 170),
+                    ("command", 171),
+                    ("event", 172),
                 ],
             },
         },
@@ -3464,25 +3515,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "type",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "description",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "default-value",
-                        ty: 45,
+                        ty: 47,
                         optional: true,
                         features: &[],
                     },
@@ -3498,19 +3549,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "abstract",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "parent",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
@@ -3526,38 +3577,38 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-index",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "qom-path",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "thread-id",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "props",
-                        ty: 171,
+                        ty: 173,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "target",
-                        ty: 124,
+                        ty: 126,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("target"),
                 variants: &[
-                    ("s390x", 172),
+                    ("s390x", 174),
                     ("aarch64", 0),
                     ("alpha", 0),
                     ("arm", 0),
@@ -3596,67 +3647,67 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "alias",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "is-default",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cpu-max",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "hotpluggable-cpus",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "numa-mem-supported",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "deprecated",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "default-cpu-type",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "default-ram-id",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "acpi",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compat-props",
-                        ty: 173,
+                        ty: 175,
                         optional: true,
                         features: &["unstable"],
                     },
@@ -3794,43 +3845,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "migration-safe",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "static",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unavailable-features",
-                        ty: 163,
+                        ty: 165,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "typename",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "alias-of",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "deprecated",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
@@ -3845,12 +3896,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 174,
+                    ty: 176,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("block-node", 175), ("chardev", 176), ("migration", 0)],
+                variants: &[("block-node", 177), ("chardev", 178), ("migration", 0)],
             },
         },
         Type {
@@ -3860,13 +3911,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 177,
+                        ty: 179,
                         optional: false,
                         features: &[],
                     },
@@ -3882,13 +3933,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fds",
-                        ty: 178,
+                        ty: 180,
                         optional: false,
                         features: &[],
                     },
@@ -3904,13 +3955,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "option",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "parameters",
-                        ty: 179,
+                        ty: 181,
                         optional: false,
                         features: &[],
                     },
@@ -3940,31 +3991,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "arg1",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg2",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg3",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg4",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg5",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
@@ -3980,25 +4031,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "core",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-mask",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-addr",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 180,
+                        ty: 182,
                         optional: false,
                         features: &[],
                     },
@@ -4032,223 +4083,223 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "rd_bytes",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_bytes",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_bytes",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_bytes",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_operations",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_operations",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_operations",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_operations",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_operations",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_total_time_ns",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_total_time_ns",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_total_time_ns",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_total_time_ns",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_total_time_ns",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_highest_offset",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_merged",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_merged",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_merged",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_merged",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idle_time_ns",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "failed_rd_operations",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_wr_operations",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_zone_append_operations",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_flush_operations",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_unmap_operations",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_rd_operations",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_wr_operations",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_zone_append_operations",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_flush_operations",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_unmap_operations",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_invalid",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_failed",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "timed_stats",
-                        ty: 181,
+                        ty: 183,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_latency_histogram",
-                        ty: 182,
+                        ty: 184,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wr_latency_histogram",
-                        ty: 182,
+                        ty: 184,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_latency_histogram",
-                        ty: 182,
+                        ty: 184,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "flush_latency_histogram",
-                        ty: 182,
+                        ty: 184,
                         optional: true,
                         features: &[],
                     },
@@ -4263,14 +4314,14 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "driver",
-                    ty: 95,
+                    ty: 97,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("driver"),
                 variants: &[
-                    ("file", 183),
-                    ("host_device", 183),
+                    ("file", 185),
+                    ("host_device", 185),
                     ("blkdebug", 0),
                     ("copy-on-read", 0),
                     ("nbd", 0),
@@ -4289,79 +4340,79 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "filename",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dirty-flag",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "actual-size",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "virtual-size",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "cluster-size",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "compressed",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing-filename",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "full-backing-filename",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing-filename-format",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "format-specific",
-                        ty: 184,
+                        ty: 186,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing-image",
-                        ty: 136,
+                        ty: 138,
                         optional: true,
                         features: &[],
                     },
@@ -4377,19 +4428,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "writeback",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "direct",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 82,
+                        ty: 84,
                         optional: false,
                         features: &[],
                     },
@@ -4401,17 +4452,17 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockdevRef",
             features: &[],
-            shape: Shape::Alternate(&[13, 32]),
+            shape: Shape::Alternate(&[15, 34]),
         },
         Type {
             name: "BlkdebugInjectErrorOptionsList",
             features: &[],
-            shape: Shape::Array(185),
+            shape: Shape::Array(187),
         },
         Type {
             name: "BlkdebugSetStateOptionsList",
             features: &[],
-            shape: Shape::Array(186),
+            shape: Shape::Array(188),
         },
         Type {
             name: "OnOffAuto",
@@ -4455,18 +4506,18 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 187,
+                    ty: 189,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 188), ("unix", 189), ("vsock", 190), ("fd", 191)],
+                variants: &[("inet", 190), ("unix", 191), ("vsock", 192), ("fd", 193)],
             },
         },
         Type {
             name: "BlockdevRefOrNull",
             features: &[],
-            shape: Shape::Alternate(&[13, 32, 192]),
+            shape: Shape::Alternate(&[15, 34, 194]),
         },
         Type {
             name: "ChardevBackendKind",
@@ -4568,7 +4619,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 193,
+                    ty: 195,
                     optional: false,
                     features: &[],
                 }],
@@ -4582,7 +4633,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 194,
+                    ty: 196,
                     optional: false,
                     features: &[],
                 }],
@@ -4596,7 +4647,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 195,
+                    ty: 197,
                     optional: false,
                     features: &[],
                 }],
@@ -4610,7 +4661,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 196,
+                    ty: 198,
                     optional: false,
                     features: &[],
                 }],
@@ -4624,7 +4675,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 197,
+                    ty: 199,
                     optional: false,
                     features: &[],
                 }],
@@ -4638,7 +4689,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 198,
+                    ty: 200,
                     optional: false,
                     features: &[],
                 }],
@@ -4652,7 +4703,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 199,
+                    ty: 201,
                     optional: false,
                     features: &[],
                 }],
@@ -4666,7 +4717,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 200,
+                    ty: 202,
                     optional: false,
                     features: &[],
                 }],
@@ -4680,7 +4731,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 201,
+                    ty: 203,
                     optional: false,
                     features: &[],
                 }],
@@ -4694,7 +4745,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 202,
+                    ty: 204,
                     optional: false,
                     features: &[],
                 }],
@@ -4708,7 +4759,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 203,
+                    ty: 205,
                     optional: false,
                     features: &[],
                 }],
@@ -4722,7 +4773,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 204,
+                    ty: 206,
                     optional: false,
                     features: &[],
                 }],
@@ -4736,7 +4787,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 205,
+                    ty: 207,
                     optional: false,
                     features: &[],
                 }],
@@ -4750,7 +4801,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 206,
+                    ty: 208,
                     optional: false,
                     features: &[],
                 }],
@@ -4764,7 +4815,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 207,
+                    ty: 209,
                     optional: false,
                     features: &[],
                 }],
@@ -4817,7 +4868,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "strList",
             features: &[],
-            shape: Shape::Array(32),
+            shape: Shape::Array(34),
         },
         Type {
             name: "SchemaInfoBuiltin",
@@ -4825,7 +4876,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "json-type",
-                    ty: 208,
+                    ty: 210,
                     optional: false,
                     features: &[],
                 }],
@@ -4840,13 +4891,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 209,
+                        ty: 211,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "values",
-                        ty: 163,
+                        ty: 165,
                         optional: false,
                         features: &["deprecated"],
                     },
@@ -4861,7 +4912,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "element-type",
-                    ty: 32,
+                    ty: 34,
                     optional: false,
                     features: &[],
                 }],
@@ -4876,19 +4927,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 210,
+                        ty: 212,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "tag",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "variants",
-                        ty: 211,
+                        ty: 213,
                         optional: true,
                         features: &[],
                     },
@@ -4903,7 +4954,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "members",
-                    ty: 212,
+                    ty: 214,
                     optional: false,
                     features: &[],
                 }],
@@ -4918,19 +4969,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "arg-type",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "ret-type",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "allow-oob",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
@@ -4945,7 +4996,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arg-type",
-                    ty: 32,
+                    ty: 34,
                     optional: false,
                     features: &[],
                 }],
@@ -4960,55 +5011,55 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "node-id",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drawer-id",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "book-id",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "socket-id",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "die-id",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cluster-id",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "module-id",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "core-id",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-id",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
@@ -5024,19 +5075,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-state",
-                        ty: 213,
+                        ty: 215,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dedicated",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "entitlement",
-                        ty: 214,
+                        ty: 216,
                         optional: true,
                         features: &[],
                     },
@@ -5048,7 +5099,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CompatPropertyList",
             features: &[],
-            shape: Shape::Array(215),
+            shape: Shape::Array(217),
         },
         Type {
             name: "YankInstanceType",
@@ -5074,7 +5125,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "node-name",
-                    ty: 32,
+                    ty: 34,
                     optional: false,
                     features: &[],
                 }],
@@ -5088,7 +5139,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "id",
-                    ty: 32,
+                    ty: 34,
                     optional: false,
                     features: &[],
                 }],
@@ -5099,17 +5150,17 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciDeviceInfoList",
             features: &[],
-            shape: Shape::Array(216),
+            shape: Shape::Array(218),
         },
         Type {
             name: "FdsetFdInfoList",
             features: &[],
-            shape: Shape::Array(217),
+            shape: Shape::Array(219),
         },
         Type {
             name: "CommandLineParameterInfoList",
             features: &[],
-            shape: Shape::Array(218),
+            shape: Shape::Array(220),
         },
         Type {
             name: "S390CrashReason",
@@ -5140,7 +5191,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceTimedStatsList",
             features: &[],
-            shape: Shape::Array(219),
+            shape: Shape::Array(221),
         },
         Type {
             name: "BlockLatencyHistogramInfo",
@@ -5149,13 +5200,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "boundaries",
-                        ty: 111,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bins",
-                        ty: 111,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
@@ -5171,19 +5222,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "discard-nb-ok",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-nb-failed",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-bytes-ok",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
@@ -5198,12 +5249,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 220,
+                    ty: 222,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("qcow2", 221), ("file", 222)],
+                variants: &[("qcow2", 223), ("file", 224)],
             },
         },
         Type {
@@ -5213,43 +5264,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 223,
+                        ty: 225,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iotype",
-                        ty: 224,
+                        ty: 226,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "errno",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "sector",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "once",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "immediately",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
@@ -5265,19 +5316,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 223,
+                        ty: 225,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "new_state",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
@@ -5315,49 +5366,49 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "host",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "port",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "numeric",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "to",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv4",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv6",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "keep-alive",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mptcp",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
@@ -5373,19 +5424,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "path",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "abstract",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tight",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
@@ -5401,13 +5452,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cid",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "port",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
@@ -5422,7 +5473,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "str",
-                    ty: 32,
+                    ty: 34,
                     optional: false,
                     features: &[],
                 }],
@@ -5442,31 +5493,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "in",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "out",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "append",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
@@ -5482,19 +5533,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "device",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
@@ -5510,79 +5561,79 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "addr",
-                        ty: 225,
+                        ty: 227,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "tls-creds",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tls-authz",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "server",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wait",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "nodelay",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "telnet",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tn3270",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "websocket",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reconnect",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "reconnect-ms",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
@@ -5598,25 +5649,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "remote",
-                        ty: 225,
+                        ty: 227,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "local",
-                        ty: 225,
+                        ty: 227,
                         optional: true,
                         features: &[],
                     },
@@ -5632,19 +5683,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "path",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
@@ -5660,13 +5711,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
@@ -5682,19 +5733,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "chardev",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
@@ -5710,19 +5761,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "chardevs",
-                        ty: 163,
+                        ty: 165,
                         optional: false,
                         features: &[],
                     },
@@ -5738,19 +5789,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "signal",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
@@ -5766,19 +5817,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "type",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
@@ -5794,19 +5845,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "fqdn",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
@@ -5822,25 +5873,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mouse",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "clipboard",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
@@ -5856,19 +5907,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "name",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
@@ -5884,37 +5935,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "width",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "height",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cols",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "rows",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
@@ -5930,19 +5981,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
@@ -5992,22 +6043,22 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "SchemaInfoEnumMemberList",
             features: &[],
-            shape: Shape::Array(226),
+            shape: Shape::Array(228),
         },
         Type {
             name: "SchemaInfoObjectMemberList",
             features: &[],
-            shape: Shape::Array(227),
+            shape: Shape::Array(229),
         },
         Type {
             name: "SchemaInfoObjectVariantList",
             features: &[],
-            shape: Shape::Array(228),
+            shape: Shape::Array(230),
         },
         Type {
             name: "SchemaInfoAlternateMemberList",
             features: &[],
-            shape: Shape::Array(229),
+            shape: Shape::Array(231),
         },
         Type {
             name: "S390CpuState",
@@ -6064,19 +6115,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qom-type",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "property",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "value",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
@@ -6092,61 +6143,61 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "slot",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "function",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "class_info",
-                        ty: 230,
+                        ty: 232,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "id",
-                        ty: 231,
+                        ty: 233,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "irq",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "irq_pin",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "qdev_id",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "pci_bridge",
-                        ty: 232,
+                        ty: 234,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "regions",
-                        ty: 233,
+                        ty: 235,
                         optional: false,
                         features: &[],
                     },
@@ -6162,13 +6213,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fd",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "opaque",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
@@ -6184,25 +6235,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "type",
-                        ty: 234,
+                        ty: 236,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "help",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "default",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
@@ -6218,97 +6269,97 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "interval_length",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_rd_latency_ns",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_rd_latency_ns",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_latency_ns",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_wr_latency_ns",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_wr_latency_ns",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_latency_ns",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_zone_append_latency_ns",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_zone_append_latency_ns",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_latency_ns",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_flush_latency_ns",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_flush_latency_ns",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_flush_latency_ns",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_queue_depth",
-                        ty: 235,
+                        ty: 237,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_queue_depth",
-                        ty: 235,
+                        ty: 237,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_queue_depth",
-                        ty: 235,
+                        ty: 237,
                         optional: false,
                         features: &[],
                     },
@@ -6337,7 +6388,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 236,
+                    ty: 238,
                     optional: false,
                     features: &[],
                 }],
@@ -6351,7 +6402,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 237,
+                    ty: 239,
                     optional: false,
                     features: &[],
                 }],
@@ -6433,12 +6484,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 187,
+                    ty: 189,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 238), ("unix", 239), ("vsock", 240), ("fd", 241)],
+                variants: &[("inet", 240), ("unix", 241), ("vsock", 242), ("fd", 243)],
             },
         },
         Type {
@@ -6448,13 +6499,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 163,
+                        ty: 165,
                         optional: true,
                         features: &[],
                     },
@@ -6470,25 +6521,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "type",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "default",
-                        ty: 45,
+                        ty: 47,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 163,
+                        ty: 165,
                         optional: true,
                         features: &[],
                     },
@@ -6504,13 +6555,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "case",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "type",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
@@ -6525,7 +6576,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 32,
+                    ty: 34,
                     optional: false,
                     features: &[],
                 }],
@@ -6540,13 +6591,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "desc",
-                        ty: 32,
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "class",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
@@ -6562,25 +6613,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vendor",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "subsystem",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "subsystem-vendor",
-                        ty: 93,
+                        ty: 95,
                         optional: true,
                         features: &[],
                     },
@@ -6596,13 +6647,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 242,
+                        ty: 244,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 177,
+                        ty: 179,
                         optional: true,
                         features: &[],
                     },
@@ -6614,7 +6665,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciMemoryRegionList",
             features: &[],
-            shape: Shape::Array(243),
+            shape: Shape::Array(245),
         },
         Type {
             name: "CommandLineParameterType",
@@ -6650,37 +6701,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "compat",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "extended-l2",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "lazy-refcounts",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "corrupt",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-bits",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compression-type",
-                        ty: 244,
+                        ty: 246,
                         optional: false,
                         features: &[],
                     },
@@ -6695,7 +6746,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "extent-size-hint",
-                    ty: 93,
+                    ty: 95,
                     optional: true,
                     features: &[],
                 }],
@@ -6709,7 +6760,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 188,
+                    ty: 190,
                     optional: false,
                     features: &[],
                 }],
@@ -6723,7 +6774,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 189,
+                    ty: 191,
                     optional: false,
                     features: &[],
                 }],
@@ -6737,7 +6788,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 190,
+                    ty: 192,
                     optional: false,
                     features: &[],
                 }],
@@ -6751,7 +6802,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 191,
+                    ty: 193,
                     optional: false,
                     features: &[],
                 }],
@@ -6766,37 +6817,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "number",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "secondary",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "subordinate",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "io_range",
-                        ty: 245,
+                        ty: 247,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "memory_range",
-                        ty: 245,
+                        ty: 247,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetchable_range",
-                        ty: 245,
+                        ty: 247,
                         optional: false,
                         features: &[],
                     },
@@ -6812,37 +6863,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bar",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "type",
-                        ty: 32,
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "address",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetch",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mem_type_64",
-                        ty: 82,
+                        ty: 84,
                         optional: true,
                         features: &[],
                     },
@@ -6866,13 +6917,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "limit",
-                        ty: 93,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },

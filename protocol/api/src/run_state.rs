@@ -625,6 +625,54 @@ impl Event for GuestPanickedEvent {
     const HAS_DATA: bool = true;
 }
 
+/// Event `GUEST_CRASHLOADED`.
+///
+/// The guest has crashed and runs another kernel that looks into it.
+///
+/// Since: 5.0
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GuestCrashloadedEvent {
+    /// what is done about it, which is nothing
+    pub action: crate::GuestPanicAction,
+    /// what the guest says about it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub info: Option<crate::GuestPanicInformation>,
+}
+
+impl Event for GuestCrashloadedEvent {
+    const NAME: &'static str = "GUEST_CRASHLOADED";
+    const HAS_DATA: bool = true;
+}
+
+/// Event `GUEST_PVSHUTDOWN`.
+///
+/// The guest has shut down and asks its host to power it off.
+///
+/// Since: 9.1
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GuestPvshutdownEvent {}
+
+impl Event for GuestPvshutdownEvent {
+    const NAME: &'static str = "GUEST_PVSHUTDOWN";
+    const HAS_DATA: bool = false;
+}
+
+/// Event `WATCHDOG`.
+///
+/// The watchdog has run out.
+///
+/// Since: 0.13
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WatchdogEvent {
+    /// what is done about it
+    pub action: crate::WatchdogAction,
+}
+
+impl Event for WatchdogEvent {
+    const NAME: &'static str = "WATCHDOG";
+    const HAS_DATA: bool = true;
+}
+
 /// Enumeration `GuestPanicAction`.
 ///
 /// What was done when the guest panicked.

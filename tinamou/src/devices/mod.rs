@@ -15,6 +15,7 @@ mod globals;
 pub mod help;
 pub mod pci;
 mod pci_bridges;
+mod pci_simple;
 mod plug;
 mod qtree;
 mod registry;
@@ -79,6 +80,9 @@ pub static CLASSES: Classes<Make> = Classes::new(&[
     &pci_bridges::UPSTREAM,
     &pci_bridges::DOWNSTREAM,
     &pci_bridges::PCIE_PCI_BRIDGE,
+    &pci_simple::TESTDEV,
+    &pci_simple::PVPANIC,
+    &pci_simple::I6300ESB,
 ]);
 
 /// A device that is about to be made.

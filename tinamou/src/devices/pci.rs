@@ -275,7 +275,8 @@ pub(super) fn populate(
         return Ok(());
     };
     let root = Arc::clone(virt.pci.root());
-    let mut made = Made::new(Host, host_properties(machine).values());
+    let windows = PciWindows::new(machine.config().ram_size);
+    let mut made = Made::new(Host(windows), host_properties(&windows).values());
     made.buses.push(MadeBus {
         kind: &PCIE_BUS,
         name: Some(root.name().to_owned()),
@@ -308,8 +309,7 @@ pub(super) fn populate(
     Ok(())
 }
 
-fn host_properties(machine: &Machine) -> HostProperties {
-    let windows = PciWindows::new(machine.config().ram_size);
+fn host_properties(windows: &PciWindows) -> HostProperties {
     HostProperties {
         ecam_base: windows.ecam.base,
         ecam_size: windows.ecam.size,
@@ -324,10 +324,21 @@ fn host_properties(machine: &Machine) -> HostProperties {
 }
 
 /// The host bridge, which is part of the board.
-struct Host;
+struct Host(PciWindows);
 
 impl Plugged for Host {
     fn wires(&self) -> Vec<String> {
         vec!["gpio-out \"sysbus-irq\" 4".into()]
+    }
+
+    /// The windows, as QEMU lists them: two of the three hang in others.
+    fn details(&self) -> Vec<String> {
+        let windows = [
+            (u64::MAX, self.0.ecam.size),
+            (u64::MAX, u64::MAX),
+            (self.0.pio.base, self.0.pio.size),
+        ];
+        let lines = windows.map(|(base, size)| format!("mmio {base:016x}/{size:016x}"));
+        lines.into()
     }
 }

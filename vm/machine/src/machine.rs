@@ -6,14 +6,15 @@ use std::thread::JoinHandle;
 use tinamou_devices::{Clock, Gate};
 use tinamou_hart::{Config, Firmware, Hart, HartControl};
 use tinamou_memory::{AddressSpace, Dma};
+use tinamou_pci::devices::PanicEvent;
 
 use crate::Error;
 use crate::config::{Accelerator, Bios, BoardKind, MachineConfig};
 use crate::cpu::Cpu;
 use crate::requests::{Requests, Shutdown};
 use crate::run_state::{
-    Actions, Event, PanicAction, RebootAction, RunState, RunStateCell, ShutdownAction,
-    ShutdownCause,
+    Actions, Event, GuestPanicAction, PanicAction, RebootAction, RunState, RunStateCell,
+    ShutdownAction, ShutdownCause, WatchdogAction,
 };
 use crate::under_test::TestState;
 use crate::virt::{BoardEnvironment, CPUS_MAX, Site, Virt};
@@ -248,6 +249,16 @@ impl Machine {
     /// Does what has been asked through [`Machine::requests`].
     pub fn process_requests(&mut self) -> Progress {
         let pending = self.requests.take();
+        for event in pending.panics {
+            if let Progress::Exit(status) = self.panic(event) {
+                return Progress::Exit(status);
+            }
+        }
+        if pending.watchdog
+            && let Progress::Exit(status) = self.watchdog()
+        {
+            return Progress::Exit(status);
+        }
         if let Some(shutdown) = pending.shutdown
             && let Progress::Exit(status) = self.shut_down(shutdown)
         {
@@ -263,6 +274,62 @@ impl Machine {
         }
         if let Some(state) = pending.stop {
             self.stop(state);
+        }
+        Progress::Continue
+    }
+
+    /// Deals with what the guest says of its own end.
+    fn panic(&mut self, event: PanicEvent) -> Progress {
+        match event {
+            PanicEvent::Panicked => self.panicked(),
+            PanicEvent::CrashLoaded => {
+                (self.observer)(Event::GuestCrashLoaded);
+                Progress::Continue
+            }
+            PanicEvent::Shutdown => {
+                (self.observer)(Event::GuestPvShutdown);
+                self.shut_down(Shutdown::by_guest(ShutdownCause::GuestShutdown))
+            }
+        }
+    }
+
+    fn panicked(&mut self) -> Progress {
+        let Actions {
+            panic, shutdown, ..
+        } = self.actions;
+        let action = match (panic, shutdown) {
+            (PanicAction::Pause, _) | (PanicAction::Shutdown, ShutdownAction::Pause) => {
+                GuestPanicAction::Pause
+            }
+            (PanicAction::Shutdown | PanicAction::ExitFailure, _) => GuestPanicAction::Poweroff,
+            (PanicAction::None, _) => GuestPanicAction::Run,
+        };
+        (self.observer)(Event::GuestPanicked(action));
+        match action {
+            GuestPanicAction::Pause => self.stop(RunState::GuestPanicked),
+            GuestPanicAction::Poweroff => {
+                return self.shut_down(Shutdown::by_guest(ShutdownCause::GuestPanic));
+            }
+            GuestPanicAction::Run => {}
+        }
+        Progress::Continue
+    }
+
+    /// Deals with a watchdog that has run out.
+    fn watchdog(&mut self) -> Progress {
+        let action = self.actions.watchdog;
+        (self.observer)(Event::Watchdog(action));
+        match action {
+            WatchdogAction::Reset => return self.reset(ShutdownCause::GuestReset),
+            WatchdogAction::Shutdown => self.power_down(),
+            WatchdogAction::Poweroff => {
+                // As with QEMU nothing is said of the end.
+                self.halt();
+                return Progress::Exit(0);
+            }
+            WatchdogAction::Pause => self.stop(RunState::Watchdog),
+            // The observer has said it; the board has no non-maskable interrupt.
+            WatchdogAction::Debug | WatchdogAction::None | WatchdogAction::InjectNmi => {}
         }
         Progress::Continue
     }

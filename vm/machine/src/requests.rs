@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tinamou_devices::test_finisher::Finish;
 use tinamou_hart::SystemReset;
+use tinamou_pci::devices::PanicEvent;
 
 use crate::run_state::{RunState, ShutdownCause};
 
@@ -21,6 +22,9 @@ pub(crate) struct Pending {
     pub(crate) reset: Option<ShutdownCause>,
     pub(crate) powerdown: bool,
     pub(crate) stop: Option<RunState>,
+    pub(crate) watchdog: bool,
+    /// What the guest says of itself, each at most once.
+    pub(crate) panics: Vec<PanicEvent>,
 }
 
 /// A request to end.
@@ -31,6 +35,17 @@ pub(crate) struct Shutdown {
     pub(crate) status: u8,
     /// Whether the process ends even if shutdowns only pause the machine.
     pub(crate) forced: bool,
+}
+
+impl Shutdown {
+    /// Asked for by the guest.
+    pub(crate) fn by_guest(cause: ShutdownCause) -> Self {
+        Self {
+            cause,
+            status: 0,
+            forced: false,
+        }
+    }
 }
 
 impl Requests {
@@ -76,6 +91,20 @@ impl Requests {
     /// Asks for a stop in `state`.
     pub fn stop(&self, state: RunState) {
         self.ask(|pending| pending.stop = Some(state));
+    }
+
+    /// Says that the watchdog has run out.
+    pub fn watchdog(&self) {
+        self.ask(|pending| pending.watchdog = true);
+    }
+
+    /// Says what the guest says of its own end.
+    pub fn panic(&self, event: PanicEvent) {
+        self.ask(|pending| {
+            if !pending.panics.contains(&event) {
+                pending.panics.push(event);
+            }
+        });
     }
 
     /// What the test finisher was told.

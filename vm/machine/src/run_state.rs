@@ -195,6 +195,18 @@ named! {
     }
 }
 
+named! {
+    /// What is done about a panic that has happened.
+    GuestPanicAction {
+        /// The machine is stopped.
+        Pause "pause",
+        /// It is shut down.
+        Poweroff "poweroff",
+        /// It goes on.
+        Run "run",
+    }
+}
+
 /// What is done about things that happen (`-action`, `set-action`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Actions {
@@ -233,6 +245,14 @@ pub enum Event {
     Shutdown(ShutdownCause),
     /// The guest is asked to power down.
     Powerdown,
+    /// The guest has panicked, and this is done about it.
+    GuestPanicked(GuestPanicAction),
+    /// The guest has panicked and runs another kernel to look into that.
+    GuestCrashLoaded,
+    /// The guest has shut down and waits for the power to go.
+    GuestPvShutdown,
+    /// The watchdog has run out, and this is done about it.
+    Watchdog(WatchdogAction),
 }
 
 #[cfg(test)]

@@ -147,8 +147,10 @@ pub fn root_port(
         ..port_capability(PortType::RootPort)
     };
     let at = config.add_express(Some(0x54), &capability);
-    // Every speed up to the greatest.
-    config.set_long(at + express::LNKCAP2, (2 << speed) - 2);
+    if port.speed as u32 > LinkSpeed::Gt5 as u32 {
+        // Every speed up to the greatest; slower links need no such list.
+        config.set_long(at + express::LNKCAP2, (2 << speed) - 2);
+    }
     config.set_word(at + express::LNKCTL2, speed as u16);
     config.set_writable_word(at + express::RTCTL, express::RTCTL_ERRORS);
     let slot = slot_config(port);

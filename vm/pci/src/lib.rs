@@ -1,7 +1,7 @@
 //! PCI Express: configuration space, the host bridge, ports and switches, interrupts, hot-plug.
 //!
 //! It knows functions, bars and slots. It must never know what a function does behind its bars,
-//! nor which board the host bridge sits on.
+//! nor which board the host bridge sits on; [`devices`] is a guest here.
 //!
 //! A device implements [`PciFunction`], describes itself by a [`ConfigSpace`] and becomes a
 //! [`Function`], which [`PciBus::plug`] puts on a bus. Everything else is done here: masks, bars,
@@ -15,6 +15,7 @@
 pub mod bridge;
 mod bus;
 mod config;
+pub mod devices;
 mod error;
 mod fabric;
 mod function;
