@@ -1,17 +1,38 @@
 //! Character devices as the command line and `chardev-add` describe them,
 //! turned into what `tinamou-chardev` opens.
 
+use std::collections::BTreeMap;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::io::fcntl_dupfd_cloexec;
 use tinamou_api as api;
-use tinamou_chardev::{Backend, Config, InetAddress, LogFile, Role, Socket, SocketAddress};
+use tinamou_chardev::{
+    Backend, Config, InetAddress, LogFile, Role, Socket, SocketAddress, TlsCreds, Udp,
+};
 use tinamou_qmp::{Error, ErrorClass, Result};
 
 use crate::fds::Fds;
 use crate::options::config as options;
+
+/// TLS credentials by the ids of their objects.
+pub type Credentials = BTreeMap<String, TlsCreds>;
+
+/// Loads the credentials that `-object` asks for.
+///
+/// # Errors
+/// A file is missing or makes no sense.
+pub fn load_credentials(wanted: &[options::Credentials]) -> Result<Credentials> {
+    let load = |wanted: &options::Credentials| {
+        if wanted.files.dir.as_os_str().is_empty() {
+            return Err(Error::generic("Missing 'dir' property value"));
+        }
+        let loaded = TlsCreds::load(&wanted.files).map_err(error)?;
+        Ok((wanted.id.clone(), loaded))
+    };
+    wanted.iter().map(load).collect()
+}
 
 /// The wire error for a fault of a character device.
 pub fn error(error: tinamou_chardev::Error) -> Error {
@@ -22,7 +43,7 @@ pub fn error(error: tinamou_chardev::Error) -> Error {
 ///
 /// # Errors
 /// A descriptor it names does not exist, or the back end is not built.
-pub fn from_options(chardev: &options::ChardevConfig) -> Result<Config> {
+pub fn from_options(chardev: &options::ChardevConfig, tls: &Credentials) -> Result<Config> {
     use options::ChardevBackend as B;
     let backend = match &chardev.backend {
         B::Null => Backend::Null,
@@ -37,12 +58,18 @@ pub fn from_options(chardev: &options::ChardevConfig) -> Result<Config> {
             input: input.clone(),
         },
         B::Pipe { path } => Backend::Pipe { path: path.clone() },
-        B::Socket(socket) => Backend::Socket(socket_from_options(socket)?),
+        B::Socket(socket) => Backend::Socket(socket_from_options(socket, tls)?),
         B::Mux { chardev } => Backend::Mux {
             chardev: chardev.clone(),
         },
-        B::Udp { .. } => return Err(not_built("udp")),
-        B::Serial { .. } => return Err(not_built("serial")),
+        B::Hub { chardevs } => Backend::Hub {
+            chardevs: chardevs.clone(),
+        },
+        B::Udp { remote, local } => Backend::Udp(Udp {
+            remote: inet(remote),
+            local: local.as_ref().map(inet),
+        }),
+        B::Serial { path } => Backend::Serial { path: path.clone() },
     };
     let log = chardev.logfile.as_ref().map(|path| LogFile {
         path: path.clone(),
@@ -55,16 +82,10 @@ fn not_built(kind: &str) -> Error {
     Error::generic(format!("'{kind}' is not a valid char driver name"))
 }
 
-fn socket_from_options(socket: &options::SocketConfig) -> Result<Socket> {
+fn socket_from_options(socket: &options::SocketConfig, tls: &Credentials) -> Result<Socket> {
     use options::SocketAddress as A;
     let address = match &socket.address {
-        A::Inet(inet) => SocketAddress::Inet(InetAddress {
-            host: inet.host.clone(),
-            port: inet.port.clone(),
-            to: inet.to,
-            ipv4: inet.ipv4,
-            ipv6: inet.ipv6,
-        }),
+        A::Inet(address) => SocketAddress::Inet(inet(address)),
         A::Unix {
             path,
             is_abstract,
@@ -81,18 +102,38 @@ fn socket_from_options(socket: &options::SocketConfig) -> Result<Socket> {
         role: role(socket.server, socket.wait, reconnect),
         nodelay: socket.nodelay,
         telnet: socket.telnet,
+        websocket: socket.websocket,
+        tls: credentials(socket.tls.as_deref(), tls)?,
     })
+}
+
+fn credentials(id: Option<&str>, tls: &Credentials) -> Result<Option<TlsCreds>> {
+    let found = id.map(|id| {
+        let missing = || Error::generic(format!("No TLS credentials with id '{id}'"));
+        tls.get(id).cloned().ok_or_else(missing)
+    });
+    found.transpose()
+}
+
+fn inet(address: &options::InetAddress) -> InetAddress {
+    InetAddress {
+        host: address.host.clone(),
+        port: address.port.clone(),
+        to: address.to,
+        ipv4: address.ipv4,
+        ipv6: address.ipv6,
+    }
 }
 
 /// What `chardev-add` asks for.
 ///
 /// # Errors
 /// A descriptor it names does not exist, or the back end is not built.
-pub fn from_api(backend: api::ChardevBackend, fds: &mut Fds) -> Result<Config> {
+pub fn from_api(backend: api::ChardevBackend, fds: &mut Fds, tls: &Credentials) -> Result<Config> {
     use api::ChardevBackendBranch as B;
     let (backend, common) = match backend.branch {
         B::File(file) => from_file(file.data),
-        B::Socket(socket) => from_socket(socket.data, fds)?,
+        B::Socket(socket) => from_socket(socket.data, fds, tls)?,
         B::Pty(pty) => (
             Backend::Pty {
                 link: pty.data.path.map(PathBuf::from),
@@ -117,6 +158,19 @@ pub fn from_api(backend: api::ChardevBackend, fds: &mut Fds) -> Result<Config> {
                 signal: stdio.data.signal.unwrap_or(true),
             },
             stdio.data.base,
+        ),
+        B::Hub(hub) => (
+            Backend::Hub {
+                chardevs: hub.data.chardevs,
+            },
+            hub.data.base,
+        ),
+        B::Udp(udp) => from_udp(udp.data)?,
+        B::Serial(serial) => (
+            Backend::Serial {
+                path: serial.data.device.into(),
+            },
+            serial.data.base,
         ),
         B::Ringbuf(ring) | B::Memory(ring) => from_ring(ring.data)?,
         other => {
@@ -145,11 +199,24 @@ fn from_ring(ring: api::ChardevRingbuf) -> Result<(Backend, api::ChardevCommon)>
     Ok((Backend::Ringbuf { size }, ring.base))
 }
 
-fn from_socket(socket: api::ChardevSocket, fds: &mut Fds) -> Result<(Backend, api::ChardevCommon)> {
-    if socket.tls_creds.is_some() || socket.tn3270 == Some(true) || socket.websocket == Some(true) {
+fn from_socket(
+    socket: api::ChardevSocket,
+    fds: &mut Fds,
+    tls: &Credentials,
+) -> Result<(Backend, api::ChardevCommon)> {
+    if socket.tls_authz.is_some() && socket.tls_creds.is_none() {
         return Err(Error::generic(
-            "TLS, tn3270 and websocket sockets are not supported yet",
+            "'tls_authz' option requires 'tls_creds' option",
         ));
+    }
+    for (asked, name) in [
+        (socket.tls_authz.is_some(), "tls-authz"),
+        (socket.tn3270 == Some(true), "tn3270"),
+    ] {
+        if asked {
+            let refusal = format!("'{name}' is not available in this program");
+            return Err(Error::generic(refusal));
+        }
     }
     let server = socket.server.unwrap_or(true);
     let reconnect = match (socket.reconnect, socket.reconnect_ms) {
@@ -177,6 +244,8 @@ fn from_socket(socket: api::ChardevSocket, fds: &mut Fds) -> Result<(Backend, ap
         ),
         nodelay: socket.nodelay.unwrap_or(false),
         telnet: socket.telnet.unwrap_or(false),
+        websocket: socket.websocket.unwrap_or(false),
+        tls: credentials(socket.tls_creds.as_deref(), tls)?,
     });
     Ok((backend, socket.base))
 }
@@ -184,13 +253,7 @@ fn from_socket(socket: api::ChardevSocket, fds: &mut Fds) -> Result<(Backend, ap
 fn address(legacy: api::SocketAddressLegacy, fds: &mut Fds) -> Result<SocketAddress> {
     use api::SocketAddressLegacyBranch as B;
     Ok(match legacy.branch {
-        B::Inet(inet) => SocketAddress::Inet(InetAddress {
-            host: inet.data.base.host,
-            port: inet.data.base.port,
-            to: inet.data.to,
-            ipv4: inet.data.ipv4,
-            ipv6: inet.data.ipv6,
-        }),
+        B::Inet(inet) => SocketAddress::Inet(inet_from_api(inet.data)),
         B::Unix(path) => {
             let is_abstract = path.data.r#abstract.unwrap_or(false);
             unix(path.data.path, is_abstract, path.data.tight.unwrap_or(true))
@@ -205,8 +268,38 @@ fn address(legacy: api::SocketAddressLegacy, fds: &mut Fds) -> Result<SocketAddr
             };
             SocketAddress::Fd { name, fd }
         }
-        B::Vsock(_) => return Err(Error::generic("vsock sockets are not supported yet")),
+        B::Vsock(vsock) => SocketAddress::Vsock {
+            cid: number("cid", &vsock.data.cid)?,
+            port: number("port", &vsock.data.port)?,
+        },
     })
+}
+
+fn inet_from_api(inet: api::InetSocketAddress) -> InetAddress {
+    InetAddress {
+        host: inet.base.host,
+        port: inet.base.port,
+        to: inet.to,
+        ipv4: inet.ipv4,
+        ipv6: inet.ipv6,
+    }
+}
+
+fn number(what: &str, text: &str) -> Result<u32> {
+    let number = text.parse();
+    number.map_err(|_| Error::generic(format!("Failed to parse {what} '{text}'")))
+}
+
+fn from_udp(udp: api::ChardevUdp) -> Result<(Backend, api::ChardevCommon)> {
+    let end = |address: api::SocketAddressLegacy| match address.branch {
+        api::SocketAddressLegacyBranch::Inet(inet) => Ok(inet_from_api(inet.data)),
+        _ => Err(Error::generic("socket type unsupported for datagram")),
+    };
+    let backend = Backend::Udp(Udp {
+        remote: end(udp.remote)?,
+        local: udp.local.map(end).transpose()?,
+    });
+    Ok((backend, udp.base))
 }
 
 fn unix(path: String, is_abstract: bool, tight: bool) -> SocketAddress {

@@ -19,6 +19,9 @@ pub fn tree(config: &Config, chardevs: &Chardevs) -> Result<Tree> {
     for object in &config.objects {
         tree.add(objects, &object.id, "memory-backend-ram")?;
     }
+    for credentials in &config.credentials {
+        tree.add(objects, &credentials.id, "tls-creds-x509")?;
+    }
     let kind = format!("{}-machine", config.machine.kind.name());
     let top = tree.add(Tree::ROOT, "machine", &kind)?;
     tree.add(top, "peripheral", "container")?;
@@ -44,7 +47,7 @@ pub fn add_chardev(tree: &mut Tree, label: &str, filename: &str) -> Result<()> {
         .next()
         .unwrap_or("null");
     let kind = match kind {
-        "tcp" | "unix" | "fd" | "telnet" => "socket",
+        "tcp" | "unix" | "fd" | "telnet" | "websocket" | "vsock" => "socket",
         "" | "mux" => "mux",
         other => other,
     };
@@ -146,12 +149,17 @@ pub fn types() -> Types {
         base("chardev", Some("object")),
         kind("chardev-null", Some("chardev")),
         kind("chardev-file", Some("chardev")),
+        kind("chardev-hub", Some("chardev")),
         kind("chardev-mux", Some("chardev")),
         kind("chardev-pipe", Some("chardev")),
         kind("chardev-pty", Some("chardev")),
         kind("chardev-ringbuf", Some("chardev")),
+        kind("chardev-serial", Some("chardev")),
         kind("chardev-socket", Some("chardev")),
         kind("chardev-stdio", Some("chardev")),
+        kind("chardev-udp", Some("chardev")),
+        base("tls-creds", Some("object")),
+        kind("tls-creds-x509", Some("tls-creds")),
     ];
     Types::new(objects.into_iter().chain(devices::types()).collect())
 }

@@ -10,6 +10,7 @@ use tinamou_qmp::{Error, Result};
 use tinamou_qom::{Tree, Types};
 use tokio::runtime::Handle;
 
+use crate::backends::Credentials;
 use crate::devices::Devices;
 use crate::fds::Fds;
 use crate::options::Config;
@@ -24,6 +25,8 @@ pub struct Vm {
     pub chardevs: Chardevs,
     /// Block nodes and disks.
     pub blocks: Graph,
+    /// Objects of type `tls-creds-x509`.
+    pub credentials: Credentials,
     /// Descriptors that clients passed in.
     pub fds: Fds,
     /// The object tree.

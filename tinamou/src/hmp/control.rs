@@ -278,7 +278,7 @@ fn device_add(vm: &mut Vm, console: &mut Console<'_>, args: &Arguments) -> Resul
 
 fn chardev_add(vm: &mut Vm, _: &mut Console<'_>, args: &Arguments) -> Result<()> {
     let config = parse_chardev(args.string("args"))?;
-    let backend = backends::from_options(&config)?;
+    let backend = backends::from_options(&config, &vm.credentials)?;
     let chardev = vm
         .chardevs
         .add(&config.id, backend)
@@ -288,7 +288,7 @@ fn chardev_add(vm: &mut Vm, _: &mut Console<'_>, args: &Arguments) -> Result<()>
 
 fn chardev_change(vm: &mut Vm, _: &mut Console<'_>, args: &Arguments) -> Result<()> {
     let config = parse_chardev(&format!("{},id={}", args.string("args"), args.string("id")))?;
-    let backend = backends::from_options(&config)?;
+    let backend = backends::from_options(&config, &vm.credentials)?;
     vm.chardevs
         .change(&config.id, backend)
         .map_err(backends::error)?;

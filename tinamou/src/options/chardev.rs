@@ -64,7 +64,8 @@ pub(crate) static GROUP: Group = Group {
 /// The kinds of character device that can be made, as `-chardev help` and
 /// `query-chardev-backends` list them.
 pub const BACKENDS: &[&str] = &[
-    "ringbuf", "mux", "pipe", "null", "socket", "memory", "file", "pty", "stdio",
+    "ringbuf", "mux", "pipe", "null", "hub", "udp", "socket", "memory", "file", "serial", "pty",
+    "stdio",
 ];
 
 /// Reads `-chardev`.
@@ -140,6 +141,7 @@ fn backend(kind: &str, params: &Params) -> Result<ChardevBackend> {
                 .path("path")
                 .ok_or_else(|| Error::new("chardev: serial/tty: no device path given"))?,
         },
+        "hub" => hub(params)?,
         "mux" => ChardevBackend::Mux {
             chardev: params
                 .string("chardev")
@@ -153,6 +155,16 @@ fn backend(kind: &str, params: &Params) -> Result<ChardevBackend> {
     })
 }
 
+fn hub(params: &Params) -> Result<ChardevBackend> {
+    let chardevs: Vec<_> = (0..4)
+        .map_while(|place| params.string(&format!("chardevs.{place}")))
+        .collect();
+    if chardevs.is_empty() {
+        return Err(Error::new("hub: 'chardevs' list is not defined"));
+    }
+    Ok(ChardevBackend::Hub { chardevs })
+}
+
 fn ringbuf(params: &Params) -> Result<ChardevBackend> {
     let size = params.size("size")?.unwrap_or(65536);
     if !size.is_power_of_two() {
@@ -162,7 +174,7 @@ fn ringbuf(params: &Params) -> Result<ChardevBackend> {
 }
 
 fn socket(params: &Params) -> Result<SocketConfig> {
-    for unavailable in ["tls-creds", "tls-authz", "tn3270", "websocket"] {
+    for unavailable in ["tls-authz", "tn3270"] {
         if params.text(unavailable).is_some_and(|text| text != "off") {
             return Err(Error::new(format!(
                 "'{unavailable}' is not available in this program"
@@ -183,6 +195,8 @@ fn socket(params: &Params) -> Result<SocketConfig> {
         wait: wait.unwrap_or(server),
         nodelay: params.boolean("nodelay")?.unwrap_or(!delay),
         telnet: params.boolean("telnet")?.unwrap_or(false),
+        websocket: params.boolean("websocket")?.unwrap_or(false),
+        tls: params.string("tls-creds"),
         reconnect: reconnect(params, server)?,
         max_clients: params.number("max-clients")?,
     })

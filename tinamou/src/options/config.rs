@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tinamou_block::Policies;
 use tinamou_block::throttle::Limits;
+use tinamou_chardev::TlsFiles;
 use tinamou_hart::Isa;
 use tinamou_machine::run_state::Actions;
 use tinamou_qmp::Object;
@@ -30,6 +31,8 @@ pub struct Config {
     pub blockdevs: Vec<BlockdevConfig>,
     /// `-drive` and its short forms, in order.
     pub drives: Vec<DriveConfig>,
+    /// `-object tls-creds-x509`, in order.
+    pub credentials: Vec<Credentials>,
     /// `-device`, in order.
     pub devices: Vec<DeviceConfig>,
     /// `-chardev`, then those that other options imply, in order of creation.
@@ -282,6 +285,15 @@ pub struct DriveConfig {
     pub origin: Origin,
 }
 
+/// `-object tls-creds-x509`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Its id.
+    pub id: String,
+    /// What is loaded.
+    pub files: TlsFiles,
+}
+
 /// A character device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChardevConfig {
@@ -347,6 +359,11 @@ pub enum ChardevBackend {
         /// Its path.
         path: PathBuf,
     },
+    /// Joins other character devices.
+    Hub {
+        /// Their ids.
+        chardevs: Vec<String>,
+    },
     /// Shares another character device.
     Mux {
         /// Its id.
@@ -367,6 +384,10 @@ pub struct SocketConfig {
     pub nodelay: bool,
     /// Speak telnet.
     pub telnet: bool,
+    /// Speak websocket.
+    pub websocket: bool,
+    /// Id of the TLS credentials.
+    pub tls: Option<String>,
     /// As a client, try again after this long; zero is never.
     pub reconnect: Duration,
     /// As a server, how many clients at once; `None` is no limit.

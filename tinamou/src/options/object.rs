@@ -1,6 +1,9 @@
 //! `-object`, `-device` and `-global`: objects made from the command line.
 
-use super::config::{Config, DeviceConfig, Global, MemoryBackend};
+use std::path::PathBuf;
+
+use super::config::{Config, Credentials, DeviceConfig, Global, MemoryBackend};
+use tinamou_chardev::{Endpoint, TlsFiles};
 use tinamou_qmp::{Object, Value};
 
 use super::error::{Error, Origin, Result, Warning};
@@ -39,7 +42,7 @@ pub(crate) static GLOBAL: Group = Group {
 };
 
 /// The types that `-object` makes, as `-object help` lists them.
-pub(crate) const TYPES: &[&str] = &["memory-backend-ram"];
+pub(crate) const TYPES: &[&str] = &["memory-backend-ram", "tls-creds-x509"];
 
 /// Reads `-object`.
 pub(crate) fn read_object(low: &mut LowArgs, text: &str, origin: &Origin) -> Result<()> {
@@ -168,19 +171,14 @@ fn short_set(text: &str) -> Option<(&str, &str, &str, &str)> {
 /// Makes sense of the three.
 pub(crate) fn resolve(low: &LowArgs, config: &mut Config) -> Result<()> {
     for params in &low.objects {
-        let backend = memory_backend(params).map_err(|error| error.at(&params.origin))?;
-        if config.objects.iter().any(|other| other.id == backend.id) {
-            let message = format!("Duplicate ID '{}' for object", backend.id);
-            return Err(Error::new(message).at(&params.origin));
-        }
-        config.objects.push(backend);
+        object(params, config).map_err(|error| error.at(&params.origin))?;
     }
     config.devices = device_configs(low);
     config.globals = low.globals.iter().map(global).collect::<Result<_>>()?;
     check_main_memory(config)
 }
 
-fn memory_backend(params: &Params) -> Result<MemoryBackend> {
+fn object(params: &Params, config: &mut Config) -> Result<()> {
     let kind = params
         .text("qom-type")
         .ok_or_else(|| Error::missing_parameter("qom-type"))?;
@@ -190,6 +188,44 @@ fn memory_backend(params: &Params) -> Result<MemoryBackend> {
     let id = params
         .string("id")
         .ok_or_else(|| Error::missing_parameter("id"))?;
+    let mut taken = config.objects.iter().map(|other| &other.id);
+    let mut also = config.credentials.iter().map(|other| &other.id);
+    if taken.any(|other| *other == id) || also.any(|other| *other == id) {
+        return Err(Error::new(format!("Duplicate ID '{id}' for object")));
+    }
+    match kind {
+        "tls-creds-x509" => config.credentials.push(credentials(params, id)?),
+        _ => config.objects.push(memory_backend(params, id)?),
+    }
+    Ok(())
+}
+
+fn credentials(params: &Params, id: String) -> Result<Credentials> {
+    let mut files = TlsFiles {
+        dir: PathBuf::new(),
+        endpoint: Endpoint::Client,
+        verify_peer: true,
+    };
+    for (key, text) in &params.pairs {
+        match key.as_str() {
+            "qom-type" | "id" => {}
+            "dir" => files.dir = text.into(),
+            "endpoint" => {
+                files.endpoint = match text.as_str() {
+                    "server" => Endpoint::Server,
+                    "client" => Endpoint::Client,
+                    _ => return Err(Error::value_not_accepted(key, text)),
+                }
+            }
+            "verify-peer" => files.verify_peer = value::boolean(key, text)?,
+            _ => return Err(Error::invalid_parameter(key)),
+        }
+    }
+    params::check_id(&id)?;
+    Ok(Credentials { id, files })
+}
+
+fn memory_backend(params: &Params, id: String) -> Result<MemoryBackend> {
     let mut backend = MemoryBackend {
         id,
         size: 0,

@@ -17,8 +17,8 @@ impl Start<'_> {
     }
 
     fn open_chardev(&self, chardev: &ChardevConfig) -> Result<(), Failure> {
-        let config =
-            backends::from_options(chardev).map_err(|error| Failure::at(&chardev.origin, error))?;
+        let config = backends::from_options(chardev, &self.credentials)
+            .map_err(|error| Failure::at(&chardev.origin, error))?;
         let add = |id: &str, config| {
             let added = self.chardevs.add(id, config);
             added.map_err(|error| Failure::at(&chardev.origin, error))

@@ -31,6 +31,7 @@ use tinamou_machine::ShutdownCause;
 use tinamou_monitor::{EventBus, IoThread};
 use tokio::runtime::Handle;
 
+use crate::backends::{Credentials, load_credentials};
 use crate::blocks::Watch;
 use crate::options::{self, Config};
 use crate::{daemon, log};
@@ -76,6 +77,7 @@ pub fn run(config: Arc<Config>, program: &str) -> Result<u8, Failure> {
     let events = EventBus::new();
     let watch = Watch::new(events.clone());
     let start = Start {
+        credentials: load_credentials(&config.credentials).map_err(Failure::new)?,
         config,
         program,
         io: io.handle(),
@@ -98,6 +100,7 @@ struct Start<'a> {
     program: &'a str,
     io: &'a Handle,
     device_thread: &'a Handle,
+    credentials: Credentials,
     chardevs: Chardevs,
     blocks: Graph,
     events: EventBus,

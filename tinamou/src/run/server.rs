@@ -55,6 +55,7 @@ impl Start<'_> {
             machine,
             chardevs: self.chardevs.clone(),
             blocks: self.blocks.clone(),
+            credentials: self.credentials.clone(),
             fds: self.passed_fds()?,
             types: objects::types(),
             hmp,

@@ -17,6 +17,7 @@ use crate::config::{InetAddress, SocketAddress};
 use crate::error::{Error, Result};
 use crate::fd::Polled;
 use crate::link::OwnPath;
+use crate::vsock;
 
 /// Clients that may wait for a seat.
 const BACKLOG: i32 = 128;
@@ -35,6 +36,7 @@ pub(crate) fn listen(address: SocketAddress) -> Result<Listening> {
         SocketAddress::Inet(address) => listen_inet(&address),
         SocketAddress::Unix(path) => listen_unix(path),
         SocketAddress::Abstract { name, tight } => listen_abstract(&name, tight),
+        SocketAddress::Vsock { cid, port } => listen_vsock(cid, port),
         SocketAddress::Fd { name, fd } => listen_fd(&name, fd),
     }
 }
@@ -183,6 +185,20 @@ fn listen_abstract(name: &[u8], tight: bool) -> Result<Listening> {
     })
 }
 
+fn listen_vsock(cid: u32, port: u32) -> Result<Listening> {
+    let socket = vsock::socket(cid, port, |socket, address| {
+        bind(socket, address)?;
+        rustix::net::listen(socket, BACKLOG)
+    });
+    let socket = socket.map_err(|error| Error::Listen(error.into()))?;
+    make_nonblocking(&socket).map_err(Error::Listen)?;
+    Ok(Listening {
+        sockets: registered(vec![socket]).map_err(Error::Listen)?,
+        name: format!("vsock:{cid}:{port}"),
+        path: None,
+    })
+}
+
 fn abstract_name(name: &str, tight: bool) -> String {
     let tight = if tight { ",tight=on" } else { "" };
     format!("unix:{name},abstract=on{tight}")
@@ -253,6 +269,10 @@ impl Target {
                 let shown = String::from_utf8_lossy(name).into_owned();
                 (abstract_name(&shown, *tight), shown)
             }
+            SocketAddress::Vsock { cid, port } => {
+                let shown = format!("{cid}:{port}");
+                (format!("vsock:{shown}"), shown)
+            }
             SocketAddress::Fd { name, .. } => (format!("fd:{name}"), name.clone()),
         };
         Ok(Self {
@@ -260,6 +280,14 @@ impl Target {
             name,
             shown,
         })
+    }
+
+    /// The host that is called by its name or number.
+    pub(crate) fn host(&self) -> Option<&str> {
+        match &self.address {
+            SocketAddress::Inet(inet) => Some(&inet.host),
+            _ => None,
+        }
     }
 
     pub(crate) fn lost(&self, source: io::Error) -> Error {
@@ -284,8 +312,13 @@ impl Target {
 
     /// Connects in the background.
     pub(crate) async fn connect(&self) -> io::Result<OwnedFd> {
-        let SocketAddress::Inet(inet) = &self.address else {
-            return self.connect_local().map_err(io::Error::other);
+        let inet = match &self.address {
+            SocketAddress::Inet(inet) => inet,
+            SocketAddress::Vsock { cid, port } => {
+                let (cid, port) = (*cid, *port);
+                return tokio::task::spawn_blocking(move || call_vsock(cid, port)).await?;
+            }
+            _ => return self.connect_local().map_err(io::Error::other),
         };
         let asked = inet.clone();
         let addresses = tokio::task::spawn_blocking(move || resolve(&asked, false))
@@ -295,7 +328,7 @@ impl Target {
         Ok(stream.into_std()?.into())
     }
 
-    /// Connecting to this host never waits.
+    /// Connecting to this host never waits, and to a guest of it not for long.
     fn connect_local(&self) -> Result<OwnedFd> {
         let call = |address: &SocketAddrUnix| {
             let socket = stream_socket(AddressFamily::UNIX)?;
@@ -305,6 +338,9 @@ impl Target {
         let socket = match &self.address {
             SocketAddress::Unix(path) => with_unix_address(path, call)?,
             SocketAddress::Abstract { name, tight } => call(&abstract_address(name, *tight)?),
+            SocketAddress::Vsock { cid, port } => {
+                return call_vsock(*cid, *port).map_err(|error| self.lost(error));
+            }
             SocketAddress::Fd { fd, .. } => rustix::io::fcntl_dupfd_cloexec(fd, 3),
             SocketAddress::Inet(_) => Err(Errno::AFNOSUPPORT),
         };
@@ -312,6 +348,12 @@ impl Target {
         make_nonblocking(&socket).map_err(|error| self.lost(error))?;
         Ok(socket)
     }
+}
+
+fn call_vsock(cid: u32, port: u32) -> io::Result<OwnedFd> {
+    let socket = vsock::socket(cid, port, |socket, address| connect(socket, address))?;
+    make_nonblocking(&socket)?;
+    Ok(socket)
 }
 
 fn check_families(address: &InetAddress) -> Result<()> {
@@ -322,7 +364,7 @@ fn check_families(address: &InetAddress) -> Result<()> {
 }
 
 /// At least one address.
-fn resolve(address: &InetAddress, passive: bool) -> Result<Vec<SocketAddr>> {
+pub(crate) fn resolve(address: &InetAddress, passive: bool) -> Result<Vec<SocketAddr>> {
     check_families(address)?;
     let failed = |reason: &str| Error::Resolve {
         address: format!("{}:{}", address.host, address.port),

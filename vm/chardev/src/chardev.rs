@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use crate::arrivals::Arrivals;
 use crate::connection::{Connection, FdInbox, Stream, Transport};
 use crate::error::{Error, Result};
-use crate::frontend::{Bell, Clients, Frontend};
+use crate::frontend::{Bell, Claim, Clients, Frontend};
 use crate::hangup::Hangup;
 use crate::link::{Kind, Link, Seat, lock};
 
@@ -19,7 +19,7 @@ pub struct Chardev(Arc<Port>);
 /// The part of a device that stays when its back end is changed.
 #[derive(Debug)]
 pub(crate) struct Port {
-    id: String,
+    pub(crate) id: String,
     pub(crate) runtime: Handle,
     /// One permit per connection that may exist.
     pub(crate) seats: Arc<Semaphore>,
@@ -186,10 +186,9 @@ impl Chardev {
         drop(state);
         self.0.seats.add_permits(clients.extra());
         Ok(Frontend::new(
-            self.clone(),
+            Claim::new(self.clone(), clients, None),
             Arc::clone(&self.0.arrivals),
             Arc::clone(&self.0.bell),
-            clients,
         ))
     }
 

@@ -4,6 +4,8 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::tls::TlsCreds;
+
 /// One character device: its back end, and the file that receives a copy of the front end's output.
 #[derive(Debug)]
 pub struct Config {
@@ -70,6 +72,13 @@ pub enum Backend {
         /// Bytes kept: a power of two, 65536 unless given.
         size: Option<u64>,
     },
+    /// Datagrams to and from one peer.
+    Udp(Udp),
+    /// One front end talks through several other character devices at once.
+    Hub {
+        /// Their ids.
+        chardevs: Vec<String>,
+    },
     /// Up to four front ends share another character device.
     Mux {
         /// The id of the device shared.
@@ -88,6 +97,19 @@ pub struct Socket {
     pub nodelay: bool,
     /// Speak the telnet protocol.
     pub telnet: bool,
+    /// Encrypt everything.
+    pub tls: Option<TlsCreds>,
+    /// Speak the websocket protocol; servers only.
+    pub websocket: bool,
+}
+
+/// The ends of a datagram socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Udp {
+    /// Where output is sent, and where input must come from.
+    pub remote: InetAddress,
+    /// What is bound; whatever fits unless given.
+    pub local: Option<InetAddress>,
 }
 
 /// The two sides of a socket.
@@ -121,6 +143,13 @@ pub enum SocketAddress {
         name: Vec<u8>,
         /// Whether the address ends with the name (`tight=on`) or is zero-padded.
         tight: bool,
+    },
+    /// A socket between host and guests.
+    Vsock {
+        /// Context id.
+        cid: u32,
+        /// Port.
+        port: u32,
     },
     /// A listening or connected socket made by someone else.
     Fd {

@@ -48,6 +48,38 @@ pub enum Error {
     /// A mux over an unknown id.
     #[error("mux: base chardev {0} not found")]
     MuxBase(String),
+    /// A hub over nothing.
+    #[error("hub: 'chardevs' list is not defined")]
+    HubEmpty,
+    /// A hub over too many devices.
+    #[error("hub: too many uses of chardevs '{0}' (maximum is 4)")]
+    HubFull(String),
+    /// A hub over an unknown id.
+    #[error("hub: chardev can't be found by id '{0}'")]
+    HubBase(String),
+    /// A hub over a mux or a hub.
+    #[error(
+        "hub: multiplexers and hub devices can't be stacked, check chardev '{0}', \
+         chardev should not be a hub device or have 'mux=on' enabled"
+    )]
+    HubStack(String),
+    /// TLS credentials for the other side.
+    #[error("Expected TLS credentials for a {0} endpoint")]
+    TlsEndpoint(&'static str),
+    /// A file of TLS credentials that is not there.
+    #[error("Unable to access credentials {}: No such file or directory", .0.display())]
+    TlsAccess(PathBuf),
+    /// TLS credentials that make no sense.
+    #[error("Cannot load credentials {}: {reason}", .path.display())]
+    TlsLoad {
+        /// The file or directory.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A websocket that is to connect.
+    #[error("Websocket client is not implemented")]
+    WebSocketClient,
     /// A ring buffer of a size it cannot have.
     #[error("size of ringbuf chardev must be power of two")]
     RingSize,

@@ -1,6 +1,7 @@
 //! The claim of a front end on a character device.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::arrivals::Arrivals;
@@ -30,38 +31,28 @@ impl Clients {
 /// A claimed device: where its connections arrive. Dropping it gives the device back.
 #[derive(Debug)]
 pub struct Frontend {
-    chardev: Chardev,
+    claim: Arc<Claim>,
     arrivals: Arc<Arrivals>,
     bell: Arc<Bell>,
-    clients: Clients,
-    /// The place at a mux.
-    slot: Option<Arc<Slot>>,
 }
 
 impl Frontend {
-    pub(crate) fn new(
-        chardev: Chardev,
-        arrivals: Arc<Arrivals>,
-        bell: Arc<Bell>,
-        clients: Clients,
-    ) -> Self {
+    pub(crate) fn new(claim: Claim, arrivals: Arc<Arrivals>, bell: Arc<Bell>) -> Self {
         Self {
-            chardev,
+            claim: Arc::new(claim),
             arrivals,
             bell,
-            clients,
-            slot: None,
         }
-    }
-
-    pub(crate) fn at(mut self, slot: Arc<Slot>) -> Self {
-        self.slot = Some(slot);
-        self
     }
 
     /// The device claimed.
     pub fn chardev(&self) -> &Chardev {
-        &self.chardev
+        &self.claim.chardev
+    }
+
+    /// For those who may have to give the device up while a task has the front end.
+    pub(crate) fn share_claim(&self) -> Arc<Claim> {
+        Arc::clone(&self.claim)
     }
 
     /// Waits for the next peer; `None` when none will ever come.
@@ -83,10 +74,38 @@ impl Frontend {
 
 impl Drop for Frontend {
     fn drop(&mut self) {
-        if let Some(slot) = &self.slot {
-            slot.leave();
-        } else {
-            self.chardev.release(self.clients);
+        self.claim.end();
+    }
+}
+
+/// What a front end holds of its device.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    chardev: Chardev,
+    clients: Clients,
+    /// The place at a mux.
+    slot: Option<Arc<Slot>>,
+    ended: AtomicBool,
+}
+
+impl Claim {
+    pub(crate) fn new(chardev: Chardev, clients: Clients, slot: Option<Arc<Slot>>) -> Self {
+        Self {
+            chardev,
+            clients,
+            slot,
+            ended: AtomicBool::new(false),
+        }
+    }
+
+    /// Gives the device back, once.
+    pub(crate) fn end(&self) {
+        if self.ended.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        match &self.slot {
+            Some(slot) => slot.leave(),
+            None => self.chardev.release(self.clients),
         }
     }
 }

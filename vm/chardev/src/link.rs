@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::hangup::Hangup;
+use crate::hub::Hub;
 use crate::mux::Mux;
 use crate::sink::Ring;
 
@@ -24,6 +25,7 @@ pub(crate) struct Link {
     met: Notify,
     log: Option<File>,
     task: Mutex<Option<AbortHandle>>,
+    greeters: Mutex<Vec<AbortHandle>>,
     guards: Mutex<Vec<Box<dyn Any + Send>>>,
 }
 
@@ -31,10 +33,16 @@ pub(crate) struct Link {
 #[derive(Debug)]
 pub(crate) enum Kind {
     Plain,
-    Socket { wait: bool },
-    Pty { name: String },
+    Socket {
+        wait: bool,
+    },
+    Pty {
+        name: String,
+    },
     Ringbuf(Arc<Ring>),
     Mux(Arc<Mux>),
+    /// Held for its drop.
+    Hub(Mutex<Option<Hub>>),
 }
 
 /// The connections now, and whether there ever was one.
@@ -60,6 +68,7 @@ impl Link {
             met: Notify::new(),
             log,
             task: Mutex::default(),
+            greeters: Mutex::default(),
             guards: Mutex::default(),
         }
     }
@@ -72,6 +81,13 @@ impl Link {
     /// The task that runs the back end, ended by [`Link::close`].
     pub(crate) fn run_by(&self, task: AbortHandle) {
         *lock(&self.task) = Some(task);
+    }
+
+    /// A task of one peer, which ends with the back end as well.
+    pub(crate) fn also_run_by(&self, task: JoinHandle<()>) {
+        let mut greeters = lock(&self.greeters);
+        greeters.retain(|greeter| !greeter.is_finished());
+        greeters.push(task.abort_handle());
     }
 
     /// What `query-chardev` shows.
@@ -109,6 +125,12 @@ impl Link {
     pub(crate) fn close(&self) {
         if let Some(task) = lock(&self.task).take() {
             task.abort();
+        }
+        lock(&self.greeters)
+            .drain(..)
+            .for_each(|greeter| greeter.abort());
+        if let Kind::Hub(hub) = &self.kind {
+            lock(hub).take();
         }
         self.hang_up();
         lock(&self.guards).clear();

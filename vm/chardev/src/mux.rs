@@ -12,7 +12,7 @@ use crate::arrivals::Arrivals;
 use crate::chardev::{Arrival, Chardev};
 use crate::connection::{Connection, Stream};
 use crate::error::{Error, Result};
-use crate::frontend::{Bell, Clients, Frontend};
+use crate::frontend::{Bell, Claim, Clients, Frontend};
 use crate::link::{Link, lock};
 
 /// Front ends that fit.
@@ -38,6 +38,7 @@ pub(crate) struct Mux {
     /// Output on its way to the device.
     output: mpsc::Sender<Vec<u8>>,
     exit: Arc<Bell>,
+    base: Arc<Claim>,
     task: Mutex<Option<AbortHandle>>,
     runtime: tokio::runtime::Handle,
 }
@@ -68,6 +69,7 @@ impl Mux {
             state: Mutex::default(),
             output,
             exit,
+            base: frontend.share_claim(),
             task: Mutex::default(),
             runtime: runtime.clone(),
         });
@@ -113,7 +115,8 @@ impl Mux {
         ));
         let arrivals = Arc::new(Arrivals::only(connect(front, link, &slot)));
         let bell = Arc::clone(&slot.bell);
-        Ok(Frontend::new(chardev.clone(), arrivals, bell, clients).at(slot))
+        let claim = Claim::new(chardev.clone(), clients, Some(slot));
+        Ok(Frontend::new(claim, arrivals, bell))
     }
 
     pub(crate) fn is_busy(&self) -> bool {
@@ -153,6 +156,8 @@ impl Drop for Mux {
         if let Some(task) = lock(&self.task).take() {
             task.abort();
         }
+        // The task ends on its own thread; the device is free at once.
+        self.base.end();
     }
 }
 

@@ -1,4 +1,4 @@
-//! Opens the back ends of [`Backend`], except the mux, which needs the registry.
+//! Opens the back ends of [`Backend`], except mux and hub, which need the registry.
 
 use std::fs::File;
 use std::io;
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::fd::{AtEnd, FileStream};
 use crate::link::{Kind, Link};
 use crate::sink::{Ring, Sink};
-use crate::{pty, socket, stdio};
+use crate::{pty, socket, stdio, udp};
 
 /// Opens `backend` and starts what runs it. Must be called within the runtime.
 pub(crate) fn backend(port: &Arc<Port>, backend: Backend, log: Option<File>) -> Result<Arc<Link>> {
@@ -43,7 +43,9 @@ pub(crate) fn backend(port: &Arc<Port>, backend: Backend, log: Option<File>) -> 
         }
         Backend::Pty { link } => pty::open(port, link, log),
         Backend::Socket(config) => socket::open(port, config, log),
+        Backend::Udp(config) => Ok(steady(port, "udp", log, udp::open(&config)?)),
         Backend::Mux { chardev } => Err(Error::MuxBase(chardev)),
+        Backend::Hub { .. } => Err(Error::HubEmpty),
     }
 }
 

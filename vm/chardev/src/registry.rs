@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use tokio::runtime::Handle;
 
-use crate::chardev::{Chardev, Info, Port};
+use crate::chardev::{Arrival, Chardev, Info, Port};
 use crate::config::{Backend, Config};
 use crate::error::{Error, Result};
 use crate::frontend::Bell;
+use crate::hub::Hub;
 use crate::link::{Kind, Link, lock};
 use crate::mux::Mux;
 use crate::open;
@@ -162,12 +163,29 @@ impl Chardevs {
         // What is registered with the reactor must be made within its runtime.
         let _runtime = self.0.runtime.enter();
         let log = config.log.as_ref().map(open::log_file).transpose()?;
-        let Backend::Mux { chardev } = config.backend else {
-            return open::backend(port, config.backend, log);
+        let kind = match config.backend {
+            Backend::Mux { chardev } => {
+                let base = self.find(&chardev).ok_or(Error::MuxBase(chardev))?;
+                Kind::Mux(Mux::open(&base, Arc::clone(&self.0.exit))?)
+            }
+            Backend::Hub { chardevs } => return self.open_hub(port, chardevs, log),
+            backend => return open::backend(port, backend, log),
         };
-        let base = self.find(&chardev).ok_or(Error::MuxBase(chardev))?;
-        let mux = Mux::open(&base, Arc::clone(&self.0.exit))?;
-        Ok(Arc::new(Link::new(Kind::Mux(mux), "mux", log)))
+        Ok(Arc::new(Link::new(kind, "mux", log)))
+    }
+
+    fn open_hub(
+        &self,
+        port: &Arc<Port>,
+        ids: Vec<String>,
+        log: Option<std::fs::File>,
+    ) -> Result<Arc<Link>> {
+        let find = |id: String| self.find(&id).ok_or(Error::HubBase(id));
+        let devices = ids.into_iter().map(find).collect::<Result<Vec<_>>>()?;
+        let (hub, front) = Hub::open(port, &devices)?;
+        let link = Arc::new(Link::new(Kind::Hub(Mutex::new(Some(hub))), "hub", log));
+        port.admit_steady(&link, Arrival::steady(front, "hub"));
+        Ok(link)
     }
 }
 

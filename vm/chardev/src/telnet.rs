@@ -2,13 +2,11 @@
 //! peer's commands are taken out of the input, and its break is noticed.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use rustix::net::SendFlags;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::connection::Transport;
 use crate::frontend::Bell;
@@ -99,10 +97,10 @@ pub(crate) struct Telnet<T> {
 }
 
 impl<T: Transport> Telnet<T> {
-    /// Announces the options on `socket`, which `inner` speaks over.
-    pub(crate) fn new(inner: T, socket: &OwnedFd, bell: Arc<Bell>) -> io::Result<Self> {
-        // A new socket has room for all of it.
-        rustix::net::send(socket, &GREETING, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
+    /// Announces the options.
+    pub(crate) async fn greet(mut inner: T, bell: Arc<Bell>) -> io::Result<Self> {
+        inner.write_all(&GREETING).await?;
+        inner.flush().await?;
         Ok(Self {
             inner,
             filter: Filter::default(),
