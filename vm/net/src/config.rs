@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tinamou_chardev::SocketAddress;
 
+pub use crate::backends::user::UserConfig;
+
 /// The back ends, named as `NetClientDriver` names them.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -17,6 +19,8 @@ pub enum Config {
     Stream(Stream),
     /// A frame in each datagram.
     Dgram(Datagram),
+    /// A network behind the process.
+    User(Box<UserConfig>),
     /// A port of a hub.
     Hubport {
         /// Which hub.
@@ -33,6 +37,7 @@ impl Config {
             Self::Socket(_) => "socket",
             Self::Stream(_) => "stream",
             Self::Dgram(_) => "dgram",
+            Self::User(_) => "user",
             Self::Hubport { .. } => "hubport",
         }
     }

@@ -19,7 +19,7 @@ mod nic;
 mod offload;
 
 pub use cable::{Port, PortBells};
-pub use config::{Config, Datagram, LegacySocket, Stream};
+pub use config::{Config, Datagram, LegacySocket, Stream, UserConfig};
 pub use error::{Error, Result};
 pub use frame::{Accepts, Checksum, Frame, MAX_FRAME, Offload, SegmentKind, Segments};
 pub use mac::MacAddress;

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use tinamou_chardev::Chardevs;
 use tokio::runtime::Handle;
 
-use crate::backends::{self, Backend, Context, Hub};
+use crate::backends::{self, Backend, Context, Hub, User};
 use crate::cable::{Cable, Port, Side};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -23,6 +24,7 @@ pub struct Network {
 
 struct Inner {
     runtime: Handle,
+    chardevs: Chardevs,
     report: Arc<dyn Fn(Event) + Send + Sync>,
     state: Mutex<State>,
 }
@@ -94,6 +96,10 @@ impl Client {
             Kind::Netdev { backend, .. } => Some(backend),
             Kind::Nic { .. } => None,
         }
+    }
+
+    fn user(&self) -> Option<&User> {
+        self.backend()?.user()
     }
 
     fn hub(&self) -> Option<&Arc<Hub>> {
@@ -190,10 +196,15 @@ impl State {
 
 impl Network {
     /// An empty network whose back ends run on `runtime`. `report` is called on its threads.
-    pub fn new(runtime: Handle, report: impl Fn(Event) + Send + Sync + 'static) -> Self {
+    pub fn new(
+        runtime: Handle,
+        chardevs: Chardevs,
+        report: impl Fn(Event) + Send + Sync + 'static,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 runtime,
+                chardevs,
                 report: Arc::new(report),
                 state: Mutex::default(),
             }),
@@ -223,6 +234,7 @@ impl Network {
         let context = Context {
             id: id.to_owned(),
             runtime: self.inner.runtime.clone(),
+            chardevs: self.inner.chardevs.clone(),
             report: Arc::clone(&self.inner.report),
             hubs: state.clients.iter().filter_map(Client::hub).collect(),
         };
@@ -466,6 +478,59 @@ impl Network {
             {
                 text += &format!(" \\ {}\n", netdev.describe());
             }
+        }
+        text
+    }
+
+    /// Forwards a port of the host to the guest, as `hostfwd_add` does: with the back end of that
+    /// id, or the first of that kind.
+    ///
+    /// # Errors
+    /// There is no such back end, the rule makes no sense, or the port is taken.
+    pub fn add_host_forward(&self, id: Option<&str>, rule: &str) -> Result<()> {
+        let user = self.user(id)?;
+        let _guard = self.inner.runtime.enter();
+        user.forward(rule)
+    }
+
+    /// Ends a rule, as `hostfwd_remove` does. False if there is none like it.
+    ///
+    /// # Errors
+    /// There is no such back end, or what should name a rule does not.
+    pub fn remove_host_forward(&self, id: Option<&str>, rule: &str) -> Result<bool> {
+        let removed = self.user(id)?.unforward(rule);
+        removed.ok_or_else(|| Error::parameter("invalid format"))
+    }
+
+    fn user(&self, id: Option<&str>) -> Result<User> {
+        let state = self.state();
+        let mut clients = state.clients.iter().filter(|client| client.is_netdev());
+        let user = match id {
+            Some(id) => clients
+                .find(|client| client.name == id)
+                .and_then(Client::user),
+            None => clients.find_map(Client::user),
+        };
+        user.cloned().ok_or_else(|| match id {
+            Some(id) => Error::parameter(format!("unrecognized netdev id '{id}'")),
+            None => Error::parameter("user mode network stack not in use"),
+        })
+    }
+
+    /// What `info usernet` shows.
+    pub fn describe_users(&self) -> String {
+        let state = self.state();
+        let mut text = String::new();
+        for client in &state.clients {
+            let Some(user) = client.user() else { continue };
+            let behind = |port: &&Client| matches!(port.kind, Kind::Netdev { behind: Some(key), .. } if key == client.key);
+            let hub = state
+                .clients
+                .iter()
+                .find(behind)
+                .and_then(Client::hub_number);
+            text += &format!("Hub {} ({}):\n", hub.unwrap_or(-1), client.name);
+            text += &user.describe();
         }
         text
     }

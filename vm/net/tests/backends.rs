@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use tinamou_chardev::{InetAddress, SocketAddress};
+use tinamou_chardev::{Chardevs, InetAddress, SocketAddress};
 use tinamou_net::{
     Config, Datagram, Error, Event, Frame, LegacySocket, Network, Nic, NicConfig, Stream,
 };
@@ -28,10 +28,14 @@ fn bench() -> Bench {
         .expect("a runtime");
     let (sender, events) = channel();
     let handle = runtime.handle().clone();
-    let network = Network::new(handle.clone(), move |event| {
-        // The test may have ended.
-        let _ = sender.send(event);
-    });
+    let network = Network::new(
+        handle.clone(),
+        Chardevs::new(handle.clone()),
+        move |event| {
+            // The test may have ended.
+            let _ = sender.send(event);
+        },
+    );
     let (end, ended) = oneshot::channel::<()>();
     std::thread::spawn(move || runtime.block_on(ended));
     Bench {

@@ -23,12 +23,12 @@ pub(super) fn open(config: Datagram, port: Port, context: &Context<'_>) -> Resul
         }
         Datagram::Fd { name, .. } => format!("fd={name}"),
     };
-    open_as(Backend::new("dgram", info), config, port, context)
+    open_as(Backend::new("dgram", info, context), config, port, context)
 }
 
 /// The same for a back end that shows itself otherwise.
 pub(super) fn open_as(
-    mut backend: Backend,
+    backend: Backend,
     config: Datagram,
     port: Port,
     context: &Context<'_>,
@@ -39,7 +39,7 @@ pub(super) fn open_as(
         Datagram::Unix { local, remote } => Socket::unix(local, remote)?,
         Datagram::Fd { name, fd } => Socket::passed(&context.id, &name, fd)?,
     };
-    context.spawn(&mut backend, async move {
+    backend.tasks.spawn(async move {
         tokio::select! {
             () = receive(&socket, &port) => {}
             () = transmit(&socket, &port) => {}

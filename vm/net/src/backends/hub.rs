@@ -38,9 +38,9 @@ pub(super) fn open(number: i32, port: Port, context: &Context<'_>) -> Backend {
         hub: Arc::clone(&hub),
     };
     hub.ports().push(Arc::clone(&seat.port));
-    let mut backend = Backend::new("hubport", "");
+    let mut backend = Backend::new("hubport", "", context);
     backend.hub = Some(hub);
-    context.spawn(&mut backend, async move {
+    backend.tasks.spawn(async move {
         loop {
             seat.repeat(seat.port.recv().await);
         }

@@ -5,14 +5,14 @@ mod framing;
 mod hub;
 mod socket;
 mod stream;
+mod tasks;
+pub(crate) mod user;
 
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::task::{self, Poll};
 use std::time::Duration;
 
+use tinamou_chardev::Chardevs;
 use tokio::runtime::Handle;
-use tokio::task::AbortHandle;
 
 use crate::cable::Port;
 use crate::config::Config;
@@ -20,60 +20,43 @@ use crate::error::Result;
 use crate::network::Event;
 
 pub(crate) use hub::Hub;
+pub(crate) use tasks::Tasks;
+pub(crate) use user::User;
+
+/// How long it takes tasks to notice that they should end, at most.
+const LAST_STEP: Duration = Duration::from_millis(500);
 
 /// What back ends are made with.
 pub(crate) struct Context<'a> {
     pub(crate) id: String,
     pub(crate) runtime: Handle,
     pub(crate) report: Arc<dyn Fn(Event) + Send + Sync>,
+    /// The character devices that back ends may lead to.
+    pub(crate) chardevs: Chardevs,
     /// The hubs there are.
     pub(crate) hubs: Vec<&'a Arc<Hub>>,
-}
-
-impl Context<'_> {
-    /// Lets `work` run until the back end is dropped.
-    fn spawn(&self, backend: &mut Backend, work: impl Future<Output = ()> + Send + 'static) {
-        let (running, ended) = mpsc::channel();
-        let task = self.runtime.spawn(Task {
-            work: Box::pin(work),
-            _running: running,
-        });
-        backend.tasks.push((task.abort_handle(), ended));
-    }
-}
-
-/// How long it takes a task to notice that it should end, at most.
-const LAST_STEP: Duration = Duration::from_millis(500);
-
-/// Work that tells by its channel when all it had is dropped: the fields are, in this order.
-struct Task {
-    work: Pin<Box<dyn Future<Output = ()> + Send>>,
-    _running: mpsc::Sender<()>,
-}
-
-impl Future for Task {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
-        self.work.as_mut().poll(cx)
-    }
 }
 
 /// A back end: tasks that end with it.
 pub(crate) struct Backend {
     kind: &'static str,
     info: Info,
-    tasks: Vec<(AbortHandle, mpsc::Receiver<()>)>,
+    tasks: Tasks,
+    ended: mpsc::Receiver<()>,
     hub: Option<Arc<Hub>>,
+    user: Option<User>,
 }
 
 impl Backend {
-    fn new(kind: &'static str, info: impl Into<String>) -> Self {
+    fn new(kind: &'static str, info: impl Into<String>, context: &Context<'_>) -> Self {
+        let (running, ended) = mpsc::channel();
         let backend = Self {
             kind,
             info: Info::default(),
-            tasks: Vec::new(),
+            tasks: Tasks::new(context.runtime.clone(), running),
+            ended,
             hub: None,
+            user: None,
         };
         backend.info.set(info);
         backend
@@ -92,15 +75,16 @@ impl Backend {
         self.hub.as_ref()
     }
 
+    pub(crate) fn user(&self) -> Option<&User> {
+        self.user.as_ref()
+    }
+
     /// Ends its work and gives back what it had: addresses can be bound again at once.
-    pub(crate) fn stop(&mut self) {
-        for (task, _) in &self.tasks {
-            task.abort();
-        }
-        let waits = Handle::try_current().is_err();
-        for (_, ended) in self.tasks.drain(..).filter(|_| waits) {
-            // Nothing is ever sent: this ends with the task.
-            let _ = ended.recv_timeout(LAST_STEP);
+    pub(crate) fn stop(&self) {
+        self.tasks.stop();
+        if Handle::try_current().is_err() {
+            // Nothing is ever sent: this ends with the last task.
+            let _ = self.ended.recv_timeout(LAST_STEP);
         }
     }
 }
@@ -134,6 +118,7 @@ pub(crate) fn open(config: Config, port: Port, context: &Context<'_>) -> Result<
         Config::Socket(config) => socket::open(config, port, context),
         Config::Stream(config) => stream::open(config, port, context),
         Config::Dgram(config) => dgram::open(config, port, context),
+        Config::User(config) => user::open(&config, port, context),
         Config::Hubport { hub, .. } => Ok(hub::open(hub, port, context)),
     }
 }

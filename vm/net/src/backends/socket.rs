@@ -24,21 +24,21 @@ pub(super) fn open(config: LegacySocket, port: Port, context: &Context<'_>) -> R
         LegacySocket::Fd { name, fd } => open_fd(name, fd, port, context),
         LegacySocket::Listen(address) => listen(address, port, context),
         LegacySocket::Connect(address) => {
-            let mut backend = Backend::new("socket", "");
+            let backend = Backend::new("socket", "", context);
             port.set_link(false);
             let info = backend.info.clone();
-            context.spawn(&mut backend, connect(address, port, info));
+            backend.tasks.spawn(connect(address, port, info));
             Ok(backend)
         }
         LegacySocket::Multicast { group, interface } => {
             let info = format!("socket: mcast={}:{}", group.0, group.1);
             let config = Datagram::Multicast { group, interface };
-            dgram::open_as(Backend::new("socket", info), config, port, context)
+            dgram::open_as(Backend::new("socket", info, context), config, port, context)
         }
         LegacySocket::Udp { remote, local } => {
             let info = format!("socket: udp={remote}");
             let config = Datagram::Udp { local, remote };
-            dgram::open_as(Backend::new("socket", info), config, port, context)
+            dgram::open_as(Backend::new("socket", info, context), config, port, context)
         }
     }
 }
@@ -46,12 +46,12 @@ pub(super) fn open(config: LegacySocket, port: Port, context: &Context<'_>) -> R
 fn open_fd(name: String, fd: OwnedFd, port: Port, context: &Context<'_>) -> Result<Backend> {
     let kind = sockopt::socket_type(&fd)
         .map_err(|_| Error::parameter("can't get socket option SO_TYPE"))?;
-    let mut backend = Backend::new("socket", format!("socket: fd={name}"));
+    let backend = Backend::new("socket", format!("socket: fd={name}"), context);
     match kind {
         SocketType::STREAM => {
             let peer = Peer::new(fd).map_err(|error| cannot_use(&name, error))?;
             let info = backend.info.clone();
-            context.spawn(&mut backend, async move {
+            backend.tasks.spawn(async move {
                 // Lost or ended, there is no way back to it.
                 let _ = carry(peer.stream, &port).await;
                 port.set_link(false);
@@ -79,10 +79,10 @@ fn listen(address: SocketAddr, port: Port, context: &Context<'_>) -> Result<Back
     let listener = std::net::TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     let listener = TcpListener::from_std(listener).map_err(failed)?;
-    let mut backend = Backend::new("socket", "");
+    let backend = Backend::new("socket", "", context);
     let info = backend.info.clone();
     port.set_link(false);
-    context.spawn(&mut backend, serve(listener, port, info));
+    backend.tasks.spawn(serve(listener, port, info));
     Ok(backend)
 }
 

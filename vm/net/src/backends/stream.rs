@@ -16,7 +16,7 @@ use crate::network::{Event, PeerAddress};
 const PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) fn open(config: Stream, port: Port, context: &Context<'_>) -> Result<Backend> {
-    let mut backend = Backend::new("stream", "connecting");
+    let backend = Backend::new("stream", "connecting", context);
     let session = Session {
         id: context.id.clone(),
         info: backend.info.clone(),
@@ -28,10 +28,10 @@ pub(super) fn open(config: Stream, port: Port, context: &Context<'_>) -> Result<
     if config.server {
         let listener = Listener::bind(config.address)?;
         session.info.set("listening");
-        context.spawn(&mut backend, serve(listener, session));
+        backend.tasks.spawn(serve(listener, session));
     } else {
         let caller = Caller::new(config.address)?;
-        context.spawn(&mut backend, call(caller, config.reconnect, session));
+        backend.tasks.spawn(call(caller, config.reconnect, session));
     }
     Ok(backend)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tinamou_chardev::Chardevs;
 use tinamou_net::{Config, Datagram, Network, NicConfig};
 use tokio::net::UnixDatagram;
 
@@ -35,7 +36,7 @@ struct Bench {
 fn bench(features: u64) -> Bench {
     let guest = Guest::new();
     let runtime = guest.site.runtime.clone();
-    let network = Network::new(runtime.clone(), |_| {});
+    let network = Network::new(runtime.clone(), Chardevs::new(runtime.clone()), |_| {});
     let (near, far) = std::os::unix::net::UnixDatagram::pair().expect("a pair");
     far.set_nonblocking(true).expect("nonblocking");
     let config = Datagram::Fd {
@@ -331,7 +332,11 @@ fn links_and_announcements() {
 fn legacy_headers_are_shorter() {
     assert_eq!(header::SHORT + 2, header::LONG);
     let guest = Guest::new();
-    let network = Network::new(guest.site.runtime.clone(), |_| {});
+    let network = Network::new(
+        guest.site.runtime.clone(),
+        Chardevs::new(guest.site.runtime.clone()),
+        |_| {},
+    );
     let nic = network.add_nic(NicConfig::default()).expect("a card");
     let device = guest.plug(|port| Net::new(port, nic, NetProperties::default(), || {}));
     assert_eq!(device.size_max(CONTROL), 64);
