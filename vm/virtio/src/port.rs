@@ -53,6 +53,8 @@ struct Shared {
     broken: AtomicBool,
     budget: AtomicU32,
     work: Arc<Notify>,
+    /// What the device is called in messages.
+    name: OnceLock<&'static str>,
 }
 
 struct QueueEntry {
@@ -72,6 +74,7 @@ impl Port {
             broken: AtomicBool::new(false),
             budget: AtomicU32::new(BUDGET),
             work: Arc::default(),
+            name: OnceLock::new(),
         }))
     }
 
@@ -196,7 +199,8 @@ impl Port {
         if self.0.broken.swap(true, Ordering::AcqRel) {
             return;
         }
-        tracing::warn!("virtio device needs a reset: {error}");
+        let name = self.0.name.get().unwrap_or(&"virtio");
+        tracing::warn!("{name}: the device needs a reset: {error}");
         if self.has(feature::VERSION_1) {
             self.0
                 .status
@@ -286,12 +290,13 @@ impl Port {
 
 /// For the core alone.
 impl Port {
-    pub(crate) fn make_queues(&self, sizes: &[u16]) {
+    pub(crate) fn make_queues(&self, name: &'static str, sizes: &[u16]) {
         let queues = sizes.iter().map(|size| QueueEntry {
             cell: QueueCell::new(*size),
             kicked: AtomicBool::new(false),
         });
         // The core does this once.
+        let _ = self.0.name.set(name);
         let _ = self.0.queues.set(queues.collect());
     }
 

@@ -92,7 +92,7 @@ impl Virtio {
         let runtime = site.runtime.clone();
         let port = Port::new(site);
         let device: Arc<dyn VirtioDevice> = make(port.clone());
-        port.make_queues(&device.queue_sizes());
+        port.make_queues(device.device_type().name(), &device.queue_sizes());
         Arc::new_cyclic(|core| Self {
             worker: runtime
                 .spawn(serve(core.clone(), port.clone()))

@@ -151,16 +151,19 @@ impl VirtioMmio {
     /// As at power-on.
     pub fn reset(&self) {
         if let Some(device) = self.device() {
-            self.reset_device(&mut self.registers(), device);
+            let mut registers = self.registers();
+            self.reset_device(&mut registers, device);
+            *registers = Registers {
+                queues: vec![QueueRegisters::default(); device.queue_count()],
+                ..Registers::default()
+            };
         }
     }
 
+    /// What a driver resets: a legacy one has told its page size before and does not again.
     fn reset_device(&self, registers: &mut Registers, device: &Virtio) {
         device.reset();
-        *registers = Registers {
-            queues: vec![QueueRegisters::default(); device.queue_count()],
-            ..Registers::default()
-        };
+        registers.queue_sel = 0;
         self.interrupt.update(|_| 0);
     }
 
@@ -233,6 +236,9 @@ impl VirtioMmio {
             Register::QueueNotify => device.kick(value as usize),
             Register::InterruptAck => self.interrupt.update(|status| status & !value),
             Register::Status => self.write_status(device, &mut registers, value as u8),
+            Register::QueuePfn if self.legacy && value == 0 => {
+                self.reset_device(&mut registers, device);
+            }
             _ if self.legacy => write_legacy(device, &mut registers, register, value),
             _ => write_modern(device, &mut registers, register, value, queue),
         }
@@ -288,7 +294,6 @@ fn write_legacy(device: &Virtio, registers: &mut Registers, register: Register, 
             }
             place_rings(device, registers, queue);
         }
-        Register::QueuePfn if value == 0 => device.reset(),
         Register::QueuePfn => {
             let base = u64::from(value) << shift;
             device.configure(queue, |setup| setup.descriptors = base);

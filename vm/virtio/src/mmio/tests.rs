@@ -109,10 +109,12 @@ fn a_legacy_driver_is_served() {
     // The parts of a legacy ring follow each other, the last one on the next page.
     let base = guest.allocate(0x3000).next_multiple_of(4096);
     (ring.descriptors, ring.driver, ring.device) = (base, base + 128, base + 4096);
+    // Linux tells its page size before the reset.
     let program = [
+        (0x28, 4096),
+        (0x70, 0),
         (0x70, 3),
         (0x20, 0),
-        (0x28, 4096),
         (0x38, 8),
         (0x3c, 4096),
         (0x40, base >> 12),
