@@ -1,22 +1,16 @@
 //! Many programs in one RAM, and the code that goes through them.
 
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-
-use tinamou_hart::{Firmware, Isa};
+use tinamou_hart::Isa;
 
 use super::instructions::Instruction;
 use super::program::{Program, REACH, Random};
+use super::qemu;
 use crate::asm::*;
-use crate::rig::{EXIT, RAM, Rig, SIZE};
+use crate::rig::{EXIT, RAM, SIZE};
 
-const QEMU: &str = "qemu-system-riscv64";
 /// The extensions that a hart here has, and no others.
 const CPU: &str = "rv64i,m=on,a=on,f=on,d=on,c=on,zicsr=on,zifencei=on,zicbom=on,zicboz=on,zicbop=on,\
                    zicond=on,zfa=on,zba=on,zbb=on,zbc=on,zbs=on,pmp=on,sv57=on";
-
-/// How long QEMU may take: it needs a second.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the records begin; before them is the code that goes through them.
 const RECORDS: u64 = RAM + 0x1000;
@@ -117,51 +111,13 @@ impl Batch {
     pub fn run_here(&self) -> Vec<Record> {
         let mut isa = Isa::default();
         isa.set("zicond", true).unwrap();
-        let mut rig = Rig::new(isa, Firmware::Guest, 1);
-        rig.ram.write(0, &self.image()).unwrap();
-        rig.run();
-        let mut image = vec![0; SIZE as usize];
-        rig.ram.read(0, &mut image).unwrap();
-        self.results(&image)
+        self.results(&qemu::run_here(&self.image(), isa))
     }
 
     /// `None`, said aloud, where there is no QEMU.
     pub fn run_in_qemu(&self) -> Option<Vec<Record>> {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("ram");
-        std::fs::write(&path, self.image()).unwrap();
-        let backend = "memory-backend-file,id=ram,share=on,mem-path=";
-        let backend = format!("{backend}{},size={SIZE}", path.display());
-        let child = Command::new(QEMU)
-            .args([
-                "-M",
-                "virt,memory-backend=ram",
-                "-bios",
-                "none",
-                "-cpu",
-                CPU,
-                "-smp",
-                "2",
-            ])
-            .args(["-object", &backend, "-m", &format!("{}M", SIZE >> 20)])
-            .args(["-display", "none", "-serial", "none", "-monitor", "none"])
-            .stdin(Stdio::null())
-            .spawn();
-        let Ok(mut child) = child else {
-            assert!(std::env::var_os("CI").is_none(), "{QEMU} is not installed");
-            eprintln!("skipped: {QEMU} is not installed");
-            return None;
-        };
-        let begin = Instant::now();
-        while child.try_wait().unwrap().is_none() {
-            if begin.elapsed() > PATIENCE {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                panic!("a program goes astray in QEMU");
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        Some(self.results(&std::fs::read(path).unwrap()))
+        let image = qemu::run_in_qemu(&self.image(), CPU)?;
+        Some(self.results(&image))
     }
 
     fn add(&mut self, random: &mut Random, program: Program) {
@@ -278,7 +234,7 @@ fn driver() -> Vec<u32> {
 }
 
 /// Tells the exit device, which in QEMU is the test finisher, that all is done.
-fn end() -> Vec<u32> {
+pub fn end() -> Vec<u32> {
     vec![
         lui(T0, EXIT as u32),
         lui(T1, 0x5000),

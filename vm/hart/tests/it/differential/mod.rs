@@ -7,6 +7,8 @@
 mod batch;
 pub mod instructions;
 pub mod program;
+mod qemu;
+mod walks;
 
 use batch::{Batch, Record};
 use instructions::*;
