@@ -1,7 +1,6 @@
 //! Character devices as the command line and `chardev-add` describe them,
 //! turned into what `tinamou-chardev` opens.
 
-use std::collections::BTreeMap;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,25 +13,8 @@ use tinamou_chardev::{
 use tinamou_qmp::{Error, ErrorClass, Result};
 
 use crate::fds::Fds;
+use crate::objects::Objects;
 use crate::options::config as options;
-
-/// TLS credentials by the ids of their objects.
-pub type Credentials = BTreeMap<String, TlsCreds>;
-
-/// Loads the credentials that `-object` asks for.
-///
-/// # Errors
-/// A file is missing or makes no sense.
-pub fn load_credentials(wanted: &[options::Credentials]) -> Result<Credentials> {
-    let load = |wanted: &options::Credentials| {
-        if wanted.files.dir.as_os_str().is_empty() {
-            return Err(Error::generic("Missing 'dir' property value"));
-        }
-        let loaded = TlsCreds::load(&wanted.files).map_err(error)?;
-        Ok((wanted.id.clone(), loaded))
-    };
-    wanted.iter().map(load).collect()
-}
 
 /// The wire error for a fault of a character device.
 pub fn error(error: tinamou_chardev::Error) -> Error {
@@ -43,7 +25,7 @@ pub fn error(error: tinamou_chardev::Error) -> Error {
 ///
 /// # Errors
 /// A descriptor it names does not exist, or the back end is not built.
-pub fn from_options(chardev: &options::ChardevConfig, tls: &Credentials) -> Result<Config> {
+pub fn from_options(chardev: &options::ChardevConfig, tls: &Objects) -> Result<Config> {
     use options::ChardevBackend as B;
     let backend = match &chardev.backend {
         B::Null => Backend::Null,
@@ -82,7 +64,7 @@ fn not_built(kind: &str) -> Error {
     Error::generic(format!("'{kind}' is not a valid char driver name"))
 }
 
-fn socket_from_options(socket: &options::SocketConfig, tls: &Credentials) -> Result<Socket> {
+fn socket_from_options(socket: &options::SocketConfig, tls: &Objects) -> Result<Socket> {
     use options::SocketAddress as A;
     let address = match &socket.address {
         A::Inet(address) => SocketAddress::Inet(inet(address)),
@@ -107,10 +89,10 @@ fn socket_from_options(socket: &options::SocketConfig, tls: &Credentials) -> Res
     })
 }
 
-fn credentials(id: Option<&str>, tls: &Credentials) -> Result<Option<TlsCreds>> {
+fn credentials(id: Option<&str>, tls: &Objects) -> Result<Option<TlsCreds>> {
     let found = id.map(|id| {
         let missing = || Error::generic(format!("No TLS credentials with id '{id}'"));
-        tls.get(id).cloned().ok_or_else(missing)
+        tls.tls_creds(id).ok_or_else(missing)
     });
     found.transpose()
 }
@@ -129,7 +111,7 @@ fn inet(address: &options::InetAddress) -> InetAddress {
 ///
 /// # Errors
 /// A descriptor it names does not exist, or the back end is not built.
-pub fn from_api(backend: api::ChardevBackend, fds: &mut Fds, tls: &Credentials) -> Result<Config> {
+pub fn from_api(backend: api::ChardevBackend, fds: &mut Fds, tls: &Objects) -> Result<Config> {
     use api::ChardevBackendBranch as B;
     let (backend, common) = match backend.branch {
         B::File(file) => from_file(file.data),
@@ -202,7 +184,7 @@ fn from_ring(ring: api::ChardevRingbuf) -> Result<(Backend, api::ChardevCommon)>
 fn from_socket(
     socket: api::ChardevSocket,
     fds: &mut Fds,
-    tls: &Credentials,
+    tls: &Objects,
 ) -> Result<(Backend, api::ChardevCommon)> {
     if socket.tls_authz.is_some() && socket.tls_creds.is_none() {
         return Err(Error::generic(

@@ -1,11 +1,21 @@
 //! The objects of a machine and their types, as `qom-list` shows them.
 
+mod iothread;
+mod memory;
+mod secret;
+mod tls_creds;
+mod user;
+
 use tinamou_chardev::Chardevs;
 use tinamou_qmp::{Object, Result, Value};
 use tinamou_qom::{ClassProperty, Property, Tree, Type, Types};
 
 use crate::devices;
 use crate::options::Config;
+pub use iothread::Iothread;
+pub use memory::MemoryBackend;
+pub use secret::Secret;
+pub use user::{Objects, TYPES, UserType, find_type};
 
 /// The tree of a machine.
 ///
@@ -15,13 +25,7 @@ pub fn tree(config: &Config, chardevs: &Chardevs) -> Result<Tree> {
     let mut tree = Tree::new();
     tree.add(Tree::ROOT, "backend", "container")?;
     tree.add(Tree::ROOT, "chardevs", "container")?;
-    let objects = tree.add(Tree::ROOT, "objects", "container")?;
-    for object in &config.objects {
-        tree.add(objects, &object.id, "memory-backend-ram")?;
-    }
-    for credentials in &config.credentials {
-        tree.add(objects, &credentials.id, "tls-creds-x509")?;
-    }
+    tree.add(Tree::ROOT, "objects", "container")?;
     let kind = format!("{}-machine", config.machine.kind.name());
     let top = tree.add(Tree::ROOT, "machine", &kind)?;
     tree.add(top, "peripheral", "container")?;
@@ -144,8 +148,11 @@ pub fn types() -> Types {
         base("machine", Some("object")),
         kind("virt-machine", Some("machine")),
         kind("none-machine", Some("machine")),
+        base("event-loop-base", Some("object")),
         base("memory-backend", Some("object")),
-        kind("memory-backend-ram", Some("memory-backend")),
+        base("rng-backend", Some("object")),
+        base("secret_common", Some("object")),
+        base("tls-creds", Some("object")),
         base("chardev", Some("object")),
         kind("chardev-null", Some("chardev")),
         kind("chardev-file", Some("chardev")),
@@ -161,5 +168,26 @@ pub fn types() -> Types {
         base("tls-creds", Some("object")),
         kind("tls-creds-x509", Some("tls-creds")),
     ];
-    Types::new(objects.into_iter().chain(devices::types()).collect())
+    let user = TYPES.iter().map(user_type);
+    let all = objects.into_iter().chain(user).chain(devices::types());
+    Types::new(all.collect())
+}
+
+fn user_type(user: &UserType) -> Type {
+    let property = |listed: &user::Listed| {
+        let (name, kind, description) = *listed;
+        ClassProperty {
+            name,
+            kind: kind.into(),
+            description,
+            default: None,
+        }
+    };
+    Type {
+        name: user.name,
+        parent: Some(user.parent),
+        is_abstract: false,
+        interfaces: &["user-creatable"],
+        properties: user.properties.iter().map(property).collect(),
+    }
 }

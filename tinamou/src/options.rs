@@ -17,6 +17,7 @@ mod low;
 mod machine;
 mod monitor;
 mod object;
+mod opts_source;
 pub mod params;
 pub(crate) mod process;
 mod readconfig;
@@ -31,7 +32,8 @@ pub use cpu::CPUS;
 pub use drive::parse_drive;
 pub use error::{Error, Origin, Result, Warning};
 pub use help::QEMU_VERSION;
-pub use object::{DeviceArgument, parse_device};
+pub use object::{DeviceArgument, object_help, parse_device, parse_object};
+pub use params::is_id;
 pub use sizing::max_cpus;
 
 use std::ffi::{OsStr, OsString};

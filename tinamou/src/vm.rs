@@ -10,9 +10,9 @@ use tinamou_qmp::{Error, Result};
 use tinamou_qom::{Tree, Types};
 use tokio::runtime::Handle;
 
-use crate::backends::Credentials;
 use crate::devices::Devices;
 use crate::fds::Fds;
+use crate::objects::Objects;
 use crate::options::Config;
 
 /// The machine and all that commands work on. The main loop owns it.
@@ -25,14 +25,14 @@ pub struct Vm {
     pub chardevs: Chardevs,
     /// Block nodes and disks.
     pub blocks: Graph,
-    /// Objects of type `tls-creds-x509`.
-    pub credentials: Credentials,
     /// Descriptors that clients passed in.
     pub fds: Fds,
     /// The object tree.
     pub qom: Tree,
     /// The types of objects.
     pub types: Types,
+    /// The objects that users made.
+    pub objects: Objects,
     /// The devices.
     pub devices: Devices,
     /// The thread where back ends and virtio queues do their work.

@@ -401,10 +401,28 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "device-list-properties",
+            name: "object-add",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 52,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "object-del",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 53,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "device-list-properties",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 54,
                 returns: 45,
                 allow_oob: false,
             },
@@ -413,7 +431,7 @@ pub static SCHEMA: Schema = Schema {
             name: "device_add",
             features: &["json-cli", "json-cli-hotplug"],
             shape: EntryShape::Command {
-                arguments: 53,
+                arguments: 55,
                 returns: 0,
                 allow_oob: false,
             },
@@ -422,7 +440,7 @@ pub static SCHEMA: Schema = Schema {
             name: "device_del",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 54,
+                arguments: 56,
                 returns: 0,
                 allow_oob: false,
             },
@@ -430,19 +448,19 @@ pub static SCHEMA: Schema = Schema {
         Entry {
             name: "DEVICE_DELETED",
             features: &[],
-            shape: EntryShape::Event { data: 55 },
+            shape: EntryShape::Event { data: 57 },
         },
         Entry {
             name: "DEVICE_UNPLUG_GUEST_ERROR",
             features: &[],
-            shape: EntryShape::Event { data: 56 },
+            shape: EntryShape::Event { data: 58 },
         },
         Entry {
             name: "query-cpus-fast",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 57,
+                returns: 59,
                 allow_oob: false,
             },
         },
@@ -450,8 +468,8 @@ pub static SCHEMA: Schema = Schema {
             name: "query-machines",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 58,
-                returns: 59,
+                arguments: 60,
+                returns: 61,
                 allow_oob: false,
             },
         },
@@ -460,7 +478,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 60,
+                returns: 62,
                 allow_oob: false,
             },
         },
@@ -469,7 +487,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 61,
+                returns: 63,
                 allow_oob: false,
             },
         },
@@ -514,7 +532,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 62,
+                returns: 64,
                 allow_oob: false,
             },
         },
@@ -522,7 +540,7 @@ pub static SCHEMA: Schema = Schema {
             name: "memsave",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 63,
+                arguments: 65,
                 returns: 0,
                 allow_oob: false,
             },
@@ -531,7 +549,7 @@ pub static SCHEMA: Schema = Schema {
             name: "pmemsave",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 64,
+                arguments: 66,
                 returns: 0,
                 allow_oob: false,
             },
@@ -540,7 +558,7 @@ pub static SCHEMA: Schema = Schema {
             name: "balloon",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 65,
+                arguments: 67,
                 returns: 0,
                 allow_oob: false,
             },
@@ -550,35 +568,17 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 66,
+                returns: 68,
                 allow_oob: false,
             },
         },
         Entry {
             name: "BALLOON_CHANGE",
             features: &[],
-            shape: EntryShape::Event { data: 67 },
+            shape: EntryShape::Event { data: 69 },
         },
         Entry {
             name: "query-memory-size-summary",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 0,
-                returns: 68,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "dumpdtb",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 69,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "query-cpu-definitions",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
@@ -587,10 +587,37 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "yank",
+            name: "dumpdtb",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 71,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "query-memdev",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 0,
+                returns: 72,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "query-cpu-definitions",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 0,
+                returns: 73,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "yank",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 74,
                 returns: 0,
                 allow_oob: true,
             },
@@ -600,7 +627,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 72,
+                returns: 75,
                 allow_oob: true,
             },
         },
@@ -609,7 +636,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 73,
+                returns: 76,
                 allow_oob: false,
             },
         },
@@ -618,7 +645,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 74,
+                returns: 77,
                 allow_oob: false,
             },
         },
@@ -644,7 +671,7 @@ pub static SCHEMA: Schema = Schema {
             name: "human-monitor-command",
             features: &["savevm-monitor-nodes"],
             shape: EntryShape::Command {
-                arguments: 75,
+                arguments: 78,
                 returns: 34,
                 allow_oob: false,
             },
@@ -653,7 +680,7 @@ pub static SCHEMA: Schema = Schema {
             name: "getfd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 76,
+                arguments: 79,
                 returns: 0,
                 allow_oob: false,
             },
@@ -662,7 +689,7 @@ pub static SCHEMA: Schema = Schema {
             name: "closefd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 77,
+                arguments: 80,
                 returns: 0,
                 allow_oob: false,
             },
@@ -671,8 +698,8 @@ pub static SCHEMA: Schema = Schema {
             name: "add-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 78,
-                returns: 79,
+                arguments: 81,
+                returns: 82,
                 allow_oob: false,
             },
         },
@@ -680,7 +707,7 @@ pub static SCHEMA: Schema = Schema {
             name: "remove-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 80,
+                arguments: 83,
                 returns: 0,
                 allow_oob: false,
             },
@@ -699,7 +726,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 81,
+                returns: 84,
                 allow_oob: false,
             },
         },
@@ -707,8 +734,17 @@ pub static SCHEMA: Schema = Schema {
             name: "query-command-line-options",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 82,
-                returns: 83,
+                arguments: 85,
+                returns: 86,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "query-iothreads",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 0,
+                returns: 87,
                 allow_oob: false,
             },
         },
@@ -730,13 +766,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "running",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "status",
-                        ty: 85,
+                        ty: 89,
                         optional: false,
                         features: &[],
                     },
@@ -752,13 +788,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 86,
+                        ty: 90,
                         optional: false,
                         features: &[],
                     },
@@ -774,13 +810,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 86,
+                        ty: 90,
                         optional: false,
                         features: &[],
                     },
@@ -795,7 +831,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "action",
-                    ty: 87,
+                    ty: 91,
                     optional: false,
                     features: &[],
                 }],
@@ -810,25 +846,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "reboot",
-                        ty: 88,
+                        ty: 92,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "shutdown",
-                        ty: 89,
+                        ty: 93,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "panic",
-                        ty: 90,
+                        ty: 94,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "watchdog",
-                        ty: 87,
+                        ty: 91,
                         optional: true,
                         features: &[],
                     },
@@ -844,13 +880,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "action",
-                        ty: 91,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "info",
-                        ty: 92,
+                        ty: 96,
                         optional: true,
                         features: &[],
                     },
@@ -866,13 +902,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "action",
-                        ty: 91,
+                        ty: 95,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "info",
-                        ty: 92,
+                        ty: 96,
                         optional: true,
                         features: &[],
                     },
@@ -887,7 +923,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "action",
-                    ty: 87,
+                    ty: 91,
                     optional: false,
                     features: &[],
                 }],
@@ -898,7 +934,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockInfoList",
             features: &[],
-            shape: Shape::Array(93),
+            shape: Shape::Array(97),
         },
         Type {
             name: "query-blockstats-arg",
@@ -906,7 +942,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "query-nodes",
-                    ty: 84,
+                    ty: 88,
                     optional: true,
                     features: &[],
                 }],
@@ -917,7 +953,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockStatsList",
             features: &[],
-            shape: Shape::Array(94),
+            shape: Shape::Array(98),
         },
         Type {
             name: "block_resize-arg",
@@ -938,7 +974,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
@@ -953,7 +989,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "flat",
-                    ty: 84,
+                    ty: 88,
                     optional: true,
                     features: &[],
                 }],
@@ -964,7 +1000,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceInfoList",
             features: &[],
-            shape: Shape::Array(96),
+            shape: Shape::Array(100),
         },
         Type {
             name: "BlockdevOptions",
@@ -973,7 +1009,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "driver",
-                        ty: 97,
+                        ty: 101,
                         optional: false,
                         features: &[],
                     },
@@ -985,53 +1021,53 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "discard",
-                        ty: 98,
+                        ty: 102,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cache",
-                        ty: 99,
+                        ty: 103,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-only",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "auto-read-only",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "force-share",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "detect-zeroes",
-                        ty: 100,
+                        ty: 104,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("driver"),
                 variants: &[
-                    ("blkdebug", 101),
-                    ("copy-on-read", 102),
-                    ("file", 103),
-                    ("host_device", 103),
-                    ("nbd", 104),
-                    ("null-aio", 105),
-                    ("null-co", 105),
-                    ("qcow2", 106),
-                    ("raw", 107),
-                    ("throttle", 108),
+                    ("blkdebug", 105),
+                    ("copy-on-read", 106),
+                    ("file", 107),
+                    ("host_device", 107),
+                    ("nbd", 108),
+                    ("null-aio", 109),
+                    ("null-co", 109),
+                    ("qcow2", 110),
+                    ("raw", 111),
+                    ("throttle", 112),
                 ],
             },
         },
@@ -1041,7 +1077,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "options",
-                    ty: 109,
+                    ty: 113,
                     optional: false,
                     features: &[],
                 }],
@@ -1088,19 +1124,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "operation",
-                        ty: 110,
+                        ty: 114,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "action",
-                        ty: 111,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "nospace",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -1128,13 +1164,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "amount-exceeded",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
@@ -1156,7 +1192,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
@@ -1184,7 +1220,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -1212,7 +1248,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -1310,13 +1346,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-only-mode",
-                        ty: 112,
+                        ty: 116,
                         optional: true,
                         features: &[],
                     },
@@ -1344,7 +1380,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "tray-open",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
@@ -1372,115 +1408,115 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "bps",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
@@ -1508,31 +1544,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "boundaries",
-                        ty: 113,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-read",
-                        ty: 113,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-write",
-                        ty: 113,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-zap",
-                        ty: 113,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-flush",
-                        ty: 113,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -1544,12 +1580,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ChardevInfoList",
             features: &[],
-            shape: Shape::Array(114),
+            shape: Shape::Array(118),
         },
         Type {
             name: "ChardevBackendInfoList",
             features: &[],
-            shape: Shape::Array(115),
+            shape: Shape::Array(119),
         },
         Type {
             name: "ringbuf-write-arg",
@@ -1570,7 +1606,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format",
-                        ty: 116,
+                        ty: 120,
                         optional: true,
                         features: &[],
                     },
@@ -1592,13 +1628,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 116,
+                        ty: 120,
                         optional: true,
                         features: &[],
                     },
@@ -1625,7 +1661,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backend",
-                        ty: 117,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -1661,7 +1697,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backend",
-                        ty: 117,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -1704,7 +1740,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "enable",
-                    ty: 118,
+                    ty: 122,
                     optional: true,
                     features: &[],
                 }],
@@ -1719,7 +1755,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qemu",
-                        ty: 119,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -1737,12 +1773,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandInfoList",
             features: &[],
-            shape: Shape::Array(120),
+            shape: Shape::Array(124),
         },
         Type {
             name: "SchemaInfoList",
             features: &[],
-            shape: Shape::Array(121),
+            shape: Shape::Array(125),
         },
         Type {
             name: "qom-list-arg",
@@ -1761,7 +1797,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectPropertyInfoList",
             features: &[],
-            shape: Shape::Array(122),
+            shape: Shape::Array(126),
         },
         Type {
             name: "qom-get-arg",
@@ -1831,7 +1867,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -1843,7 +1879,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectTypeInfoList",
             features: &[],
-            shape: Shape::Array(123),
+            shape: Shape::Array(127),
         },
         Type {
             name: "qom-list-properties-arg",
@@ -1851,6 +1887,51 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "typename",
+                    ty: 34,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "ObjectOptions",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "qom-type",
+                        ty: 128,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "id",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: Some("qom-type"),
+                variants: &[
+                    ("iothread", 129),
+                    ("memory-backend-file", 130),
+                    ("memory-backend-memfd", 131),
+                    ("memory-backend-ram", 132),
+                    ("rng-random", 133),
+                    ("secret", 134),
+                    ("tls-creds-x509", 135),
+                    ("rng-builtin", 0),
+                ],
+            },
+        },
+        Type {
+            name: "object-del-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "id",
                     ty: 34,
                     optional: false,
                     features: &[],
@@ -1962,7 +2043,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuInfoFastList",
             features: &[],
-            shape: Shape::Array(124),
+            shape: Shape::Array(136),
         },
         Type {
             name: "query-machines-arg",
@@ -1970,7 +2051,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "compat-props",
-                    ty: 84,
+                    ty: 88,
                     optional: true,
                     features: &["unstable"],
                 }],
@@ -1981,7 +2062,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MachineInfoList",
             features: &[],
-            shape: Shape::Array(125),
+            shape: Shape::Array(137),
         },
         Type {
             name: "TargetInfo",
@@ -1989,7 +2070,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arch",
-                    ty: 126,
+                    ty: 138,
                     optional: false,
                     features: &[],
                 }],
@@ -2018,13 +2099,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "enabled",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "present",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
@@ -2040,13 +2121,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
@@ -2058,7 +2139,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
@@ -2074,13 +2155,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
@@ -2101,7 +2182,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "value",
-                    ty: 95,
+                    ty: 99,
                     optional: false,
                     features: &[],
                 }],
@@ -2115,7 +2196,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 95,
+                    ty: 99,
                     optional: false,
                     features: &[],
                 }],
@@ -2129,7 +2210,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 95,
+                    ty: 99,
                     optional: false,
                     features: &[],
                 }],
@@ -2144,13 +2225,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base-memory",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "plugged-memory",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
@@ -2174,9 +2255,14 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "MemdevList",
+            features: &[],
+            shape: Shape::Array(139),
+        },
+        Type {
             name: "CpuDefinitionInfoList",
             features: &[],
-            shape: Shape::Array(127),
+            shape: Shape::Array(140),
         },
         Type {
             name: "yank-arg",
@@ -2184,7 +2270,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "instances",
-                    ty: 72,
+                    ty: 75,
                     optional: false,
                     features: &[],
                 }],
@@ -2195,12 +2281,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "YankInstanceList",
             features: &[],
-            shape: Shape::Array(128),
+            shape: Shape::Array(141),
         },
         Type {
             name: "PciInfoList",
             features: &[],
-            shape: Shape::Array(129),
+            shape: Shape::Array(142),
         },
         Type {
             name: "NameInfo",
@@ -2229,7 +2315,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
@@ -2273,7 +2359,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
@@ -2295,13 +2381,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
@@ -2317,13 +2403,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
@@ -2335,7 +2421,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetInfoList",
             features: &[],
-            shape: Shape::Array(130),
+            shape: Shape::Array(143),
         },
         Type {
             name: "query-command-line-options-arg",
@@ -2354,7 +2440,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandLineOptionInfoList",
             features: &[],
-            shape: Shape::Array(131),
+            shape: Shape::Array(144),
+        },
+        Type {
+            name: "IOThreadInfoList",
+            features: &[],
+            shape: Shape::Array(145),
         },
         Type {
             name: "bool",
@@ -2589,12 +2680,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 132,
+                    ty: 146,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("hyper-v", 133), ("s390", 134)],
+                variants: &[("hyper-v", 147), ("s390", 148)],
             },
         },
         Type {
@@ -2622,31 +2713,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "removable",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "locked",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "inserted",
-                        ty: 96,
+                        ty: 100,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tray_open",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "io-status",
-                        ty: 135,
+                        ty: 149,
                         optional: true,
                         features: &[],
                     },
@@ -2680,25 +2771,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "stats",
-                        ty: 136,
+                        ty: 150,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "driver-specific",
-                        ty: 137,
+                        ty: 151,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "parent",
-                        ty: 94,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 94,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -2731,7 +2822,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "ro",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
@@ -2749,145 +2840,145 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backing_file_depth",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "active",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "detect_zeroes",
-                        ty: 100,
+                        ty: 104,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "image",
-                        ty: 138,
+                        ty: 152,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
@@ -2899,13 +2990,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cache",
-                        ty: 139,
+                        ty: 153,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write_threshold",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
@@ -2981,13 +3072,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "direct",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -3021,25 +3112,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "image",
-                        ty: 140,
+                        ty: 154,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "align",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "inject-error",
-                        ty: 141,
+                        ty: 155,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "set-state",
-                        ty: 142,
+                        ty: 156,
                         optional: true,
                         features: &[],
                     },
@@ -3054,7 +3145,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "file",
-                    ty: 140,
+                    ty: 154,
                     optional: false,
                     features: &[],
                 }],
@@ -3075,25 +3166,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "locking",
-                        ty: 143,
+                        ty: 157,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio",
-                        ty: 144,
+                        ty: 158,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio-max-batch",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drop-cache",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -3109,7 +3200,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "server",
-                        ty: 145,
+                        ty: 159,
                         optional: false,
                         features: &[],
                     },
@@ -3121,13 +3212,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "reconnect-delay",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "open-timeout",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
@@ -3143,19 +3234,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "size",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "latency-ns",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-zeroes",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -3171,49 +3262,49 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 140,
+                        ty: 154,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 146,
+                        ty: 160,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-request",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-snapshot",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-other",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cache-size",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "l2-cache-size",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-cache-size",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
@@ -3229,19 +3320,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 140,
+                        ty: 154,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "offset",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
@@ -3263,7 +3354,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "file",
-                        ty: 140,
+                        ty: 154,
                         optional: false,
                         features: &[],
                     },
@@ -3330,7 +3421,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "intList",
             features: &[],
-            shape: Shape::Array(95),
+            shape: Shape::Array(99),
         },
         Type {
             name: "ChardevInfo",
@@ -3351,7 +3442,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "frontend-open",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
@@ -3394,41 +3485,41 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 147,
+                    ty: 161,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("file", 148),
-                    ("serial", 149),
-                    ("parallel", 149),
-                    ("pipe", 149),
-                    ("socket", 150),
-                    ("udp", 151),
-                    ("pty", 152),
-                    ("null", 153),
-                    ("mux", 154),
-                    ("hub", 155),
-                    ("msmouse", 153),
-                    ("wctablet", 153),
-                    ("braille", 153),
-                    ("testdev", 153),
-                    ("stdio", 156),
-                    ("spicevmc", 157),
-                    ("spiceport", 158),
-                    ("qemu-vdagent", 159),
-                    ("dbus", 160),
-                    ("vc", 161),
-                    ("ringbuf", 162),
-                    ("memory", 162),
+                    ("file", 162),
+                    ("serial", 163),
+                    ("parallel", 163),
+                    ("pipe", 163),
+                    ("socket", 164),
+                    ("udp", 165),
+                    ("pty", 166),
+                    ("null", 167),
+                    ("mux", 168),
+                    ("hub", 169),
+                    ("msmouse", 167),
+                    ("wctablet", 167),
+                    ("braille", 167),
+                    ("testdev", 167),
+                    ("stdio", 170),
+                    ("spicevmc", 171),
+                    ("spiceport", 172),
+                    ("qemu-vdagent", 173),
+                    ("dbus", 174),
+                    ("vc", 175),
+                    ("ringbuf", 176),
+                    ("memory", 176),
                 ],
             },
         },
         Type {
             name: "QMPCapabilityList",
             features: &[],
-            shape: Shape::Array(163),
+            shape: Shape::Array(177),
         },
         Type {
             name: "VersionTriple",
@@ -3437,19 +3528,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "major",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "minor",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "micro",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
@@ -3485,26 +3576,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "meta-type",
-                        ty: 164,
+                        ty: 178,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 165,
+                        ty: 179,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("meta-type"),
                 variants: &[
-                    ("builtin", 166),
-                    ("enum", 167),
-                    ("array", 168),
-                    ("object", 169),
-                    ("alternate", 170),
-                    ("command", 171),
-                    ("event", 172),
+                    ("builtin", 180),
+                    ("enum", 181),
+                    ("array", 182),
+                    ("object", 183),
+                    ("alternate", 184),
+                    ("command", 185),
+                    ("event", 186),
                 ],
             },
         },
@@ -3555,7 +3646,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -3571,13 +3662,407 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "ObjectType",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "iothread",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "memory-backend-file",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "memory-backend-memfd",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "memory-backend-ram",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "rng-builtin",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "rng-random",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "secret",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "tls-creds-x509",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "IothreadProperties",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "aio-max-batch",
+                        ty: 99,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "thread-pool-min",
+                        ty: 99,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "thread-pool-max",
+                        ty: 99,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "poll-max-ns",
+                        ty: 99,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "poll-grow",
+                        ty: 99,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "poll-shrink",
+                        ty: 99,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "MemoryBackendFileProperties",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "dump",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "host-nodes",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "merge",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "policy",
+                        ty: 187,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "prealloc",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "prealloc-threads",
+                        ty: 99,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "share",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "reserve",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "size",
+                        ty: 99,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "align",
+                        ty: 99,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "offset",
+                        ty: 99,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "discard-data",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "mem-path",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "readonly",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "MemoryBackendMemfdProperties",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "dump",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "host-nodes",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "merge",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "policy",
+                        ty: 187,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "prealloc",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "prealloc-threads",
+                        ty: 99,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "share",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "reserve",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "size",
+                        ty: 99,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "seal",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "MemoryBackendProperties",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "dump",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "host-nodes",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "merge",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "policy",
+                        ty: 187,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "prealloc",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "prealloc-threads",
+                        ty: 99,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "share",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "reserve",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "size",
+                        ty: 99,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "RngRandomProperties",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "filename",
+                    ty: 34,
+                    optional: true,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "SecretProperties",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "data",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "file",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "format",
+                        ty: 188,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "keyid",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iv",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "TlsCredsX509Properties",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "verify-peer",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "dir",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "endpoint",
+                        ty: 189,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
             name: "CpuInfoFast",
             features: &[],
             shape: Shape::Object {
                 members: &[
                     Member {
                         name: "cpu-index",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
@@ -3589,26 +4074,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "thread-id",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "props",
-                        ty: 173,
+                        ty: 190,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "target",
-                        ty: 126,
+                        ty: 138,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("target"),
                 variants: &[
-                    ("s390x", 174),
+                    ("s390x", 191),
                     ("aarch64", 0),
                     ("alpha", 0),
                     ("arm", 0),
@@ -3659,31 +4144,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "is-default",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cpu-max",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "hotpluggable-cpus",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "numa-mem-supported",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "deprecated",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
@@ -3701,13 +4186,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "acpi",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compat-props",
-                        ty: 175,
+                        ty: 192,
                         optional: true,
                         features: &["unstable"],
                     },
@@ -3839,6 +4324,70 @@ pub static SCHEMA: Schema = Schema {
             ]),
         },
         Type {
+            name: "Memdev",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "id",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "size",
+                        ty: 99,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "merge",
+                        ty: 88,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "dump",
+                        ty: 88,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "prealloc",
+                        ty: 88,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "share",
+                        ty: 88,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "reserve",
+                        ty: 88,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "host-nodes",
+                        ty: 117,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "policy",
+                        ty: 187,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
             name: "CpuDefinitionInfo",
             features: &[],
             shape: Shape::Object {
@@ -3851,19 +4400,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "migration-safe",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "static",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unavailable-features",
-                        ty: 165,
+                        ty: 179,
                         optional: true,
                         features: &[],
                     },
@@ -3881,7 +4430,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "deprecated",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
@@ -3896,12 +4445,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 176,
+                    ty: 193,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("block-node", 177), ("chardev", 178), ("migration", 0)],
+                variants: &[("block-node", 194), ("chardev", 195), ("migration", 0)],
             },
         },
         Type {
@@ -3911,13 +4460,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 179,
+                        ty: 196,
                         optional: false,
                         features: &[],
                     },
@@ -3933,13 +4482,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fds",
-                        ty: 180,
+                        ty: 197,
                         optional: false,
                         features: &[],
                     },
@@ -3961,7 +4510,53 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "parameters",
-                        ty: 181,
+                        ty: 198,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "IOThreadInfo",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "id",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "thread-id",
+                        ty: 99,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "poll-max-ns",
+                        ty: 99,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "poll-grow",
+                        ty: 99,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "poll-shrink",
+                        ty: 99,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "aio-max-batch",
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
@@ -3991,31 +4586,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "arg1",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg2",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg3",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg4",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg5",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
@@ -4031,25 +4626,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "core",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-mask",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-addr",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 182,
+                        ty: 199,
                         optional: false,
                         features: &[],
                     },
@@ -4083,223 +4678,223 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "rd_bytes",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_bytes",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_bytes",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_bytes",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_operations",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_operations",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_operations",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_operations",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_operations",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_total_time_ns",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_total_time_ns",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_total_time_ns",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_total_time_ns",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_total_time_ns",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_highest_offset",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_merged",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_merged",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_merged",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_merged",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idle_time_ns",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "failed_rd_operations",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_wr_operations",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_zone_append_operations",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_flush_operations",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_unmap_operations",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_rd_operations",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_wr_operations",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_zone_append_operations",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_flush_operations",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_unmap_operations",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_invalid",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_failed",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "timed_stats",
-                        ty: 183,
+                        ty: 200,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_latency_histogram",
-                        ty: 184,
+                        ty: 201,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wr_latency_histogram",
-                        ty: 184,
+                        ty: 201,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_latency_histogram",
-                        ty: 184,
+                        ty: 201,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "flush_latency_histogram",
-                        ty: 184,
+                        ty: 201,
                         optional: true,
                         features: &[],
                     },
@@ -4314,14 +4909,14 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "driver",
-                    ty: 97,
+                    ty: 101,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("driver"),
                 variants: &[
-                    ("file", 185),
-                    ("host_device", 185),
+                    ("file", 202),
+                    ("host_device", 202),
                     ("blkdebug", 0),
                     ("copy-on-read", 0),
                     ("nbd", 0),
@@ -4352,37 +4947,37 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "dirty-flag",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "actual-size",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "virtual-size",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "cluster-size",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "compressed",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -4406,13 +5001,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format-specific",
-                        ty: 186,
+                        ty: 203,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing-image",
-                        ty: 138,
+                        ty: 152,
                         optional: true,
                         features: &[],
                     },
@@ -4428,19 +5023,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "writeback",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "direct",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 84,
+                        ty: 88,
                         optional: false,
                         features: &[],
                     },
@@ -4457,12 +5052,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlkdebugInjectErrorOptionsList",
             features: &[],
-            shape: Shape::Array(187),
+            shape: Shape::Array(204),
         },
         Type {
             name: "BlkdebugSetStateOptionsList",
             features: &[],
-            shape: Shape::Array(188),
+            shape: Shape::Array(205),
         },
         Type {
             name: "OnOffAuto",
@@ -4506,18 +5101,18 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 189,
+                    ty: 206,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 190), ("unix", 191), ("vsock", 192), ("fd", 193)],
+                variants: &[("inet", 207), ("unix", 208), ("vsock", 209), ("fd", 210)],
             },
         },
         Type {
             name: "BlockdevRefOrNull",
             features: &[],
-            shape: Shape::Alternate(&[15, 34, 194]),
+            shape: Shape::Alternate(&[15, 34, 211]),
         },
         Type {
             name: "ChardevBackendKind",
@@ -4619,7 +5214,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 195,
+                    ty: 212,
                     optional: false,
                     features: &[],
                 }],
@@ -4633,7 +5228,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 196,
+                    ty: 213,
                     optional: false,
                     features: &[],
                 }],
@@ -4647,7 +5242,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 197,
+                    ty: 214,
                     optional: false,
                     features: &[],
                 }],
@@ -4661,7 +5256,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 198,
+                    ty: 215,
                     optional: false,
                     features: &[],
                 }],
@@ -4675,7 +5270,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 199,
+                    ty: 216,
                     optional: false,
                     features: &[],
                 }],
@@ -4689,7 +5284,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 200,
+                    ty: 217,
                     optional: false,
                     features: &[],
                 }],
@@ -4703,7 +5298,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 201,
+                    ty: 218,
                     optional: false,
                     features: &[],
                 }],
@@ -4717,7 +5312,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 202,
+                    ty: 219,
                     optional: false,
                     features: &[],
                 }],
@@ -4731,7 +5326,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 203,
+                    ty: 220,
                     optional: false,
                     features: &[],
                 }],
@@ -4745,7 +5340,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 204,
+                    ty: 221,
                     optional: false,
                     features: &[],
                 }],
@@ -4759,7 +5354,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 205,
+                    ty: 222,
                     optional: false,
                     features: &[],
                 }],
@@ -4773,7 +5368,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 206,
+                    ty: 223,
                     optional: false,
                     features: &[],
                 }],
@@ -4787,7 +5382,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 207,
+                    ty: 224,
                     optional: false,
                     features: &[],
                 }],
@@ -4801,7 +5396,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 208,
+                    ty: 225,
                     optional: false,
                     features: &[],
                 }],
@@ -4815,7 +5410,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 209,
+                    ty: 226,
                     optional: false,
                     features: &[],
                 }],
@@ -4876,7 +5471,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "json-type",
-                    ty: 210,
+                    ty: 227,
                     optional: false,
                     features: &[],
                 }],
@@ -4891,13 +5486,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 211,
+                        ty: 228,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "values",
-                        ty: 165,
+                        ty: 179,
                         optional: false,
                         features: &["deprecated"],
                     },
@@ -4927,7 +5522,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 212,
+                        ty: 229,
                         optional: false,
                         features: &[],
                     },
@@ -4939,7 +5534,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "variants",
-                        ty: 213,
+                        ty: 230,
                         optional: true,
                         features: &[],
                     },
@@ -4954,7 +5549,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "members",
-                    ty: 214,
+                    ty: 231,
                     optional: false,
                     features: &[],
                 }],
@@ -4981,7 +5576,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "allow-oob",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -5005,61 +5600,111 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "HostMemPolicy",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "default",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "preferred",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "bind",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "interleave",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "QCryptoSecretFormat",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "raw",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "base64",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "QCryptoTLSCredsEndpoint",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "client",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "server",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
             name: "CpuInstanceProperties",
             features: &[],
             shape: Shape::Object {
                 members: &[
                     Member {
                         name: "node-id",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drawer-id",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "book-id",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "socket-id",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "die-id",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cluster-id",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "module-id",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "core-id",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-id",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
@@ -5075,19 +5720,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-state",
-                        ty: 215,
+                        ty: 232,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dedicated",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "entitlement",
-                        ty: 216,
+                        ty: 233,
                         optional: true,
                         features: &[],
                     },
@@ -5099,7 +5744,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CompatPropertyList",
             features: &[],
-            shape: Shape::Array(217),
+            shape: Shape::Array(234),
         },
         Type {
             name: "YankInstanceType",
@@ -5150,17 +5795,17 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciDeviceInfoList",
             features: &[],
-            shape: Shape::Array(218),
+            shape: Shape::Array(235),
         },
         Type {
             name: "FdsetFdInfoList",
             features: &[],
-            shape: Shape::Array(219),
+            shape: Shape::Array(236),
         },
         Type {
             name: "CommandLineParameterInfoList",
             features: &[],
-            shape: Shape::Array(220),
+            shape: Shape::Array(237),
         },
         Type {
             name: "S390CrashReason",
@@ -5191,7 +5836,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceTimedStatsList",
             features: &[],
-            shape: Shape::Array(221),
+            shape: Shape::Array(238),
         },
         Type {
             name: "BlockLatencyHistogramInfo",
@@ -5200,13 +5845,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "boundaries",
-                        ty: 113,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bins",
-                        ty: 113,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -5222,19 +5867,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "discard-nb-ok",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-nb-failed",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-bytes-ok",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
@@ -5249,12 +5894,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 222,
+                    ty: 239,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("qcow2", 223), ("file", 224)],
+                variants: &[("qcow2", 240), ("file", 241)],
             },
         },
         Type {
@@ -5264,43 +5909,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 225,
+                        ty: 242,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iotype",
-                        ty: 226,
+                        ty: 243,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "errno",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "sector",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "once",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "immediately",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -5316,19 +5961,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 225,
+                        ty: 242,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "new_state",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
@@ -5378,37 +6023,37 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "numeric",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "to",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv4",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv6",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "keep-alive",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mptcp",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -5430,13 +6075,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tight",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -5499,7 +6144,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -5517,7 +6162,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "append",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -5539,7 +6184,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -5567,13 +6212,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "addr",
-                        ty: 227,
+                        ty: 244,
                         optional: false,
                         features: &[],
                     },
@@ -5591,49 +6236,49 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "server",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wait",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "nodelay",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "telnet",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tn3270",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "websocket",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reconnect",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "reconnect-ms",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
@@ -5655,19 +6300,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "remote",
-                        ty: 227,
+                        ty: 244,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "local",
-                        ty: 227,
+                        ty: 244,
                         optional: true,
                         features: &[],
                     },
@@ -5689,7 +6334,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -5717,7 +6362,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -5739,7 +6384,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -5767,13 +6412,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "chardevs",
-                        ty: 165,
+                        ty: 179,
                         optional: false,
                         features: &[],
                     },
@@ -5795,13 +6440,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "signal",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -5823,7 +6468,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -5851,7 +6496,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -5879,19 +6524,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mouse",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "clipboard",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -5913,7 +6558,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -5941,31 +6586,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "width",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "height",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cols",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "rows",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
@@ -5987,13 +6632,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
@@ -6043,22 +6688,22 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "SchemaInfoEnumMemberList",
             features: &[],
-            shape: Shape::Array(228),
+            shape: Shape::Array(245),
         },
         Type {
             name: "SchemaInfoObjectMemberList",
             features: &[],
-            shape: Shape::Array(229),
+            shape: Shape::Array(246),
         },
         Type {
             name: "SchemaInfoObjectVariantList",
             features: &[],
-            shape: Shape::Array(230),
+            shape: Shape::Array(247),
         },
         Type {
             name: "SchemaInfoAlternateMemberList",
             features: &[],
-            shape: Shape::Array(231),
+            shape: Shape::Array(248),
         },
         Type {
             name: "S390CpuState",
@@ -6143,43 +6788,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "slot",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "function",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "class_info",
-                        ty: 232,
+                        ty: 249,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "id",
-                        ty: 233,
+                        ty: 250,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "irq",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "irq_pin",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
@@ -6191,13 +6836,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "pci_bridge",
-                        ty: 234,
+                        ty: 251,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "regions",
-                        ty: 235,
+                        ty: 252,
                         optional: false,
                         features: &[],
                     },
@@ -6213,7 +6858,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fd",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
@@ -6241,7 +6886,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 236,
+                        ty: 253,
                         optional: false,
                         features: &[],
                     },
@@ -6269,97 +6914,97 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "interval_length",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_rd_latency_ns",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_rd_latency_ns",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_latency_ns",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_wr_latency_ns",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_wr_latency_ns",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_latency_ns",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_zone_append_latency_ns",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_zone_append_latency_ns",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_latency_ns",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_flush_latency_ns",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_flush_latency_ns",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_flush_latency_ns",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_queue_depth",
-                        ty: 237,
+                        ty: 254,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_queue_depth",
-                        ty: 237,
+                        ty: 254,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_queue_depth",
-                        ty: 237,
+                        ty: 254,
                         optional: false,
                         features: &[],
                     },
@@ -6388,7 +7033,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 238,
+                    ty: 255,
                     optional: false,
                     features: &[],
                 }],
@@ -6402,7 +7047,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 239,
+                    ty: 256,
                     optional: false,
                     features: &[],
                 }],
@@ -6484,12 +7129,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 189,
+                    ty: 206,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 240), ("unix", 241), ("vsock", 242), ("fd", 243)],
+                variants: &[("inet", 257), ("unix", 258), ("vsock", 259), ("fd", 260)],
             },
         },
         Type {
@@ -6505,7 +7150,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 165,
+                        ty: 179,
                         optional: true,
                         features: &[],
                     },
@@ -6539,7 +7184,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 165,
+                        ty: 179,
                         optional: true,
                         features: &[],
                     },
@@ -6597,7 +7242,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "class",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
@@ -6613,25 +7258,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vendor",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "subsystem",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "subsystem-vendor",
-                        ty: 95,
+                        ty: 99,
                         optional: true,
                         features: &[],
                     },
@@ -6647,13 +7292,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 244,
+                        ty: 261,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 179,
+                        ty: 196,
                         optional: true,
                         features: &[],
                     },
@@ -6665,7 +7310,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciMemoryRegionList",
             features: &[],
-            shape: Shape::Array(245),
+            shape: Shape::Array(262),
         },
         Type {
             name: "CommandLineParameterType",
@@ -6707,31 +7352,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "extended-l2",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "lazy-refcounts",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "corrupt",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-bits",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compression-type",
-                        ty: 246,
+                        ty: 263,
                         optional: false,
                         features: &[],
                     },
@@ -6746,7 +7391,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "extent-size-hint",
-                    ty: 95,
+                    ty: 99,
                     optional: true,
                     features: &[],
                 }],
@@ -6760,7 +7405,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 190,
+                    ty: 207,
                     optional: false,
                     features: &[],
                 }],
@@ -6774,7 +7419,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 191,
+                    ty: 208,
                     optional: false,
                     features: &[],
                 }],
@@ -6788,7 +7433,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 192,
+                    ty: 209,
                     optional: false,
                     features: &[],
                 }],
@@ -6802,7 +7447,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 193,
+                    ty: 210,
                     optional: false,
                     features: &[],
                 }],
@@ -6817,37 +7462,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "number",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "secondary",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "subordinate",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "io_range",
-                        ty: 247,
+                        ty: 264,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "memory_range",
-                        ty: 247,
+                        ty: 264,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetchable_range",
-                        ty: 247,
+                        ty: 264,
                         optional: false,
                         features: &[],
                     },
@@ -6863,7 +7508,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bar",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
@@ -6875,25 +7520,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "address",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetch",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mem_type_64",
-                        ty: 84,
+                        ty: 88,
                         optional: true,
                         features: &[],
                     },
@@ -6917,13 +7562,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "limit",
-                        ty: 95,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },

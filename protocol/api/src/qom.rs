@@ -322,3 +322,523 @@ impl Command for QomListProperties {
     type Arguments = crate::QomListPropertiesArguments;
     type Return = Vec<crate::ObjectPropertyInfo>;
 }
+
+/// Enumeration `ObjectType`.
+///
+/// The types of objects that users can make.
+///
+/// Since: 6.0
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum ObjectType {
+    /// a thread on which devices do their work
+    #[serde(rename = "iothread")]
+    Iothread,
+    /// memory in a file
+    #[serde(rename = "memory-backend-file")]
+    MemoryBackendFile,
+    /// memory in a file without a name
+    #[serde(rename = "memory-backend-memfd")]
+    MemoryBackendMemfd,
+    /// memory
+    #[serde(rename = "memory-backend-ram")]
+    MemoryBackendRam,
+    /// the host's random number generator
+    #[serde(rename = "rng-builtin")]
+    RngBuiltin,
+    /// random bytes from a file
+    #[serde(rename = "rng-random")]
+    RngRandom,
+    /// a password or key
+    #[serde(rename = "secret")]
+    Secret,
+    /// certificates and keys for TLS
+    #[serde(rename = "tls-creds-x509")]
+    TlsCredsX509,
+}
+
+impl ObjectType {
+    /// Every value with its name on the wire.
+    pub const ALL: &[(&str, Self)] = &[
+        ("iothread", Self::Iothread),
+        ("memory-backend-file", Self::MemoryBackendFile),
+        ("memory-backend-memfd", Self::MemoryBackendMemfd),
+        ("memory-backend-ram", Self::MemoryBackendRam),
+        ("rng-builtin", Self::RngBuiltin),
+        ("rng-random", Self::RngRandom),
+        ("secret", Self::Secret),
+        ("tls-creds-x509", Self::TlsCredsX509),
+    ];
+
+    /// The name on the wire.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Iothread => "iothread",
+            Self::MemoryBackendFile => "memory-backend-file",
+            Self::MemoryBackendMemfd => "memory-backend-memfd",
+            Self::MemoryBackendRam => "memory-backend-ram",
+            Self::RngBuiltin => "rng-builtin",
+            Self::RngRandom => "rng-random",
+            Self::Secret => "secret",
+            Self::TlsCredsX509 => "tls-creds-x509",
+        }
+    }
+}
+
+impl Visit for ObjectType {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::enumeration(source, name, Self::ALL)
+    }
+}
+
+/// Struct `EventLoopBaseProperties`.
+///
+/// What every thread that waits for events takes.
+///
+/// Since: 7.1
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EventLoopBaseProperties {
+    /// most requests handed to the host at once, 0 for as
+    /// many as there are
+    #[serde(rename = "aio-max-batch", skip_serializing_if = "Option::is_none")]
+    pub aio_max_batch: Option<i64>,
+    /// fewest threads kept for blocking work
+    #[serde(rename = "thread-pool-min", skip_serializing_if = "Option::is_none")]
+    pub thread_pool_min: Option<i64>,
+    /// most threads for blocking work
+    #[serde(rename = "thread-pool-max", skip_serializing_if = "Option::is_none")]
+    pub thread_pool_max: Option<i64>,
+}
+
+impl VisitMembers for EventLoopBaseProperties {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            aio_max_batch: visit::optional(source, "aio-max-batch")?,
+            thread_pool_min: visit::optional(source, "thread-pool-min")?,
+            thread_pool_max: visit::optional(source, "thread-pool-max")?,
+        })
+    }
+}
+
+impl Visit for EventLoopBaseProperties {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
+/// Struct `IothreadProperties`.
+///
+/// What an iothread takes.
+///
+/// Since: 2.0
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct IothreadProperties {
+    /// The members of `EventLoopBaseProperties`.
+    #[serde(flatten)]
+    pub base: crate::EventLoopBaseProperties,
+    /// longest time to look for work before the thread sleeps
+    #[serde(rename = "poll-max-ns", skip_serializing_if = "Option::is_none")]
+    pub poll_max_ns: Option<i64>,
+    /// factor by which that time grows while it pays
+    #[serde(rename = "poll-grow", skip_serializing_if = "Option::is_none")]
+    pub poll_grow: Option<i64>,
+    /// divisor by which it shrinks while it does not
+    #[serde(rename = "poll-shrink", skip_serializing_if = "Option::is_none")]
+    pub poll_shrink: Option<i64>,
+}
+
+impl VisitMembers for IothreadProperties {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            base: VisitMembers::visit_members(source)?,
+            poll_max_ns: visit::optional(source, "poll-max-ns")?,
+            poll_grow: visit::optional(source, "poll-grow")?,
+            poll_shrink: visit::optional(source, "poll-shrink")?,
+        })
+    }
+}
+
+impl Visit for IothreadProperties {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
+/// Enumeration `HostMemPolicy`.
+///
+/// Where the host takes memory from.
+///
+/// Since: 2.1
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum HostMemPolicy {
+    /// wherever it likes
+    #[serde(rename = "default")]
+    Default,
+    /// from one of its nodes, if that has any
+    #[serde(rename = "preferred")]
+    Preferred,
+    /// from the given nodes only
+    #[serde(rename = "bind")]
+    Bind,
+    /// from the given nodes in turn
+    #[serde(rename = "interleave")]
+    Interleave,
+}
+
+impl HostMemPolicy {
+    /// Every value with its name on the wire.
+    pub const ALL: &[(&str, Self)] = &[
+        ("default", Self::Default),
+        ("preferred", Self::Preferred),
+        ("bind", Self::Bind),
+        ("interleave", Self::Interleave),
+    ];
+
+    /// The name on the wire.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Preferred => "preferred",
+            Self::Bind => "bind",
+            Self::Interleave => "interleave",
+        }
+    }
+}
+
+impl Visit for HostMemPolicy {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::enumeration(source, name, Self::ALL)
+    }
+}
+
+/// Struct `MemoryBackendProperties`.
+///
+/// What every memory takes.
+///
+/// Since: 2.1
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MemoryBackendProperties {
+    /// whether it is part of the emulator's core dumps (default: true)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dump: Option<bool>,
+    /// the host's nodes that the policy speaks of
+    #[serde(rename = "host-nodes", skip_serializing_if = "Option::is_none")]
+    pub host_nodes: Option<Vec<u16>>,
+    /// whether the host may merge equal pages (default: true)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merge: Option<bool>,
+    /// where the host takes it from (default: default)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<crate::HostMemPolicy>,
+    /// whether all of it is taken at once (default: false)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prealloc: Option<bool>,
+    /// how many threads take it (default: 1)
+    #[serde(rename = "prealloc-threads", skip_serializing_if = "Option::is_none")]
+    pub prealloc_threads: Option<u32>,
+    /// whether other processes that map it see what is written
+    /// (default: false; true for memfd)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<bool>,
+    /// whether the host sets swap space aside (default: true)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reserve: Option<bool>,
+    /// bytes
+    pub size: u64,
+}
+
+impl VisitMembers for MemoryBackendProperties {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            dump: visit::optional(source, "dump")?,
+            host_nodes: visit::optional(source, "host-nodes")?,
+            merge: visit::optional(source, "merge")?,
+            policy: visit::optional(source, "policy")?,
+            prealloc: visit::optional(source, "prealloc")?,
+            prealloc_threads: visit::optional(source, "prealloc-threads")?,
+            share: visit::optional(source, "share")?,
+            reserve: visit::optional(source, "reserve")?,
+            size: visit::size(source, Some("size"))?,
+        })
+    }
+}
+
+impl Visit for MemoryBackendProperties {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
+/// Struct `MemoryBackendFileProperties`.
+///
+/// What memory in a file takes.
+///
+/// Since: 2.1
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MemoryBackendFileProperties {
+    /// The members of `MemoryBackendProperties`.
+    #[serde(flatten)]
+    pub base: crate::MemoryBackendProperties,
+    /// the host address is a multiple of this
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub align: Option<u64>,
+    /// where in the file it begins (since 8.1)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    /// whether the contents may be thrown away at the end
+    /// (default: false)
+    #[serde(rename = "discard-data", skip_serializing_if = "Option::is_none")]
+    pub discard_data: Option<bool>,
+    /// the file, or a directory to make one in
+    #[serde(rename = "mem-path")]
+    pub mem_path: String,
+    /// whether the file is only read (default: false)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readonly: Option<bool>,
+}
+
+impl VisitMembers for MemoryBackendFileProperties {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            base: VisitMembers::visit_members(source)?,
+            align: visit::optional_with(source, "align", visit::size)?,
+            offset: visit::optional_with(source, "offset", visit::size)?,
+            discard_data: visit::optional(source, "discard-data")?,
+            mem_path: Visit::visit(source, Some("mem-path"))?,
+            readonly: visit::optional(source, "readonly")?,
+        })
+    }
+}
+
+impl Visit for MemoryBackendFileProperties {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
+/// Struct `MemoryBackendMemfdProperties`.
+///
+/// What memory in a file without a name takes.
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MemoryBackendMemfdProperties {
+    /// The members of `MemoryBackendProperties`.
+    #[serde(flatten)]
+    pub base: crate::MemoryBackendProperties,
+    /// whether its size is fixed for whoever has it (default: true)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seal: Option<bool>,
+}
+
+impl VisitMembers for MemoryBackendMemfdProperties {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            base: VisitMembers::visit_members(source)?,
+            seal: visit::optional(source, "seal")?,
+        })
+    }
+}
+
+impl Visit for MemoryBackendMemfdProperties {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
+/// Struct `RngRandomProperties`.
+///
+/// What random bytes from a file take.
+///
+/// Since: 1.3
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RngRandomProperties {
+    /// the file (default: /dev/urandom)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filename: Option<String>,
+}
+
+impl VisitMembers for RngRandomProperties {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            filename: visit::optional(source, "filename")?,
+        })
+    }
+}
+
+impl Visit for RngRandomProperties {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
+/// Union `ObjectOptions`.
+///
+/// An object to be made.
+///
+/// Since: 6.0
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ObjectOptions {
+    /// what to call it
+    pub id: String,
+    /// What `qom-type` says it is.
+    #[serde(flatten)]
+    pub branch: ObjectOptionsBranch,
+}
+
+/// The branches of [`ObjectOptions`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "qom-type")]
+pub enum ObjectOptionsBranch {
+    /// Branch `iothread`.
+    #[serde(rename = "iothread")]
+    Iothread(crate::IothreadProperties),
+    /// Branch `memory-backend-file`.
+    #[serde(rename = "memory-backend-file")]
+    MemoryBackendFile(crate::MemoryBackendFileProperties),
+    /// Branch `memory-backend-memfd`.
+    #[serde(rename = "memory-backend-memfd")]
+    MemoryBackendMemfd(crate::MemoryBackendMemfdProperties),
+    /// Branch `memory-backend-ram`.
+    #[serde(rename = "memory-backend-ram")]
+    MemoryBackendRam(crate::MemoryBackendProperties),
+    /// Branch `rng-builtin`.
+    #[serde(rename = "rng-builtin")]
+    RngBuiltin,
+    /// Branch `rng-random`.
+    #[serde(rename = "rng-random")]
+    RngRandom(crate::RngRandomProperties),
+    /// Branch `secret`.
+    #[serde(rename = "secret")]
+    Secret(crate::SecretProperties),
+    /// Branch `tls-creds-x509`.
+    #[serde(rename = "tls-creds-x509")]
+    TlsCredsX509(crate::TlsCredsX509Properties),
+}
+
+impl ObjectOptionsBranch {
+    /// Which branch it is.
+    pub fn kind(&self) -> crate::ObjectType {
+        match self {
+            Self::Iothread(_) => crate::ObjectType::Iothread,
+            Self::MemoryBackendFile(_) => crate::ObjectType::MemoryBackendFile,
+            Self::MemoryBackendMemfd(_) => crate::ObjectType::MemoryBackendMemfd,
+            Self::MemoryBackendRam(_) => crate::ObjectType::MemoryBackendRam,
+            Self::RngBuiltin => crate::ObjectType::RngBuiltin,
+            Self::RngRandom(_) => crate::ObjectType::RngRandom,
+            Self::Secret(_) => crate::ObjectType::Secret,
+            Self::TlsCredsX509(_) => crate::ObjectType::TlsCredsX509,
+        }
+    }
+}
+
+impl VisitMembers for ObjectOptions {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        let qom_type: crate::ObjectType = Visit::visit(source, Some("qom-type"))?;
+        let id = Visit::visit(source, Some("id"))?;
+        let branch = match qom_type {
+            crate::ObjectType::Iothread => {
+                ObjectOptionsBranch::Iothread(VisitMembers::visit_members(source)?)
+            }
+            crate::ObjectType::MemoryBackendFile => {
+                ObjectOptionsBranch::MemoryBackendFile(VisitMembers::visit_members(source)?)
+            }
+            crate::ObjectType::MemoryBackendMemfd => {
+                ObjectOptionsBranch::MemoryBackendMemfd(VisitMembers::visit_members(source)?)
+            }
+            crate::ObjectType::MemoryBackendRam => {
+                ObjectOptionsBranch::MemoryBackendRam(VisitMembers::visit_members(source)?)
+            }
+            crate::ObjectType::RngBuiltin => ObjectOptionsBranch::RngBuiltin,
+            crate::ObjectType::RngRandom => {
+                ObjectOptionsBranch::RngRandom(VisitMembers::visit_members(source)?)
+            }
+            crate::ObjectType::Secret => {
+                ObjectOptionsBranch::Secret(VisitMembers::visit_members(source)?)
+            }
+            crate::ObjectType::TlsCredsX509 => {
+                ObjectOptionsBranch::TlsCredsX509(VisitMembers::visit_members(source)?)
+            }
+        };
+        Ok(Self { id, branch })
+    }
+}
+
+impl Visit for ObjectOptions {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
+/// Command `object-add`.
+///
+/// Make an object.
+///
+/// Errors: - If the type or a value is wrong, or the id is taken,
+/// GenericError
+///
+/// Since: 2.0
+#[derive(Clone, Copy, Debug)]
+pub struct ObjectAdd;
+
+impl Command for ObjectAdd {
+    const SPEC: CommandSpec = CommandSpec {
+        name: "object-add",
+        allow_oob: false,
+        allow_preconfig: true,
+        success_response: true,
+        deprecated: false,
+        unstable: false,
+    };
+    type Arguments = crate::ObjectOptions;
+    type Return = crate::Empty;
+}
+
+/// The arguments of `object-del`.
+///
+/// Remove an object that was made.
+///
+/// Errors: - If there is no such object, or it is in use, GenericError
+///
+/// Since: 2.0
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ObjectDelArguments {
+    /// what it is called
+    pub id: String,
+}
+
+impl VisitMembers for ObjectDelArguments {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            id: Visit::visit(source, Some("id"))?,
+        })
+    }
+}
+
+impl Visit for ObjectDelArguments {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
+/// Command `object-del`.
+///
+/// Remove an object that was made.
+///
+/// Errors: - If there is no such object, or it is in use, GenericError
+///
+/// Since: 2.0
+#[derive(Clone, Copy, Debug)]
+pub struct ObjectDel;
+
+impl Command for ObjectDel {
+    const SPEC: CommandSpec = CommandSpec {
+        name: "object-del",
+        allow_oob: false,
+        allow_preconfig: true,
+        success_response: true,
+        deprecated: false,
+        unstable: false,
+    };
+    type Arguments = crate::ObjectDelArguments;
+    type Return = crate::Empty;
+}

@@ -38,7 +38,7 @@ pub fn chardev_add(
     _: &mut Call,
     args: api::ChardevAddArguments,
 ) -> Result<api::ChardevReturn> {
-    let config = backends::from_api(args.backend, &mut vm.fds, &vm.credentials);
+    let config = backends::from_api(args.backend, &mut vm.fds, &vm.objects);
     let config = config.map_err(|error| not_added(&args.id, &error.desc))?;
     let chardev = vm.chardevs.add(&args.id, config);
     let chardev = chardev.map_err(|error| not_opened(&args.id, &error))?;
@@ -52,7 +52,7 @@ pub fn chardev_change(
     _: &mut Call,
     args: api::ChardevChangeArguments,
 ) -> Result<api::ChardevReturn> {
-    let config = backends::from_api(args.backend, &mut vm.fds, &vm.credentials);
+    let config = backends::from_api(args.backend, &mut vm.fds, &vm.objects);
     let config = config.map_err(|error| not_added(&args.id, &error.desc))?;
     let chardev = vm.chardevs.change(&args.id, config);
     let chardev = chardev.map_err(|error| not_opened(&args.id, &error))?;

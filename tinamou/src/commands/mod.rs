@@ -8,6 +8,7 @@ mod char;
 mod control;
 pub mod machine;
 mod misc;
+mod object;
 pub mod pci;
 mod qdev;
 mod qom;
@@ -61,6 +62,8 @@ pub fn table() -> Table<Vm, Shared> {
         .main::<api::QomSet>(qom::qom_set)
         .main::<api::QomListTypes>(qom::qom_list_types)
         .main::<api::QomListProperties>(qom::qom_list_properties)
+        .main::<api::ObjectAdd>(object::object_add)
+        .main::<api::ObjectDel>(object::object_del)
         .main::<api::DeviceListProperties>(qom::device_list_properties)
         .main::<api::DeviceAdd>(qdev::device_add)
         .main::<api::DeviceDel>(qdev::device_del)
@@ -77,6 +80,7 @@ pub fn table() -> Table<Vm, Shared> {
         .main::<api::Pmemsave>(machine::pmemsave)
         .main::<api::Balloon>(balloon::balloon)
         .main::<api::QueryBalloon>(balloon::query_balloon)
+        .main::<api::QueryMemdev>(object::query_memdev)
         .main::<api::QueryMemorySizeSummary>(machine::query_memory_size_summary)
         .main::<api::Dumpdtb>(machine::dumpdtb)
         .shared::<api::QueryCpuDefinitions>(machine::query_cpu_definitions)
@@ -93,6 +97,7 @@ pub fn table() -> Table<Vm, Shared> {
         .main::<api::AddFd>(misc::add_fd)
         .main::<api::RemoveFd>(misc::remove_fd)
         .main::<api::QueryFdsets>(misc::query_fdsets)
-        .shared::<api::QueryCommandLineOptions>(misc::query_command_line_options);
+        .shared::<api::QueryCommandLineOptions>(misc::query_command_line_options)
+        .main::<api::QueryIothreads>(object::query_iothreads);
     table
 }

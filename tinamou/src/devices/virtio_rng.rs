@@ -42,7 +42,10 @@ pub fn core(vm: &mut Vm, plug: &Plug<'_>, transport: u64) -> Result<Core> {
     }
     let source = match properties.rng.as_deref() {
         None | Some("") => Arc::new(Entropy::Builtin),
-        Some(path) => return Err(Error::device_not_found(path)),
+        Some(path) => {
+            let source = vm.objects.entropy(&vm.qom, path);
+            source.ok_or_else(|| Error::device_not_found(path))?
+        }
     };
     let rate = Rate {
         max_bytes: properties.max_bytes,

@@ -77,6 +77,28 @@ const COMMANDS: &[Entry] = &[
         |vm, _, args| virtio_balloon::set_target(vm, args.int("value")),
     ),
     (
+        "object_add",
+        "object:S",
+        "[qom-type=]type,id=str[,prop=value][,...]",
+        "make an object",
+        |vm, console, args| {
+            let text = args.string("object");
+            let help = options::object_help(text);
+            if let Some(text) = help.map_err(|error| Error::generic(error.to_string()))? {
+                console.print(&text);
+                return Ok(());
+            }
+            vm.add_object(&options::parse_object(text)?)
+        },
+    ),
+    (
+        "object_del",
+        "id:s",
+        "id",
+        "remove an object",
+        |vm, _, args| vm.remove_object(args.string("id")),
+    ),
+    (
         "device_add",
         "device:s",
         "driver[,prop=value][,...]",
@@ -278,7 +300,7 @@ fn device_add(vm: &mut Vm, console: &mut Console<'_>, args: &Arguments) -> Resul
 
 fn chardev_add(vm: &mut Vm, _: &mut Console<'_>, args: &Arguments) -> Result<()> {
     let config = parse_chardev(args.string("args"))?;
-    let backend = backends::from_options(&config, &vm.credentials)?;
+    let backend = backends::from_options(&config, &vm.objects)?;
     let chardev = vm
         .chardevs
         .add(&config.id, backend)
@@ -288,7 +310,7 @@ fn chardev_add(vm: &mut Vm, _: &mut Console<'_>, args: &Arguments) -> Result<()>
 
 fn chardev_change(vm: &mut Vm, _: &mut Console<'_>, args: &Arguments) -> Result<()> {
     let config = parse_chardev(&format!("{},id={}", args.string("args"), args.string("id")))?;
-    let backend = backends::from_options(&config, &vm.credentials)?;
+    let backend = backends::from_options(&config, &vm.objects)?;
     vm.chardevs
         .change(&config.id, backend)
         .map_err(backends::error)?;

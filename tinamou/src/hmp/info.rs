@@ -79,6 +79,8 @@ const COMMANDS: &[Entry] = &[
             Ok(())
         },
     ),
+    ("memdev", "", "", "memory that was made as objects", memdev),
+    ("iothreads", "", "", "the iothreads", iothreads),
     (
         "balloon",
         "",
@@ -220,4 +222,38 @@ fn print_tree(vm: &Vm, console: &mut Console<'_>, name: &str, id: ObjectId, dept
     for (name, child) in children {
         print_tree(vm, console, name, child, depth + 1);
     }
+}
+
+fn memdev(vm: &mut Vm, console: &mut Console<'_>, _: &Arguments) -> Result<()> {
+    for (id, memory) in vm.objects.memory() {
+        let info = memory.info(id);
+        let reserve = info.reserve.unwrap_or(true);
+        console.print(&format!(
+            "memory backend: {id}\n  size:  {}\n  merge: {}\n  dump: {}\n  prealloc: {}\n  \
+             share: {}\n  reserve: {reserve}\n  policy: {}\n  host nodes: \n",
+            info.size,
+            info.merge,
+            info.dump,
+            info.prealloc,
+            info.share,
+            info.policy.as_str(),
+        ));
+    }
+    console.print("\n");
+    Ok(())
+}
+
+fn iothreads(vm: &mut Vm, console: &mut Console<'_>, _: &Arguments) -> Result<()> {
+    for (id, thread) in vm.objects.iothreads() {
+        console.print(&format!(
+            "{id}:\n  thread_id={}\n  poll-max-ns={}\n  poll-grow={}\n  poll-shrink={}\n  \
+             aio-max-batch={}\n",
+            thread.thread_id(),
+            thread.poll_max_ns.get(),
+            thread.poll_grow.get(),
+            thread.poll_shrink.get(),
+            thread.aio_max_batch.get(),
+        ));
+    }
+    Ok(())
 }

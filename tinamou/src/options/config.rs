@@ -5,9 +5,9 @@ use super::Origin;
 use crate::devices::Request;
 use std::path::PathBuf;
 use std::time::Duration;
+use tinamou_api::ObjectOptions;
 use tinamou_block::Policies;
 use tinamou_block::throttle::Limits;
-use tinamou_chardev::TlsFiles;
 use tinamou_hart::Isa;
 use tinamou_machine::run_state::Actions;
 use tinamou_qmp::Object;
@@ -26,13 +26,11 @@ pub struct Config {
     /// `-accel`
     pub accel: Accel,
     /// `-object`, in order.
-    pub objects: Vec<MemoryBackend>,
+    pub objects: Vec<ObjectConfig>,
     /// `-blockdev`, in order.
     pub blockdevs: Vec<BlockdevConfig>,
     /// `-drive` and its short forms, in order.
     pub drives: Vec<DriveConfig>,
-    /// `-object tls-creds-x509`, in order.
-    pub credentials: Vec<Credentials>,
     /// `-device`, in order.
     pub devices: Vec<DeviceConfig>,
     /// `-chardev`, then those that other options imply, in order of creation.
@@ -184,23 +182,11 @@ impl Accel {
     }
 }
 
-/// `-object memory-backend-ram`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MemoryBackend {
-    /// Its id.
-    pub id: String,
-    /// Bytes.
-    pub size: u64,
-    /// Include it in core dumps.
-    pub dump: Option<bool>,
-    /// Let the host merge equal pages.
-    pub merge: Option<bool>,
-    /// Touch every page at start.
-    pub prealloc: bool,
-    /// Map it shared.
-    pub share: bool,
-    /// Reserve swap space.
-    pub reserve: bool,
+/// `-object`
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectConfig {
+    /// The object.
+    pub options: ObjectOptions,
     /// Where it was asked for.
     pub origin: Origin,
 }
@@ -283,15 +269,6 @@ pub struct DriveConfig {
     pub options: Object,
     /// Where it was asked for.
     pub origin: Origin,
-}
-
-/// `-object tls-creds-x509`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credentials {
-    /// Its id.
-    pub id: String,
-    /// What is loaded.
-    pub files: TlsFiles,
 }
 
 /// A character device.

@@ -1,6 +1,7 @@
 //! The command line as it was typed: which options, with which parameters,
 //! before anything is asked about what they mean together.
 
+use super::config::ObjectConfig;
 use super::error::{Error, Origin, Result, Warning};
 use super::help;
 use super::monitor::Monitor;
@@ -24,7 +25,7 @@ pub(crate) struct LowArgs {
     pub(crate) memory: Params,
     pub(crate) cpu: Option<String>,
     pub(crate) accel: Vec<Params>,
-    pub(crate) objects: Vec<Params>,
+    pub(crate) objects: Vec<ObjectConfig>,
     pub(crate) blockdevs: Vec<super::config::BlockdevConfig>,
     pub(crate) drives: Vec<Params>,
     pub(crate) snapshot: bool,

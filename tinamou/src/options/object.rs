@@ -1,17 +1,16 @@
 //! `-object`, `-device` and `-global`: objects made from the command line.
 
-use std::path::PathBuf;
-
-use super::config::{Config, Credentials, DeviceConfig, Global, MemoryBackend};
-use tinamou_chardev::{Endpoint, TlsFiles};
-use tinamou_qmp::{Object, Value};
+use super::config::{Config, DeviceConfig, Global, ObjectConfig};
+use tinamou_api::{ObjectOptions, ObjectOptionsBranch as Branch};
+use tinamou_qmp::{Object, Value, ValueSource, Visit as _};
 
 use super::error::{Error, Origin, Result, Warning};
 use super::help;
 use super::low::LowArgs;
+use super::opts_source::OptsSource;
 use super::params::{self, Group, Param, Params};
-use super::value;
 use crate::devices::{self, Request};
+use crate::objects;
 
 /// `-object`; each type has its own parameters.
 pub(crate) static OBJECT: Group = Group {
@@ -41,21 +40,85 @@ pub(crate) static GLOBAL: Group = Group {
     ],
 };
 
-/// The types that `-object` makes, as `-object help` lists them.
-pub(crate) const TYPES: &[&str] = &["memory-backend-ram", "tls-creds-x509"];
-
 /// Reads `-object`.
 pub(crate) fn read_object(low: &mut LowArgs, text: &str, origin: &Origin) -> Result<()> {
-    if params::asks_for_help(text) {
-        low.answer = Some(help::list("List of user creatable objects:", TYPES));
+    if let Some(answer) = object_help(text)? {
+        low.answer = Some(answer);
         return Ok(());
     }
-    let pairs = params::keyval_or_json(text, OBJECT.implied)?;
-    low.objects.push(Params {
-        pairs,
-        ..Params::at(origin)
+    let options = if text.starts_with('{') {
+        object_from_json(text)?
+    } else {
+        object_from_text(low, text, origin)?
+    };
+    low.objects.push(ObjectConfig {
+        options,
+        origin: origin.clone(),
     });
     Ok(())
+}
+
+fn object_from_json(text: &str) -> Result<ObjectOptions> {
+    let object = json_object(text)?;
+    let mut source = ValueSource::json(Value::Object(object));
+    ObjectOptions::visit(&mut source, None).map_err(|error| Error::new(error.desc))
+}
+
+fn object_from_text(low: &mut LowArgs, text: &str, origin: &Origin) -> Result<ObjectOptions> {
+    let params = OBJECT.parse(text, origin, &mut low.warnings)?;
+    let Some(id) = &params.id else {
+        let kind = params.text("qom-type");
+        let known = kind.map(|kind| objects::find_type(kind).is_some());
+        return Err(match (kind, known) {
+            (Some(kind), Some(false)) => Error::value_not_accepted("qom-type", kind),
+            (None, _) => Error::missing_parameter("qom-type"),
+            _ => Error::missing_parameter("id"),
+        });
+    };
+    if low.objects.iter().any(|other| other.options.id == *id) {
+        return Err(Error::new(format!("Duplicate ID '{id}' for object")));
+    }
+    let mut pairs = params.pairs.clone();
+    pairs.push(("id".to_owned(), id.clone()));
+    let mut source = OptsSource::new(pairs);
+    ObjectOptions::visit(&mut source, None).map_err(|error| Error::new(error.desc))
+}
+
+/// The list of types, or the properties of one, if they are asked for.
+///
+/// # Errors
+/// There is no such type.
+pub fn object_help(text: &str) -> Result<Option<String>> {
+    if params::asks_for_help(text) {
+        let names: Vec<_> = objects::TYPES.iter().map(|kind| kind.name).collect();
+        return Ok(Some(help::list("List of user creatable objects:", &names)));
+    }
+    let mut words = text.split(',');
+    let kind = words.next().unwrap_or_default();
+    let kind = kind.strip_prefix("qom-type=").unwrap_or(kind);
+    if !words.any(|word| matches!(word, "help" | "?")) {
+        return Ok(None);
+    }
+    let kind =
+        objects::find_type(kind).ok_or_else(|| Error::value_not_accepted("qom-type", kind))?;
+    let mut text = format!("{} options:\n", kind.name);
+    for (name, kind, description) in kind.properties {
+        let name = format!("{name}=<{kind}>");
+        match description {
+            Some(description) => text.push_str(&format!("  {name:<22} - {description}\n")),
+            None => text.push_str(&format!("  {name}\n")),
+        }
+    }
+    Ok(Some(text))
+}
+
+/// Reads the argument of the human monitor's `object_add`.
+///
+/// # Errors
+/// It describes no object.
+pub fn parse_object(text: &str) -> tinamou_qmp::Result<ObjectOptions> {
+    let parsed = tinamou_qmp::keyval::parse(text, OBJECT.implied)?;
+    ObjectOptions::visit(&mut ValueSource::keyval(parsed.members), None)
 }
 
 /// Reads `-device`.
@@ -170,106 +233,10 @@ fn short_set(text: &str) -> Option<(&str, &str, &str, &str)> {
 
 /// Makes sense of the three.
 pub(crate) fn resolve(low: &LowArgs, config: &mut Config) -> Result<()> {
-    for params in &low.objects {
-        object(params, config).map_err(|error| error.at(&params.origin))?;
-    }
+    config.objects = low.objects.clone();
     config.devices = device_configs(low);
     config.globals = low.globals.iter().map(global).collect::<Result<_>>()?;
     check_main_memory(config)
-}
-
-fn object(params: &Params, config: &mut Config) -> Result<()> {
-    let kind = params
-        .text("qom-type")
-        .ok_or_else(|| Error::missing_parameter("qom-type"))?;
-    if !TYPES.contains(&kind) {
-        return Err(Error::value_not_accepted("qom-type", kind));
-    }
-    let id = params
-        .string("id")
-        .ok_or_else(|| Error::missing_parameter("id"))?;
-    let mut taken = config.objects.iter().map(|other| &other.id);
-    let mut also = config.credentials.iter().map(|other| &other.id);
-    if taken.any(|other| *other == id) || also.any(|other| *other == id) {
-        return Err(Error::new(format!("Duplicate ID '{id}' for object")));
-    }
-    match kind {
-        "tls-creds-x509" => config.credentials.push(credentials(params, id)?),
-        _ => config.objects.push(memory_backend(params, id)?),
-    }
-    Ok(())
-}
-
-fn credentials(params: &Params, id: String) -> Result<Credentials> {
-    let mut files = TlsFiles {
-        dir: PathBuf::new(),
-        endpoint: Endpoint::Client,
-        verify_peer: true,
-    };
-    for (key, text) in &params.pairs {
-        match key.as_str() {
-            "qom-type" | "id" => {}
-            "dir" => files.dir = text.into(),
-            "endpoint" => {
-                files.endpoint = match text.as_str() {
-                    "server" => Endpoint::Server,
-                    "client" => Endpoint::Client,
-                    _ => return Err(Error::value_not_accepted(key, text)),
-                }
-            }
-            "verify-peer" => files.verify_peer = value::boolean(key, text)?,
-            _ => return Err(Error::invalid_parameter(key)),
-        }
-    }
-    params::check_id(&id)?;
-    Ok(Credentials { id, files })
-}
-
-fn memory_backend(params: &Params, id: String) -> Result<MemoryBackend> {
-    let mut backend = MemoryBackend {
-        id,
-        size: 0,
-        dump: None,
-        merge: None,
-        prealloc: false,
-        share: false,
-        reserve: true,
-        origin: params.origin.clone(),
-    };
-    let mut size = None;
-    for (key, text) in &params.pairs {
-        match key.as_str() {
-            "qom-type" | "id" => {}
-            "size" => size = Some(byte_count(text)?),
-            "dump" => backend.dump = Some(value::boolean(key, text)?),
-            "merge" => backend.merge = Some(value::boolean(key, text)?),
-            "prealloc" => backend.prealloc = value::boolean(key, text)?,
-            "share" => backend.share = value::boolean(key, text)?,
-            "reserve" => backend.reserve = value::boolean(key, text)?,
-            _ => return Err(Error::invalid_parameter(key)),
-        }
-    }
-    backend.size = size.ok_or_else(|| Error::missing_parameter("size"))?;
-    params::check_id(&backend.id)?;
-    check_memory_backend(backend)
-}
-
-fn check_memory_backend(backend: MemoryBackend) -> Result<MemoryBackend> {
-    if backend.size == 0 {
-        return Err(Error::new(
-            "property 'size' of memory-backend-ram doesn't take value '0'",
-        ));
-    }
-    if backend.prealloc && !backend.reserve {
-        return Err(Error::new(
-            "'prealloc=on' and 'reserve=off' are incompatible",
-        ));
-    }
-    Ok(backend)
-}
-
-fn byte_count(text: &str) -> Result<u64> {
-    value::parse_size(text, 'B').map_err(|_| Error::new("Parameter 'size' expects a size value"))
 }
 
 /// The devices in the order in which QEMU makes them: those given as JSON
@@ -308,9 +275,19 @@ fn check_main_memory(config: &Config) -> Result<()> {
     let Some(id) = &config.machine.memory_backend else {
         return Ok(());
     };
-    match config.objects.iter().find(|object| object.id == *id) {
+    let object = config
+        .objects
+        .iter()
+        .find(|object| object.options.id == *id);
+    let size = object.and_then(|object| match &object.options.branch {
+        Branch::MemoryBackendRam(options) => Some(options.size),
+        Branch::MemoryBackendFile(options) => Some(options.base.size),
+        Branch::MemoryBackendMemfd(options) => Some(options.base.size),
+        _ => None,
+    });
+    match size {
         None => Err(Error::new(format!("Memory backend '{id}' not found"))),
-        Some(object) if object.size != config.memory.size => Err(Error::new(
+        Some(size) if size != config.memory.size => Err(Error::new(
             "Machine memory size does not match the size of the memory backend",
         )),
         Some(_) => Ok(()),

@@ -323,13 +323,15 @@ pub(crate) fn asks_for_help(text: &str) -> bool {
     matches!(word, Some("help" | "?"))
 }
 
+/// Whether something can have that id.
+pub fn is_id(id: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    id.starts_with(|c: char| c.is_ascii_alphabetic()) && id.chars().all(allowed)
+}
+
 /// Refuses ids that cannot name an object.
 pub(crate) fn check_id(id: &str) -> Result<()> {
-    let well_formed = id.starts_with(|c: char| c.is_ascii_alphabetic())
-        && id
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
-    if well_formed {
+    if is_id(id) {
         return Ok(());
     }
     let hint = "Identifiers consist of letters, digits, '-', '.', '_', starting with a letter.";

@@ -30,7 +30,6 @@ pub(crate) fn resolve(low: &mut LowArgs) -> Result<Config> {
         objects: Vec::new(),
         blockdevs: Vec::new(),
         drives: Vec::new(),
-        credentials: Vec::new(),
         devices: Vec::new(),
         chardevs: Vec::new(),
         monitors: Vec::new(),

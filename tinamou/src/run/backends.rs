@@ -17,7 +17,7 @@ impl Start<'_> {
     }
 
     fn open_chardev(&self, chardev: &ChardevConfig) -> Result<(), Failure> {
-        let config = backends::from_options(chardev, &self.credentials)
+        let config = backends::from_options(chardev, &self.objects)
             .map_err(|error| Failure::at(&chardev.origin, error))?;
         let add = |id: &str, config| {
             let added = self.chardevs.add(id, config);

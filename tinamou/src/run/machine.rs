@@ -23,6 +23,7 @@ impl Start<'_> {
         let mut parts = parts(&self.config);
         let slots = devices::board::virtio_slots(&self.config.globals).map_err(Failure::new)?;
         parts.virtio_mmio_legacy = slots.force_legacy;
+        parts.main_memory = self.objects.main_memory(main_memory_id(&self.config));
         if let Some(serial) = serial {
             parts.serial = Arc::clone(serial) as _;
         }
@@ -39,6 +40,12 @@ impl Start<'_> {
         }
         Ok(machine)
     }
+}
+
+/// The object that is the machine's memory.
+pub(super) fn main_memory_id(config: &Config) -> &str {
+    let id = config.machine.memory_backend.as_deref();
+    id.unwrap_or("riscv_virt_board.ram")
 }
 
 /// Writes the device tree for `-machine dumpdtb=`.

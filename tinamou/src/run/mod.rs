@@ -18,6 +18,7 @@ mod devices;
 mod frontends;
 mod machine;
 mod main_loop;
+mod objects;
 mod pidfile;
 mod server;
 
@@ -31,8 +32,8 @@ use tinamou_machine::ShutdownCause;
 use tinamou_monitor::{EventBus, IoThread};
 use tokio::runtime::Handle;
 
-use crate::backends::{Credentials, load_credentials};
 use crate::blocks::Watch;
+use crate::objects::Objects;
 use crate::options::{self, Config};
 use crate::{daemon, log};
 use frontends::Frontends;
@@ -77,7 +78,7 @@ pub fn run(config: Arc<Config>, program: &str) -> Result<u8, Failure> {
     let events = EventBus::new();
     let watch = Watch::new(events.clone());
     let start = Start {
-        credentials: load_credentials(&config.credentials).map_err(Failure::new)?,
+        objects: objects::make(&config)?,
         config,
         program,
         io: io.handle(),
@@ -100,7 +101,7 @@ struct Start<'a> {
     program: &'a str,
     io: &'a Handle,
     device_thread: &'a Handle,
-    credentials: Credentials,
+    objects: Objects,
     chardevs: Chardevs,
     blocks: Graph,
     events: EventBus,

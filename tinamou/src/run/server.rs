@@ -46,7 +46,12 @@ impl Start<'_> {
         };
         let (server, main_loop) = Server::start(config, self.io);
         let mut qom = objects::tree(&self.config, &self.chardevs).map_err(Failure::new)?;
+        for id in self.objects.ids() {
+            let added = self.objects.add_to_tree(&mut qom, id);
+            added.map_err(Failure::new)?;
+        }
         let vm = Vm {
+            objects: self.objects.clone(),
             config: self.config.clone(),
             devices: self.board_devices(&mut qom, &machine)?,
             device_thread: self.device_thread.clone(),
@@ -55,7 +60,6 @@ impl Start<'_> {
             machine,
             chardevs: self.chardevs.clone(),
             blocks: self.blocks.clone(),
-            credentials: self.credentials.clone(),
             fds: self.passed_fds()?,
             types: objects::types(),
             hmp,

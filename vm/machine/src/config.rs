@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tinamou_devices::rtc::TimeOfDay;
 use tinamou_devices::uart::{NullBackend, SerialBackend};
 use tinamou_hart::Isa;
+use tinamou_memory::Ram;
 
 use crate::loader::Payload;
 use crate::run_state::Actions;
@@ -62,6 +63,8 @@ pub struct MachineConfig {
     pub accelerator: Accelerator,
     /// Bytes of RAM.
     pub ram_size: u64,
+    /// The main memory, if it is there already; it has [`ram_size`](Self::ram_size) bytes.
+    pub main_memory: Option<MainMemory>,
     /// Harts.
     pub cpus: usize,
     /// The harts' extensions.
@@ -89,12 +92,22 @@ pub struct MachineConfig {
     pub actions: Actions,
 }
 
+/// Memory that was made elsewhere.
+#[derive(Clone, Debug)]
+pub struct MainMemory {
+    /// What the map of the address space calls it.
+    pub name: String,
+    /// The memory.
+    pub ram: Arc<Ram>,
+}
+
 impl Default for MachineConfig {
     fn default() -> Self {
         Self {
             board: BoardKind::default(),
             accelerator: Accelerator::default(),
             ram_size: 128 << 20,
+            main_memory: None,
             cpus: 1,
             isa: Isa::default(),
             bios: Bios::default(),

@@ -18,7 +18,7 @@ pub mod run_state;
 mod under_test;
 mod virt;
 
-pub use config::MachineConfig;
+pub use config::{MachineConfig, MainMemory};
 pub use error::{Error, LoadError};
 pub use loader::{Payload, Rom};
 pub use machine::{Machine, Observer, Progress};

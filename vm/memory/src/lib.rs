@@ -12,7 +12,7 @@ mod space;
 pub use dma::{Dma, DmaView, Stretch};
 pub use error::{Error, Fault};
 pub use map::{Backing, Mapping, Region, View};
-pub use ram::{PAGE_SIZE, Ram, Word};
+pub use ram::{PAGE_SIZE, Ram, RamOptions, Word};
 pub use space::{AddressSpace, RegionId};
 
 /// A memory-mapped device, as the bus sees it.

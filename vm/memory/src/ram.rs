@@ -7,10 +7,11 @@
     reason = "guest RAM is host memory mapped by hand and shared between threads"
 )]
 
+use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, mmap_anonymous, munmap};
 
 use crate::{Error, Fault};
 
@@ -22,6 +23,31 @@ pub const PAGE_SIZE: u64 = 4096;
 pub struct Ram {
     host: NonNull<u8>,
     size: usize,
+    backing: Pages,
+}
+
+/// What is behind the pages, which decides how they are given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pages {
+    /// Nothing but zeroes.
+    Zeroes,
+    /// A file that others see change.
+    File,
+    /// A file whose changes stay here: what it held comes back.
+    Copy,
+}
+
+/// What a block of RAM is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct RamOptions<'a> {
+    /// Bytes, a multiple of [`PAGE_SIZE`].
+    pub size: u64,
+    /// A file and where in it the block begins; zeroes without one.
+    pub file: Option<(BorrowedFd<'a>, u64)>,
+    /// Whether other processes see what is written.
+    pub shared: bool,
+    /// Whether the host sets swap space aside.
+    pub reserve: bool,
 }
 
 // SAFETY: the mapping belongs to this value alone and does not depend on the thread that made it.
@@ -56,25 +82,91 @@ impl Ram {
     /// [`Error::Size`] when `size` is zero or no multiple of [`PAGE_SIZE`], [`Error::Allocate`]
     /// when the host refuses.
     pub fn new(size: u64) -> Result<Self, Error> {
+        Self::map(&RamOptions {
+            size,
+            file: None,
+            shared: false,
+            reserve: false,
+        })
+    }
+
+    /// Maps zeroes or a part of a file, which must be as long as that.
+    ///
+    /// # Errors
+    /// Those of [`Ram::new`].
+    pub fn map(mapping: &RamOptions<'_>) -> Result<Self, Error> {
+        let size = mapping.size;
         if size == 0 || !size.is_multiple_of(PAGE_SIZE) || size > isize::MAX as u64 {
             return Err(Error::Size(size));
         }
         let length = usize::try_from(size).map_err(|_| Error::Size(size))?;
-        // SAFETY: a fresh anonymous mapping at an address the kernel chooses overlaps nothing.
-        let mapped = unsafe {
-            mmap_anonymous(
-                std::ptr::null_mut(),
-                length,
-                ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::PRIVATE | MapFlags::NORESERVE,
-            )
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        let mut flags = if mapping.shared {
+            MapFlags::SHARED
+        } else {
+            MapFlags::PRIVATE
+        };
+        flags.set(MapFlags::NORESERVE, !mapping.reserve);
+        let anywhere = std::ptr::null_mut();
+        let mapped = match mapping.file {
+            // SAFETY: a fresh anonymous mapping at an address the kernel chooses overlaps nothing.
+            None => unsafe { mmap_anonymous(anywhere, length, protection, flags) },
+            // SAFETY: a fresh mapping at an address the kernel chooses overlaps nothing. Other
+            // processes may change the file, which is why all access here is atomic; one that
+            // shortens it ends this process by SIGBUS, and harms no memory.
+            Some((file, offset)) => unsafe {
+                mmap(anywhere, length, protection, flags, file, offset)
+            },
         };
         let host = mapped.map_err(|errno| Error::Allocate {
             size,
             source: errno.into(),
         })?;
-        let host = NonNull::new(host.cast()).ok_or(Error::Size(size))?;
-        Ok(Self { host, size: length })
+        Ok(Self {
+            host: NonNull::new(host.cast()).ok_or(Error::Size(size))?,
+            size: length,
+            backing: match mapping {
+                RamOptions { shared: true, .. } => Pages::File,
+                RamOptions { file: Some(_), .. } => Pages::Copy,
+                _ => Pages::Zeroes,
+            },
+        })
+    }
+
+    /// Takes every page from the host now rather than when it is first used.
+    pub fn populate(&self) {
+        for offset in (0..self.size()).step_by(4096) {
+            if let Some(byte) = self.atomic::<u8>(offset) {
+                byte.fetch_or(0, Relaxed);
+            }
+        }
+    }
+
+    /// Lets the host merge pages with equal ones elsewhere, or not.
+    pub fn set_mergeable(&self, mergeable: bool) {
+        let advice = if mergeable {
+            Advice::LinuxMergeable
+        } else {
+            Advice::LinuxUnmergeable
+        };
+        self.advise(advice);
+    }
+
+    /// Makes the block part of this process's core dumps, or not.
+    pub fn set_dumped(&self, dumped: bool) {
+        let advice = if dumped {
+            Advice::LinuxDoDump
+        } else {
+            Advice::LinuxDontDump
+        };
+        self.advise(advice);
+    }
+
+    /// Tells the host what it may as well ignore.
+    fn advise(&self, advice: Advice) {
+        // SAFETY: the range is our own mapping, and none of the advice above changes what it
+        // holds.
+        let _ = unsafe { madvise(self.host.as_ptr().cast(), self.size, advice) };
     }
 
     /// How many bytes there are.
@@ -224,15 +316,14 @@ impl Ram {
         }
         let length = usize::try_from(length).map_err(|_| extent())?;
         let start = self.range(offset, length).ok_or_else(extent)?;
-        // SAFETY: the range is inside our own private anonymous mapping, where MADV_DONTNEED
-        // leaves zeroed pages behind.
-        let advised = unsafe {
-            madvise(
-                self.host.add(start).as_ptr().cast(),
-                length,
-                Advice::LinuxDontNeed,
-            )
+        let advice = match self.backing {
+            Pages::Zeroes => Advice::LinuxDontNeed,
+            Pages::File => Advice::LinuxRemove,
+            Pages::Copy => return Err(Error::Discard(std::io::ErrorKind::Unsupported.into())),
         };
+        // SAFETY: the range is inside our own mapping, where MADV_DONTNEED (on private zeroes)
+        // and MADV_REMOVE (on what is shared) leave zeroed pages behind.
+        let advised = unsafe { madvise(self.host.add(start).as_ptr().cast(), length, advice) };
         advised.map_err(|errno| Error::Discard(errno.into()))
     }
 
@@ -274,6 +365,7 @@ fn word_at<'a>(base: *mut u8, index: usize) -> &'a AtomicU64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsFd as _;
 
     #[test]
     fn sizes_are_whole_pages() {
@@ -284,6 +376,31 @@ mod tests {
             );
         }
         assert_eq!(Ram::new(8192).unwrap().size(), 8192);
+    }
+
+    #[test]
+    fn a_file_is_shared_or_copied() {
+        let file = rustix::fs::memfd_create("test", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        rustix::fs::ftruncate(&file, 8192).unwrap();
+        let map = |shared| {
+            Ram::map(&RamOptions {
+                size: 4096,
+                file: Some((file.as_fd(), 4096)),
+                shared,
+                reserve: true,
+            })
+            .unwrap()
+        };
+        let (shared, copy) = (map(true), map(false));
+        shared.store(8, 8, 1).unwrap();
+        copy.store(16, 8, 2).unwrap();
+        let mut bytes = [0; 24];
+        rustix::io::pread(&file, &mut bytes, 4096).unwrap();
+        assert_eq!((bytes[8], bytes[16]), (1, 0));
+        shared.populate();
+        shared.discard(0, 4096).unwrap();
+        assert_eq!(shared.load(8, 8), Ok(0));
+        assert!(matches!(copy.discard(0, 4096), Err(Error::Discard(_))));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tinamou::options::config::{
     MonitorMode, RtcBase, RtcClock, SocketAddress, SocketConfig, Topology,
 };
 use tinamou::options::{self, Invocation, table::OPTIONS};
+use tinamou_api::ObjectOptionsBranch;
 use tinamou_machine::run_state::{Actions, PanicAction, RebootAction, ShutdownAction};
 
 fn invoke(program: &str, line: &str) -> Invocation {
@@ -239,7 +240,12 @@ fn the_machine() {
     );
     assert_eq!(by_property.append.as_deref(), Some("x"));
     let object = "-object memory-backend-ram,id=m,size=64M,share=on -M virt,memory-backend=m -m 64";
-    assert!(self::config(object).objects[0].share);
+    let ObjectOptionsBranch::MemoryBackendRam(memory) =
+        &self::config(object).objects[0].options.branch
+    else {
+        panic!("memory was asked for");
+    };
+    assert_eq!(memory.share, Some(true));
 }
 
 #[test]

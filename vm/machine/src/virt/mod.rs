@@ -19,7 +19,7 @@ use tinamou_virtio::mmio::{self, VirtioMmio};
 
 use crate::Error;
 use crate::boot::{self, Boot};
-use crate::config::MachineConfig;
+use crate::config::{MachineConfig, MainMemory};
 use crate::loader::{self, Rom};
 use crate::requests::Requests;
 pub use pci::PciWindows;
@@ -160,7 +160,7 @@ impl Virt {
             mask_rom,
             tree_rom,
         };
-        virt.map(space, config.ram_size, requests)?;
+        virt.map(space, main_memory(config)?, requests)?;
         Ok(virt)
     }
 
@@ -196,7 +196,13 @@ impl Virt {
         roms
     }
 
-    fn map(&self, space: &AddressSpace, ram: u64, requests: &Arc<Requests>) -> Result<(), Error> {
+    fn map(
+        &self,
+        space: &AddressSpace,
+        memory: MainMemory,
+        requests: &Arc<Requests>,
+    ) -> Result<(), Error> {
+        let ram_size = memory.ram.size();
         let requests = Arc::clone(requests);
         let finisher = Arc::new(TestFinisher::new(move |finish| requests.finish(finish)));
         let regions = [
@@ -214,7 +220,7 @@ impl Virt {
             Region::mmio("riscv.sifive.plic", PLIC.base, PLIC.size, self.plic.clone())
                 .accepting(4..=4),
             Region::mmio("serial", UART.base, uart::SIZE, self.uart.clone()),
-            Region::ram("riscv_virt_board.ram", RAM_BASE, Arc::new(Ram::new(ram)?)),
+            Region::ram(&memory.name, RAM_BASE, memory.ram),
         ];
         let slots = (0..).zip(&self.virtio).map(|(slot, transport)| {
             let base = VIRTIO.base + slot * VIRTIO.size;
@@ -223,7 +229,7 @@ impl Virt {
         let button = self.power_button.iter().map(|button| {
             Region::mmio("sifive.gpio", GPIO.base, GPIO.size, button.clone()).accepting(4..=4)
         });
-        let pci = pci::regions(&self.pci, ram);
+        let pci = pci::regions(&self.pci, ram_size);
         for region in regions.into_iter().chain(slots).chain(button).chain(pci) {
             space.add(region)?;
         }
@@ -234,6 +240,17 @@ impl Virt {
         let window = clint::Window::new(Arc::clone(&self.clint), start);
         Region::mmio(name, CLINT.base + start, size, Arc::new(window))
     }
+}
+
+/// The memory that was given, or new memory of the board's own.
+fn main_memory(config: &MachineConfig) -> Result<MainMemory, Error> {
+    if let Some(memory) = &config.main_memory {
+        return Ok(memory.clone());
+    }
+    Ok(MainMemory {
+        name: "riscv_virt_board.ram".into(),
+        ram: Arc::new(Ram::new(config.ram_size)?),
+    })
 }
 
 /// The device tree as something to put into memory.

@@ -1,0 +1,277 @@
+//! Objects that users make with `-object` and `object-add`.
+
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use tinamou_api::{self as api, ObjectOptionsBranch as Branch};
+use tinamou_chardev::TlsCreds;
+use tinamou_machine::MainMemory;
+use tinamou_qmp::{Error, Result, Value};
+use tinamou_qom::{Property, Tree};
+use tinamou_virtio::rng::Entropy;
+
+use super::iothread::Iothread;
+use super::memory::{Kind, MemoryBackend};
+use super::secret::Secret;
+use super::tls_creds::TlsCredsX509;
+use crate::commands::machine::reason;
+
+/// What a user's object is.
+#[derive(Clone)]
+pub enum UserObject {
+    /// A thread for devices.
+    Iothread(Rc<Iothread>),
+    /// Memory.
+    Memory(Rc<MemoryBackend>),
+    /// Random bytes, and the file they come from.
+    Rng(Arc<Entropy>, Option<String>),
+    /// A password or key.
+    Secret(Rc<Secret>),
+    /// TLS credentials.
+    Tls(Rc<TlsCredsX509>),
+}
+
+/// The objects that users made, the youngest last. Clones share the objects.
+#[derive(Clone, Default)]
+pub struct Objects {
+    list: IndexMap<String, UserObject>,
+}
+
+/// A type that users can make objects of.
+pub struct UserType {
+    /// Its name.
+    pub name: &'static str,
+    /// The type it inherits from.
+    pub parent: &'static str,
+    /// Its properties.
+    pub properties: &'static [Listed],
+}
+
+/// A property in a listing: name, type, description.
+pub type Listed = (&'static str, &'static str, Option<&'static str>);
+
+/// The types, in the order in which `-object help` lists them.
+pub const TYPES: &[UserType] = &[
+    super::iothread::TYPE,
+    super::memory::FILE,
+    super::memory::MEMFD,
+    super::memory::RAM,
+    UserType {
+        name: "rng-builtin",
+        parent: "rng-backend",
+        properties: &[],
+    },
+    UserType {
+        name: "rng-random",
+        parent: "rng-backend",
+        properties: &[("filename", "string", None)],
+    },
+    super::secret::TYPE,
+    super::tls_creds::TYPE,
+];
+
+/// The type of that name.
+pub fn find_type(name: &str) -> Option<&'static UserType> {
+    TYPES.iter().find(|kind| kind.name == name)
+}
+
+impl Objects {
+    /// Makes an object; it is not in the object tree yet.
+    ///
+    /// # Errors
+    /// Its id is taken or impossible, or it cannot be made.
+    pub fn create(&mut self, options: &api::ObjectOptions) -> Result<()> {
+        let id = &options.id;
+        if !crate::options::is_id(id) {
+            return Err(Error::expects(Some("id"), "an identifier"));
+        }
+        if self.list.contains_key(id) {
+            return Err(Error::generic(format!(
+                "attempt to add duplicate property '{id}' to object (type 'container')"
+            )));
+        }
+        let object = self.make(id, &options.branch)?;
+        self.list.insert(id.clone(), object);
+        Ok(())
+    }
+
+    fn make(&self, id: &str, branch: &Branch) -> Result<UserObject> {
+        let memory = |kind| {
+            let backend = MemoryBackend::new(id, kind)?;
+            Ok(UserObject::Memory(Rc::new(backend)))
+        };
+        match branch {
+            Branch::Iothread(options) => {
+                Ok(UserObject::Iothread(Rc::new(Iothread::new(id, options)?)))
+            }
+            Branch::MemoryBackendRam(options) => memory(Kind::Ram(options)),
+            Branch::MemoryBackendFile(options) => memory(Kind::File(options)),
+            Branch::MemoryBackendMemfd(options) => memory(Kind::Memfd(options)),
+            Branch::RngBuiltin => Ok(UserObject::Rng(Arc::new(Entropy::Builtin), None)),
+            Branch::RngRandom(options) => {
+                let path = options.filename.as_deref().unwrap_or("/dev/urandom");
+                let source = Entropy::open(Path::new(path)).map_err(|error| {
+                    Error::generic(format!("Could not open '{path}': {}", reason(&error)))
+                })?;
+                Ok(UserObject::Rng(Arc::new(source), Some(path.to_owned())))
+            }
+            Branch::Secret(options) => {
+                let secret = Secret::new(options, |id| self.secret(id))?;
+                Ok(UserObject::Secret(Rc::new(secret)))
+            }
+            Branch::TlsCredsX509(options) => {
+                Ok(UserObject::Tls(Rc::new(TlsCredsX509::load(options)?)))
+            }
+        }
+    }
+
+    /// Puts an object into the object tree.
+    ///
+    /// # Errors
+    /// Something of its name is there.
+    pub fn add_to_tree(&self, tree: &mut Tree, id: &str) -> Result<()> {
+        let Some(object) = self.list.get(id) else {
+            return Err(not_found(id));
+        };
+        let parent = tree.resolve("/objects")?;
+        let node = tree.add(parent, id, object.kind())?;
+        for (name, property) in object.properties() {
+            tree.add_property(node, name, property)?;
+        }
+        Ok(())
+    }
+
+    /// The ids of all objects, the oldest first.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.list.keys().map(String::as_str)
+    }
+
+    /// Forgets an object.
+    ///
+    /// # Errors
+    /// There is none, or it is in use.
+    pub fn remove(&mut self, id: &str) -> Result<()> {
+        let object = self.list.get(id).ok_or_else(|| not_found(id))?;
+        if object.in_use() {
+            return Err(Error::generic(format!(
+                "object '{id}' is in use, can not be deleted"
+            )));
+        }
+        self.list.shift_remove(id);
+        Ok(())
+    }
+
+    /// The source of random bytes at a path of the object tree.
+    pub fn entropy(&self, tree: &Tree, path: &str) -> Option<Arc<Entropy>> {
+        match self.list.get(&id_at(tree, path)?)? {
+            UserObject::Rng(source, _) => Some(Arc::clone(source)),
+            _ => None,
+        }
+    }
+
+    /// The iothread at a path of the object tree.
+    pub fn iothread(&self, tree: &Tree, path: &str) -> Option<Rc<Iothread>> {
+        match self.list.get(&id_at(tree, path)?)? {
+            UserObject::Iothread(thread) => Some(Rc::clone(thread)),
+            _ => None,
+        }
+    }
+
+    /// What the secret with that id holds.
+    pub fn secret(&self, id: &str) -> Option<Rc<Secret>> {
+        match self.list.get(id)? {
+            UserObject::Secret(secret) => Some(Rc::clone(secret)),
+            _ => None,
+        }
+    }
+
+    /// The TLS credentials with that id.
+    pub fn tls_creds(&self, id: &str) -> Option<TlsCreds> {
+        match self.list.get(id)? {
+            UserObject::Tls(credentials) => Some(credentials.creds().clone()),
+            _ => None,
+        }
+    }
+
+    /// The memory with that id, to be the machine's own.
+    pub fn main_memory(&self, id: &str) -> Option<MainMemory> {
+        match self.list.get(id)? {
+            UserObject::Memory(memory) => Some(MainMemory {
+                name: id.to_owned(),
+                ram: Arc::clone(memory.ram()),
+            }),
+            _ => None,
+        }
+    }
+
+    /// All memory, the youngest first.
+    pub fn memory(&self) -> impl Iterator<Item = (&str, &MemoryBackend)> {
+        let objects = self.list.iter().rev();
+        objects.filter_map(|(id, object)| match object {
+            UserObject::Memory(memory) => Some((id.as_str(), &**memory)),
+            _ => None,
+        })
+    }
+
+    /// All iothreads.
+    pub fn iothreads(&self) -> impl Iterator<Item = (&str, &Iothread)> {
+        self.list.iter().filter_map(|(id, object)| match object {
+            UserObject::Iothread(thread) => Some((id.as_str(), &**thread)),
+            _ => None,
+        })
+    }
+}
+
+impl UserObject {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Iothread(_) => "iothread",
+            Self::Memory(memory) => memory.kind(),
+            Self::Rng(_, Some(_)) => "rng-random",
+            Self::Rng(_, None) => "rng-builtin",
+            Self::Secret(_) => "secret",
+            Self::Tls(_) => "tls-creds-x509",
+        }
+    }
+
+    /// Whether it must not go yet.
+    fn in_use(&self) -> bool {
+        match self {
+            Self::Memory(memory) => memory.in_use(),
+            _ => false,
+        }
+    }
+
+    fn properties(&self) -> Vec<(&'static str, Property)> {
+        match self {
+            Self::Iothread(thread) => Iothread::properties(thread),
+            Self::Memory(memory) => MemoryBackend::properties(memory),
+            Self::Rng(_, Some(path)) => vec![("filename", fixed_file_name(path))],
+            Self::Rng(_, None) => Vec::new(),
+            Self::Secret(secret) => secret.properties(),
+            Self::Tls(credentials) => credentials.properties(),
+        }
+    }
+}
+
+fn fixed_file_name(path: &str) -> Property {
+    let path = path.to_owned();
+    Property::writable::<String>(
+        "filename",
+        "string",
+        move || Value::String(path.clone()),
+        |_| Err(Error::generic("Property 'filename' can no longer be set")),
+    )
+}
+
+/// The id of the user's object at a path.
+fn id_at(tree: &Tree, path: &str) -> Option<String> {
+    let path = tree.path(tree.resolve(path).ok()?);
+    path.strip_prefix("/objects/").map(str::to_owned)
+}
+
+fn not_found(id: &str) -> Error {
+    Error::generic(format!("object '{id}' not found"))
+}
