@@ -8,7 +8,7 @@ use tinamou_qmp::{Result, Value};
 use tinamou_qom::Tree;
 use tinamou_virtio::mmio::VirtioMmio;
 
-use super::{Class, Devices, Made, MadeBus, Place, Plugged, globals};
+use super::{Class, Devices, Made, MadeBus, Place, Plugged, globals, interrupts};
 use crate::options::config::Global;
 
 properties! {
@@ -199,51 +199,29 @@ pub fn populate(devices: &mut Devices, tree: &mut Tree, machine: &Machine) -> Re
     for _ in 0..harts {
         tree.add_numbered(soc, "harts", "rv64-riscv-cpu");
     }
-    let swi = SwiProperties {
-        num_harts: harts,
-        ..Default::default()
-    };
-    let mtimer = MtimerProperties {
-        num_harts: harts,
-        timebase_freq: 10_000_000,
-        ..Default::default()
-    };
     let serial = SerialMmProperties {
         endianness: 2,
         ..Default::default()
     };
-    let pins = format!("gpio-out \"\" {harts}");
-    let parts: [(_, &'static Class, _, _); 4] = [
-        (0, &SWI, values(&swi), Wired::new(&pins, 0x200_0000, 0x4000)),
-        (
-            1,
-            &MTIMER,
-            values(&mtimer),
-            Wired::new(&pins, 0x200_4000, 0x8000),
-        ),
-        (2, &PLIC, values(&plic(harts)), plic_wires(harts)),
-        (3, &TEST, Vec::new(), Wired::new("", 0x10_0000, 0x1000)),
-    ];
-    for (number, class, values, wired) in parts {
-        put(
-            devices,
-            tree,
-            Place::Unattached(number),
-            class,
-            values,
-            wired,
-        )?;
+    let mut parts = interrupts::parts(machine.config(), harts);
+    parts.push((&TEST, Vec::new(), Wired::new("", 0x10_0000, 0x1000)));
+    // With the controllers of the default board the next number is 4.
+    let shift = parts.len() - 4;
+    for (number, (class, values, wired)) in parts.into_iter().enumerate() {
+        let place = Place::Unattached(number);
+        put(devices, tree, place, class, values, wired)?;
     }
     for (number, slot) in virt.virtio.iter().enumerate() {
-        add_slot(devices, tree, number, slot)?;
+        let place = Place::Unattached(4 + shift + number);
+        add_slot(devices, tree, place, number, slot)?;
     }
-    super::pci::populate(devices, tree, machine, 12)?;
+    super::pci::populate(devices, tree, machine, 12 + shift)?;
     let irq = "gpio-out \"sysbus-irq\" 1";
     let uart = Wired::new(irq, u64::MAX, 8);
     put(
         devices,
         tree,
-        Place::Unattached(14),
+        Place::Unattached(14 + shift),
         &SERIAL_MM,
         values(&serial),
         uart,
@@ -253,38 +231,17 @@ pub fn populate(devices: &mut Devices, tree: &mut Tree, machine: &Machine) -> Re
     put(
         devices,
         tree,
-        Place::Unattached(15),
+        Place::Unattached(15 + shift),
         &GOLDFISH_RTC,
         clock,
         rtc,
     )
 }
 
-fn plic(harts: u32) -> PlicProperties {
-    let modes: Vec<_> = (0..harts).map(|_| "MS").collect();
-    PlicProperties {
-        hart_config: Some(modes.join(",")),
-        num_sources: 96,
-        num_priorities: 7,
-        pending_base: 0x1000,
-        enable_base: 0x2000,
-        enable_stride: 0x80,
-        context_base: 0x20_0000,
-        context_stride: 0x1000,
-        aperture_size: 0x60_0000,
-        ..Default::default()
-    }
-}
-
-fn plic_wires(harts: u32) -> Wired {
-    let mut wired = Wired::new("gpio-in \"\" 96", 0xc00_0000, 0x60_0000);
-    wired.wires.push(format!("gpio-out \"\" {}", harts * 2));
-    wired
-}
-
 fn add_slot(
     devices: &mut Devices,
     tree: &mut Tree,
+    place: Place<'_>,
     number: usize,
     slot: &Arc<VirtioMmio>,
 ) -> Result<()> {
@@ -302,7 +259,6 @@ fn add_slot(
         handle: Box::new(Arc::clone(slot)),
         inner: None,
     });
-    let place = Place::Unattached(4 + number);
     devices.insert(tree, place, &VIRTIO_MMIO, Some(Topology::MAIN), false, made)?;
     Ok(())
 }
@@ -320,25 +276,25 @@ fn put(
     Ok(())
 }
 
-fn values(properties: &impl Properties) -> Vec<(&'static str, Value)> {
+pub(super) fn values(properties: &impl Properties) -> Vec<(&'static str, Value)> {
     properties.values()
 }
 
 /// A device with its interrupts and registers, for `info qtree`.
-struct Wired {
-    wires: Vec<String>,
+pub(super) struct Wired {
+    pub(super) wires: Vec<String>,
     details: Vec<String>,
 }
 
 impl Wired {
-    fn none() -> Self {
+    pub(super) fn none() -> Self {
         Self {
             wires: Vec::new(),
             details: Vec::new(),
         }
     }
 
-    fn new(wire: &str, address: u64, size: u64) -> Self {
+    pub(super) fn new(wire: &str, address: u64, size: u64) -> Self {
         let wires = (!wire.is_empty()).then(|| wire.to_owned());
         Self {
             wires: wires.into_iter().collect(),

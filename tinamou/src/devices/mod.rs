@@ -13,6 +13,7 @@ pub mod board;
 mod ejections;
 mod globals;
 pub mod help;
+mod interrupts;
 pub mod pci;
 mod pci_bridges;
 mod pci_simple;
@@ -60,6 +61,8 @@ pub static CLASSES: Classes<Make> = Classes::new(&[
     &board::SWI,
     &board::MTIMER,
     &board::PLIC,
+    &interrupts::APLIC,
+    &interrupts::IMSIC,
     &board::TEST,
     &board::VIRTIO_MMIO,
     &board::SERIAL_MM,

@@ -9,6 +9,7 @@ use tinamou_api::ObjectOptions;
 use tinamou_block::Policies;
 use tinamou_block::throttle::Limits;
 use tinamou_hart::Isa;
+use tinamou_machine::config::Aia;
 use tinamou_machine::run_state::Actions;
 use tinamou_qmp::Object;
 
@@ -125,6 +126,10 @@ pub struct MachineConfig {
     pub mem_merge: Option<bool>,
     /// A power button that `system_powerdown` presses and the guest can see.
     pub power_button: bool,
+    /// The advanced interrupt architecture, and how much of it.
+    pub aia: Aia,
+    /// ACLINT devices in place of the CLINT.
+    pub aclint: bool,
 }
 
 /// `-m`

@@ -6,6 +6,7 @@ use super::help;
 use super::low::LowArgs;
 use super::params::{self, Group, Param, Params};
 use super::value;
+use tinamou_machine::config::Aia;
 
 /// `-machine`, as it introspects. It is parsed as keyval, and each key is a
 /// property of the machine.
@@ -27,9 +28,9 @@ pub(crate) static GROUP: Group = Group {
         Param::boolean("usb").help("on is not available"),
         Param::boolean("graphics").help("accepted; there is no display"),
         Param::string("acpi").help("accepted; there are no ACPI tables"),
-        Param::boolean("aclint").help("ACLINT devices in place of the CLINT; on is not available"),
+        Param::boolean("aclint").help("ACLINT devices in place of the CLINT"),
         Param::boolean("power-button").help("a key that system_powerdown presses"),
-        Param::string("aia").help("advanced interrupt architecture; none is available"),
+        Param::string("aia").help("interrupt controller: none (a PLIC), aplic or aplic-imsic"),
         Param::string("accel").help("accelerators to try, separated by colons"),
     ],
 };
@@ -177,10 +178,7 @@ impl Machine {
 impl MachineConfig {
     fn set_virt(&mut self, key: &str, text: &str) -> Result<()> {
         match key {
-            "aclint" if value::boolean(key, text)? => {
-                return Err(Error::new("ACLINT devices are not available"));
-            }
-            "aclint" => {}
+            "aclint" => self.aclint = value::boolean(key, text)?,
             "power-button" => self.power_button = value::boolean(key, text)?,
             "acpi" | "iommu-sys" => match text {
                 "off" | "auto" => {}
@@ -189,24 +187,24 @@ impl MachineConfig {
                 _ => return Err(Error::value_not_accepted(key, text)),
             },
             "aia-guests" => match text.parse::<u8>() {
-                Ok(0..=7) => {}
+                Ok(0) => {}
+                Ok(1..=7) => return Err(Error::new("guest interrupt files are not available")),
                 _ => {
                     return Err(Error::new("Invalid number of AIA IMSIC guests")
                         .hint("Valid values be between 0 and 7."));
                 }
             },
-            "aia" => match text {
-                "none" => {}
-                "aplic" | "aplic-imsic" => {
-                    return Err(Error::new(format!(
-                        "AIA interrupt controller '{text}' is not available"
-                    )));
-                }
-                _ => {
-                    return Err(Error::new("Invalid AIA interrupt controller type")
-                        .hint("Valid values are none, aplic, and aplic-imsic."));
-                }
-            },
+            "aia" => {
+                self.aia = match text {
+                    "none" => Aia::None,
+                    "aplic" => Aia::Aplic,
+                    "aplic-imsic" => Aia::AplicImsic,
+                    _ => {
+                        return Err(Error::new("Invalid AIA interrupt controller type")
+                            .hint("Valid values are none, aplic, and aplic-imsic."));
+                    }
+                };
+            }
             _ => return Err(unknown(self.kind, key)),
         }
         Ok(())

@@ -82,6 +82,8 @@ fn parts(config: &Config) -> MachineConfig {
         rtc: time_of_day(config.rtc),
         actions: config.actions,
         power_button: config.machine.power_button,
+        aia: config.machine.aia,
+        aclint: config.machine.aclint,
         ..MachineConfig::default()
     }
 }

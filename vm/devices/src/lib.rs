@@ -18,6 +18,7 @@ mod log;
 pub mod msi;
 pub mod plic;
 pub mod rtc;
+pub mod sswi;
 pub mod test_finisher;
 pub mod uart;
 

@@ -96,6 +96,15 @@ impl Isa {
         self.bits & needs == needs
     }
 
+    /// The same with more extensions.
+    #[must_use]
+    pub fn with(self, extensions: &[Extension]) -> Self {
+        let bits = extensions.iter().map(|extension| bit(*extension));
+        Self {
+            bits: bits.fold(self.bits, |bits, bit| bits | bit),
+        }
+    }
+
     /// Switches a property of `-cpu`.
     ///
     /// # Errors

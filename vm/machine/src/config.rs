@@ -32,6 +32,18 @@ impl BoardKind {
     }
 }
 
+/// The advanced interrupt architecture, `-machine aia=`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Aia {
+    /// None of it: interrupts come through a PLIC.
+    #[default]
+    None,
+    /// An APLIC with wires to the harts.
+    Aplic,
+    /// An APLIC that sends messages, and interrupt files in the harts that take them.
+    AplicImsic,
+}
+
 /// Who executes guest code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Accelerator {
@@ -88,6 +100,10 @@ pub struct MachineConfig {
     /// Whether the virtio slots have the legacy interface, as QEMU's have unless told
     /// `-global virtio-mmio.force-legacy=off`.
     pub virtio_mmio_legacy: bool,
+    /// Which interrupt controller there is.
+    pub aia: Aia,
+    /// ACLINT devices in place of the CLINT.
+    pub aclint: bool,
     /// What is done about things that happen.
     pub actions: Actions,
 }
@@ -99,6 +115,13 @@ pub struct MainMemory {
     pub name: String,
     /// The memory.
     pub ram: Arc<Ram>,
+}
+
+impl MachineConfig {
+    /// Whether of the ACLINT devices only the timer is there, as it is beside interrupt files.
+    pub(crate) fn has_timer_only(&self) -> bool {
+        self.aclint && self.aia == Aia::AplicImsic
+    }
 }
 
 impl Default for MachineConfig {
@@ -119,6 +142,8 @@ impl Default for MachineConfig {
             rtc: TimeOfDay::default(),
             power_button: false,
             virtio_mmio_legacy: true,
+            aia: Aia::default(),
+            aclint: false,
             actions: Actions::default(),
         }
     }

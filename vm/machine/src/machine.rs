@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tinamou_devices::{Clock, Gate};
-use tinamou_hart::{Config, Firmware, Hart, HartControl};
+use tinamou_hart::{Config, Extension, Firmware, Hart, HartControl};
 use tinamou_memory::{AddressSpace, Dma};
 use tinamou_pci::devices::PanicEvent;
 
 use crate::Error;
-use crate::config::{Accelerator, Bios, BoardKind, MachineConfig};
+use crate::config::{Accelerator, Aia, Bios, BoardKind, MachineConfig};
 use crate::cpu::Cpu;
 use crate::requests::{Requests, Shutdown};
 use crate::run_state::{
@@ -53,7 +53,10 @@ impl Machine {
     ///
     /// # Errors
     /// When a file cannot be loaded or the host lacks memory or threads.
-    pub fn new(config: MachineConfig, observer: Observer) -> Result<Self, Error> {
+    pub fn new(mut config: MachineConfig, observer: Observer) -> Result<Self, Error> {
+        if config.aia == Aia::AplicImsic {
+            config.isa = config.isa.with(&[Extension::Smaia, Extension::Ssaia]);
+        }
         let clock = Clock::new();
         let mut machine = Self {
             actions: config.actions,
@@ -373,7 +376,7 @@ impl Machine {
     /// Puts board and harts as at power-on. Nothing runs meanwhile.
     fn reset_parts(&mut self) {
         let Some(virt) = &mut self.virt else { return };
-        virt.reset(&self.space);
+        virt.reset(&self.space, &self.config);
         let starts = std::iter::once(virt.boot.first).chain(std::iter::repeat(virt.boot.others));
         for (cpu, start) in self.cpus.iter().zip(starts) {
             cpu.with_hart(|hart| hart.reset(start));
@@ -414,6 +417,7 @@ impl Machine {
             harts: harts.clone(),
             console: Arc::clone(&self.config.serial),
             requests: Arc::clone(&self.requests),
+            files: virt.controller.files().cloned(),
         });
         let firmware = match self.config.bios {
             Bios::BuiltIn => Firmware::BuiltIn,

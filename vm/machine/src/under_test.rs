@@ -69,21 +69,17 @@ impl DeviceLines {
         }
     }
 
-    /// Its outputs are numbered as QEMU's: supervisor contexts first, then machine contexts.
     fn interrupt_controller(virt: &Virt) -> Self {
-        let contexts = virt.plic.outputs();
-        let of_mode = |first| contexts.iter().skip(first).step_by(2).cloned();
-        let outputs = of_mode(1).chain(of_mode(0)).collect();
         Self {
-            inputs: virt.plic_inputs.clone(),
-            outputs,
+            inputs: virt.inputs.clone(),
+            outputs: virt.controller.outputs(),
             output_name: None,
         }
     }
 
     /// Its outputs are the four interrupt wires.
     fn pci_host(virt: &Virt) -> Self {
-        let wires = virt.plic_inputs.iter().skip(PCI_IRQ).take(4);
+        let wires = virt.inputs.iter().skip(PCI_IRQ).take(4);
         Self {
             outputs: wires.cloned().collect(),
             output_name: Some(SYSBUS_IRQ),
@@ -93,7 +89,7 @@ impl DeviceLines {
 
     /// A device with one line into the interrupt controller.
     fn source(virt: &Virt, number: usize) -> Self {
-        let outputs = virt.plic_inputs.get(number).cloned().into_iter().collect();
+        let outputs = virt.inputs.get(number).cloned().into_iter().collect();
         Self {
             outputs,
             output_name: Some(SYSBUS_IRQ),

@@ -151,7 +151,8 @@ impl Domain {
     }
 
     fn rectified(&self, inputs: &Bits, word: usize) -> u32 {
-        (0..32).fold(0, |bits, bit| {
+        let sources = (0..32).filter(|bit| word * 32 + bit < SOURCES);
+        sources.fold(0, |bits, bit| {
             let source = word * 32 + bit;
             let asks = self.is_active(source) && self.mode(source).rectified(test(inputs, source));
             bits | u32::from(asks) << bit

@@ -1,11 +1,11 @@
 //! The register map of an interrupt domain (RISC-V AIA 1.0 §4.5).
 
 /// Interrupt sources, counting source 0, which does not exist.
-pub const SOURCES: usize = 96;
+pub const SOURCES: usize = 97;
 /// The size of a domain's window.
 pub const SIZE: u64 = 0x8000;
 /// Words of 32 bits that hold one bit per source.
-pub(super) const WORDS: usize = SOURCES / 32;
+pub(super) const WORDS: usize = SOURCES.div_ceil(32);
 
 /// `domaincfg`: bits that always read as one.
 pub(super) const DOMAIN_FIXED: u32 = 0x80 << 24;
@@ -25,8 +25,8 @@ pub(super) const MODE: u32 = 7;
 pub(super) const HART_SHIFT: u32 = 18;
 /// `target` of messages: guest interrupt file and identity (`genmsi` has the identity only).
 pub(super) const MESSAGE: u32 = 0x7ff;
-/// `target` of direct delivery: the priority.
-pub(super) const PRIORITY: u32 = 0xff;
+/// `target` of direct delivery: the priority, of which three bits are implemented.
+pub(super) const PRIORITY: u32 = 7;
 
 /// `mmsiaddrcfgh`: no more changes to the addresses of messages.
 pub(super) const LOCKED: u32 = 1 << 31;

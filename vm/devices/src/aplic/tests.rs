@@ -53,7 +53,7 @@ impl Board {
         for (offset, value) in [
             (0, 0x100),
             (source * 4, mode),
-            (0x3000 + source * 4, 1 << 18 | source),
+            (0x3000 + source * 4, 1 << 18 | source % 8),
             (0x1edc, source),
             (0x4020, 1),
         ] {
@@ -69,8 +69,8 @@ fn a_level_asks_until_it_falls() {
     board.aplic.set_level(10, true);
     assert!(board.pins[3].level() && !board.pins[2].level());
     let claim = || board.supervisor.read(CLAIM + 0x20, 4);
-    assert_eq!(claim(), 10 << 16 | 10);
-    assert_eq!(claim(), 10 << 16 | 10, "a level is not claimed away");
+    assert_eq!(claim(), 10 << 16 | 2);
+    assert_eq!(claim(), 10 << 16 | 2, "a level is not claimed away");
     board.supervisor.write(0x1ddc, 4, 10);
     assert!(board.pins[3].level());
     board.aplic.set_level(10, false);
@@ -86,7 +86,7 @@ fn an_edge_asks_once() {
             board.aplic.set_level(40, level);
         }
         assert_eq!(board.supervisor.read(0x1c04, 4), 1 << 8);
-        assert_eq!(board.supervisor.read(CLAIM + 0x20, 4), 40 << 16 | 40);
+        assert_eq!(board.supervisor.read(CLAIM + 0x20, 4), 40 << 16 | 1);
         assert!(!board.pins[3].level());
         board.supervisor.write(0x1cdc, 4, 40);
         assert!(board.pins[3].level(), "software asks for it");
@@ -121,7 +121,7 @@ fn priority_wins_then_the_lower_number() {
 #[test]
 fn a_message_is_sent_once_per_rise() {
     let board = Board::ready(true, 33, 6);
-    let sent = (0x2800_1000, 33);
+    let sent = (0x2800_1000, 1);
     board.aplic.set_level(33, true);
     assert_eq!(board.log.take(), [sent]);
     assert_eq!(

@@ -1,5 +1,6 @@
 //! The `virt` board: QEMU's memory map and interrupt numbers for RISC-V.
 
+mod interrupts;
 mod pci;
 mod tree;
 
@@ -7,21 +8,23 @@ use std::sync::Arc;
 
 use tinamou_devices::clint::{Clint, HartPins, TimeBase};
 use tinamou_devices::gpio::Gpio;
-use tinamou_devices::plic::Plic;
 use tinamou_devices::rtc::Rtc;
+use tinamou_devices::sswi::{self, Sswi};
 use tinamou_devices::test_finisher::TestFinisher;
 use tinamou_devices::uart::{SerialBackend, Uart};
-use tinamou_devices::{Clock, IrqLine, IrqSink, clint, gpio, plic, rtc, test_finisher, uart};
-use tinamou_hart::{Environment, HartControl, Line, SystemReset};
+use tinamou_devices::{Clock, IrqLine, IrqSink, clint, gpio, rtc, test_finisher, uart};
+use tinamou_hart::{Environment, HartControl, InterruptFile, Line, Privilege, SystemReset};
 use tinamou_memory::{AddressSpace, Ram, Region};
 use tinamou_pci::PciHost;
 use tinamou_virtio::mmio::{self, VirtioMmio};
 
 use crate::Error;
 use crate::boot::{self, Boot};
-use crate::config::{MachineConfig, MainMemory};
+use crate::config::{Bios, MachineConfig, MainMemory};
 use crate::loader::{self, Rom};
 use crate::requests::Requests;
+pub use interrupts::Controller;
+use interrupts::Files;
 pub use pci::PciWindows;
 
 /// A range of guest physical addresses.
@@ -50,9 +53,9 @@ const CLINT: Range = Range {
     base: 0x200_0000,
     size: clint::SIZE,
 };
-const PLIC: Range = Range {
-    base: 0xc00_0000,
-    size: plic::SIZE,
+const SSWI: Range = Range {
+    base: 0x2f0_0000,
+    size: sswi::SIZE,
 };
 const UART: Range = Range {
     base: 0x1000_0000,
@@ -90,7 +93,7 @@ pub struct Virt {
     /// Timers and software interrupts.
     pub clint: Arc<Clint>,
     /// The interrupt controller.
-    pub plic: Arc<Plic>,
+    pub controller: Controller,
     /// The serial port.
     pub uart: Arc<Uart>,
     /// The real-time clock.
@@ -102,7 +105,7 @@ pub struct Virt {
     /// The slots for virtio devices, by address. They are filled from the last one on.
     pub virtio: Vec<Arc<VirtioMmio>>,
     /// The wires into the interrupt controller, by source number.
-    pub plic_inputs: Vec<IrqLine>,
+    pub inputs: Vec<IrqLine>,
     pub(crate) boot: Boot,
     mask_rom: Arc<Ram>,
     tree_rom: Rom,
@@ -123,25 +126,21 @@ impl Virt {
         let Site {
             config,
             clock,
-            space,
-            requests,
             harts,
+            ..
         } = *site;
         let boot = Boot::new(config, tree::board(config))?;
-        let plic = Plic::new(plic_outputs(harts));
-        let sink: Arc<dyn IrqSink> = plic.clone();
-        let plic_inputs: Vec<_> = (0..plic::SOURCES)
-            .map(|source| IrqLine::new(Arc::clone(&sink), source))
-            .collect();
+        let controller = Controller::new(config.aia, harts);
+        let inputs = controller.inputs();
         let time = Arc::new(TimeBase::new(Arc::clone(clock)));
         let clint = Clint::new(time, hart_pins(harts));
-        let uart_irq = plic_inputs[UART_IRQ].clone();
+        let uart_irq = inputs[UART_IRQ].clone();
         let uart = Uart::new(Arc::clone(clock), uart_irq, Arc::clone(&config.serial));
-        let rtc = Rtc::new(Arc::clone(clock), plic_inputs[RTC_IRQ].clone(), config.rtc);
-        let button = || Gpio::new(Arc::clone(clock), plic_inputs[GPIO_IRQ].clone());
+        let rtc = Rtc::new(Arc::clone(clock), inputs[RTC_IRQ].clone(), config.rtc);
+        let button = || Gpio::new(Arc::clone(clock), inputs[GPIO_IRQ].clone());
         let power_button = config.power_button.then(button);
         let virtio = (0..VIRTIO_SLOTS as usize).map(|slot| {
-            let line = plic_inputs[VIRTIO_IRQ as usize + slot].clone();
+            let line = inputs[VIRTIO_IRQ as usize + slot].clone();
             Arc::new(VirtioMmio::new(line, config.virtio_mmio_legacy))
         });
         let virtio = virtio.collect();
@@ -149,24 +148,25 @@ impl Virt {
         let tree_rom = tree_rom(&boot);
         let virt = Self {
             clint,
-            plic,
+            pci: pci::host(&inputs, controller.messages()),
+            controller,
             uart,
             rtc,
-            pci: pci::host(&plic_inputs),
             power_button,
             virtio,
-            plic_inputs,
+            inputs,
             boot,
             mask_rom,
             tree_rom,
         };
-        virt.map(space, main_memory(config)?, requests)?;
+        virt.map(site, main_memory(config)?)?;
         Ok(virt)
     }
 
     /// Puts devices and memory as at power-on. No hart runs meanwhile.
-    pub(crate) fn reset(&mut self, space: &AddressSpace) {
-        self.plic.reset();
+    pub(crate) fn reset(&mut self, space: &AddressSpace, config: &MachineConfig) {
+        let after_firmware = config.bios == Bios::BuiltIn;
+        self.controller.reset(config.cpus, after_firmware);
         self.uart.reset();
         self.rtc.reset();
         self.pci.reset();
@@ -196,14 +196,9 @@ impl Virt {
         roms
     }
 
-    fn map(
-        &self,
-        space: &AddressSpace,
-        memory: MainMemory,
-        requests: &Arc<Requests>,
-    ) -> Result<(), Error> {
+    fn map(&self, site: &Site<'_>, memory: MainMemory) -> Result<(), Error> {
         let ram_size = memory.ram.size();
-        let requests = Arc::clone(requests);
+        let requests = Arc::clone(site.requests);
         let finisher = Arc::new(TestFinisher::new(move |finish| requests.finish(finish)));
         let regions = [
             Region::rom(
@@ -213,12 +208,6 @@ impl Virt {
             ),
             Region::mmio("riscv.sifive.test", TEST.base, TEST.size, finisher).accepting(2..=4),
             Region::mmio("goldfish_rtc", RTC.base, rtc::SIZE, self.rtc.clone()).accepting(4..=4),
-            self.clint_window("riscv.aclint.swi", clint::SWI)
-                .accepting(4..=4),
-            self.clint_window("riscv.aclint.mtimer", clint::MTIMER)
-                .accepting(4..=8),
-            Region::mmio("riscv.sifive.plic", PLIC.base, PLIC.size, self.plic.clone())
-                .accepting(4..=4),
             Region::mmio("serial", UART.base, uart::SIZE, self.uart.clone()),
             Region::ram(&memory.name, RAM_BASE, memory.ram),
         ];
@@ -229,16 +218,38 @@ impl Virt {
         let button = self.power_button.iter().map(|button| {
             Region::mmio("sifive.gpio", GPIO.base, GPIO.size, button.clone()).accepting(4..=4)
         });
+        let interrupts = self.controller.regions().into_iter();
+        let timers = self.timers(site).into_iter();
         let pci = pci::regions(&self.pci, ram_size);
-        for region in regions.into_iter().chain(slots).chain(button).chain(pci) {
-            space.add(region)?;
+        let all = regions.into_iter().chain(timers).chain(interrupts);
+        for region in all.chain(slots).chain(button).chain(pci) {
+            site.space.add(region)?;
         }
         Ok(())
     }
 
-    fn clint_window(&self, name: &str, (start, size): (u64, u64)) -> Region {
-        let window = clint::Window::new(Arc::clone(&self.clint), start);
-        Region::mmio(name, CLINT.base + start, size, Arc::new(window))
+    /// The windows of the CLINT, or of the ACLINT devices in its place. With interrupt files
+    /// harts interrupt each other by messages, and of these devices the timer alone is left.
+    fn timers(&self, site: &Site<'_>) -> Vec<Region> {
+        let window = |name, base, (start, size): (u64, u64), sizes| {
+            let window = clint::Window::new(Arc::clone(&self.clint), start);
+            Region::mmio(name, base, size, Arc::new(window)).accepting(sizes)
+        };
+        let mtimer = |base| window("riscv.aclint.mtimer", base, clint::MTIMER, 4..=8);
+        if site.config.has_timer_only() {
+            return vec![mtimer(CLINT.base)];
+        }
+        let mut regions = vec![
+            window("riscv.aclint.swi", CLINT.base, clint::SWI, 4..=4),
+            mtimer(CLINT.base + clint::MTIMER.0),
+        ];
+        if site.config.aclint {
+            let harts = site.harts.to_vec();
+            let sswi = Arc::new(Sswi::new(harts.len(), Arc::new(SoftwarePins(harts))));
+            let region = Region::mmio("riscv.aclint.swi", SSWI.base, SSWI.size, sswi);
+            regions.push(region.accepting(4..=4));
+        }
+        regions
     }
 }
 
@@ -293,13 +304,15 @@ fn hart_pins(harts: &[Arc<HartControl>]) -> Vec<HartPins> {
     pins.collect()
 }
 
-/// Two contexts a hart: machine, then supervisor.
-fn plic_outputs(harts: &[Arc<HartControl>]) -> Vec<IrqLine> {
-    let lines = [Line::MachineExternal, Line::SupervisorExternal];
-    harts
-        .iter()
-        .flat_map(|hart| lines.map(|line| pin(hart, line)))
-        .collect()
+/// The supervisor software interrupts, by hart.
+struct SoftwarePins(Vec<Arc<HartControl>>);
+
+impl IrqSink for SoftwarePins {
+    fn set_level(&self, hart: usize, level: bool) {
+        if level && let Some(hart) = self.0.get(hart) {
+            hart.raise_software();
+        }
+    }
 }
 
 /// What harts see of the board.
@@ -308,6 +321,7 @@ pub(crate) struct BoardEnvironment {
     pub(crate) harts: Vec<Arc<HartControl>>,
     pub(crate) console: Arc<dyn SerialBackend>,
     pub(crate) requests: Arc<Requests>,
+    pub(crate) files: Option<Arc<Files>>,
 }
 
 impl Environment for BoardEnvironment {
@@ -326,6 +340,10 @@ impl Environment for BoardEnvironment {
     fn console_read(&self) -> Option<u8> {
         let mut byte = [0];
         (self.console.read(&mut byte) == 1).then_some(byte[0])
+    }
+
+    fn interrupt_file(&self, hart: u64, level: Privilege) -> Option<&dyn InterruptFile> {
+        self.files.as_ref()?.file(hart, level)
     }
 
     fn system_reset(&self, reset: SystemReset) {

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use tinamou_devices::{IrqLine, NoMessages};
+use tinamou_devices::{IrqLine, MsiSink};
 use tinamou_memory::Region;
 use tinamou_pci::PciHost;
 
+use super::tree::Handles;
 use super::{RAM_BASE, Range};
 use crate::fdt::Node;
 
@@ -69,12 +70,12 @@ fn high_mmio(ram: u64) -> Range {
 }
 
 /// The host, wired to the interrupt controller.
-pub(super) fn host(inputs: &[IrqLine]) -> PciHost {
+pub(super) fn host(inputs: &[IrqLine], messages: Arc<dyn MsiSink>) -> PciHost {
     let pins = std::array::from_fn(|pin| {
         let wire = inputs.get(IRQ + pin).cloned();
         wire.unwrap_or_else(IrqLine::unconnected)
     });
-    PciHost::new(pins, Arc::new(NoMessages))
+    PciHost::new(pins, messages)
 }
 
 /// The windows through which harts reach the host.
@@ -91,14 +92,14 @@ pub(super) fn regions(host: &PciHost, ram: u64) -> [Region; 4] {
     ]
 }
 
-/// The node of the host in the device tree; `controller` is the handle of what its pins go to.
-pub(super) fn node(ram: u64, controller: u32) -> Node {
+/// The node of the host in the device tree.
+pub(super) fn node(ram: u64, handles: &Handles) -> Node {
     /// Of an address: slot bits 1 and 0 (PCI Bus Binding §2.2.1).
     const SLOT_MASK: u32 = 0x1800;
     const PIN_MASK: u32 = 7;
-    Node::new(format!("pci@{:x}", ECAM.base))
+    let node = Node::new(format!("pci@{:x}", ECAM.base))
         .cells("interrupt-map-mask", &[SLOT_MASK, 0, 0, PIN_MASK])
-        .cells("interrupt-map", &interrupt_map(controller))
+        .cells("interrupt-map", &interrupt_map(handles))
         .cells("ranges", &ranges(ram))
         .reg(ECAM.base, ECAM.size)
         .flag("dma-coherent")
@@ -108,16 +109,21 @@ pub(super) fn node(ram: u64, controller: u32) -> Node {
         .text("compatible", "pci-host-ecam-generic")
         .cell("#size-cells", 2)
         .cell("#interrupt-cells", 1)
-        .cell("#address-cells", 3)
+        .cell("#address-cells", 3);
+    match handles.messages() {
+        Some(files) => node.cell("msi-parent", files),
+        None => node,
+    }
 }
 
 /// For every slot and pin, the input of the interrupt controller.
-fn interrupt_map(controller: u32) -> Vec<u32> {
+fn interrupt_map(handles: &Handles) -> Vec<u32> {
     let slots = 0..PINS;
     let entries = slots.flat_map(|slot| {
         (0..PINS).map(move |pin| {
             let input = IRQ as u32 + (slot + pin) % PINS;
-            [slot << 11, 0, 0, pin + 1, controller, input]
+            let pin = [slot << 11, 0, 0, pin + 1, handles.controller()];
+            [&pin[..], &handles.source(input)].concat()
         })
     });
     entries.flatten().collect()

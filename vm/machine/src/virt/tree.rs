@@ -1,14 +1,15 @@
 //! The device tree of the board: only what exists is in it.
 
 use tinamou_devices::clint::TIMEBASE_FREQUENCY;
-use tinamou_devices::{plic, uart};
+use tinamou_devices::{aplic, clint, imsic, plic, uart};
 use tinamou_hart::{Extension, Isa, Line};
 
+use super::interrupts::{APLIC_MACHINE, APLIC_SUPERVISOR, IMSIC_MACHINE, IMSIC_SUPERVISOR, PLIC};
 use super::{
-    CLINT, GPIO, GPIO_IRQ, PLIC, RAM_BASE, RTC, RTC_IRQ, TEST, UART, UART_IRQ, VIRTIO, VIRTIO_IRQ,
+    CLINT, GPIO, GPIO_IRQ, RAM_BASE, RTC, RTC_IRQ, SSWI, TEST, UART, UART_IRQ, VIRTIO, VIRTIO_IRQ,
     VIRTIO_SLOTS, pci,
 };
-use crate::config::MachineConfig;
+use crate::config::{Aia, Bios, MachineConfig};
 use crate::fdt::Node;
 
 /// The size of a cache block, as the cache block instructions see it.
@@ -18,6 +19,8 @@ const CACHE_BLOCK: u32 = 64;
 pub(super) fn board(config: &MachineConfig) -> Node {
     let handles = Handles {
         cpus: config.cpus as u32,
+        aia: config.aia,
+        firmware: config.bios != Bios::BuiltIn,
     };
     let console = format!("/soc/serial@{:x}", UART.base);
     let root = Node::new("")
@@ -43,9 +46,15 @@ pub(super) fn board(config: &MachineConfig) -> Node {
     }
 }
 
+const MACHINE: u32 = 0;
+const SUPERVISOR: u32 = 1;
+
 /// The numbers by which nodes name each other.
-struct Handles {
+pub(super) struct Handles {
     cpus: u32,
+    aia: Aia,
+    /// Whether something runs in machine mode.
+    firmware: bool,
 }
 
 impl Handles {
@@ -58,23 +67,62 @@ impl Handles {
         self.cpu(index) + 1
     }
 
-    fn plic(&self) -> u32 {
+    /// The first of the interrupt controllers': interrupt files, then domains, each machine mode
+    /// before supervisor mode; or the PLIC.
+    fn controllers(&self) -> u32 {
         2 * self.cpus + 1
     }
 
+    fn imsic(&self, level: u32) -> u32 {
+        self.controllers() + level
+    }
+
+    fn aplic(&self, level: u32) -> u32 {
+        let files = if self.aia == Aia::AplicImsic { 2 } else { 0 };
+        self.controllers() + files + level
+    }
+
+    /// What the devices' interrupts go to.
+    pub(super) fn controller(&self) -> u32 {
+        match self.aia {
+            Aia::None => self.controllers(),
+            Aia::Aplic | Aia::AplicImsic => self.aplic(SUPERVISOR),
+        }
+    }
+
+    /// What names an interrupt there: the source and, to an APLIC, how it asks.
+    pub(super) fn source(&self, source: u32) -> Vec<u32> {
+        /// By a high level, as Linux numbers it.
+        const LEVEL_HIGH: u32 = 4;
+        match self.aia {
+            Aia::None => vec![source],
+            Aia::Aplic | Aia::AplicImsic => vec![source, LEVEL_HIGH],
+        }
+    }
+
+    /// What functions send their messages to.
+    pub(super) fn messages(&self) -> Option<u32> {
+        (self.aia == Aia::AplicImsic).then(|| self.imsic(SUPERVISOR))
+    }
+
     fn test(&self) -> u32 {
-        2 * self.cpus + 2
+        self.controller() + 1
     }
 
     fn gpio(&self) -> u32 {
-        2 * self.cpus + 3
+        self.controller() + 2
     }
 
     /// For every hart, its interrupt controller and each of `lines`.
-    fn interrupts(&self, lines: [Line; 2]) -> Vec<u32> {
+    fn interrupts<const N: usize>(&self, lines: [Line; N]) -> Vec<u32> {
+        self.numbered(&lines.map(|line| line as u32))
+    }
+
+    /// The same by the interrupts' numbers.
+    fn numbered(&self, numbers: &[u32]) -> Vec<u32> {
         let harts = (0..self.cpus).map(|index| self.cpu_interrupts(index));
         harts
-            .flat_map(|handle| lines.map(|line| [handle, line as u32]).concat())
+            .flat_map(|handle| numbers.iter().flat_map(move |number| [handle, *number]))
             .collect()
     }
 }
@@ -164,16 +212,9 @@ fn soc(config: &MachineConfig, handles: &Handles) -> Node {
                 .map(|slot| virtio_slot(slot, handles)),
         )
         .children(gpio)
-        .child(interrupt_controller(handles))
-        .child(
-            device("clint", CLINT.base, CLINT.size)
-                .cells(
-                    "interrupts-extended",
-                    &handles.interrupts([Line::MachineSoftware, Line::MachineTimer]),
-                )
-                .texts("compatible", &["sifive,clint0", "riscv,clint0"]),
-        )
-        .child(pci::node(config.ram_size, handles.plic()))
+        .children(interrupt_controllers(handles))
+        .children(timers(config, handles))
+        .child(pci::node(config.ram_size, handles))
 }
 
 fn gpio_controller(handles: &Handles) -> Node {
@@ -205,9 +246,20 @@ fn virtio_slot(slot: u64, handles: &Handles) -> Node {
         .text("compatible", "virtio,mmio")
 }
 
-fn interrupt_controller(handles: &Handles) -> Node {
+fn interrupt_controllers(handles: &Handles) -> Vec<Node> {
+    let mut nodes = match handles.aia {
+        Aia::None => return vec![plic(handles)],
+        Aia::Aplic | Aia::AplicImsic => vec![aplic(SUPERVISOR, handles), aplic(MACHINE, handles)],
+    };
+    if handles.aia == Aia::AplicImsic {
+        nodes.extend([SUPERVISOR, MACHINE].map(|level| imsic(level, handles)));
+    }
+    nodes
+}
+
+fn plic(handles: &Handles) -> Node {
     device("plic", PLIC.base, PLIC.size)
-        .cell("phandle", handles.plic())
+        .cell("phandle", handles.controller())
         .cell("riscv,ndev", plic::SOURCES as u32 - 1)
         .cells(
             "interrupts-extended",
@@ -219,6 +271,130 @@ fn interrupt_controller(handles: &Handles) -> Node {
         .cell("#interrupt-cells", 1)
 }
 
+/// The pin of a hart that a level's interrupts end at.
+fn external(level: u32) -> Line {
+    if level == MACHINE {
+        Line::MachineExternal
+    } else {
+        Line::SupervisorExternal
+    }
+}
+
+/// A controller of one level. What is machine mode's is of no use to a kernel, which firmware
+/// would tell it.
+fn of_level(level: u32, base: u64, size: u64, handles: &Handles) -> Node {
+    let node = device("interrupt-controller", base, size);
+    if level == MACHINE && !handles.firmware {
+        node.text("status", "disabled")
+    } else {
+        node
+    }
+}
+
+fn aplic(level: u32, handles: &Handles) -> Node {
+    const SOURCES: u32 = aplic::SOURCES as u32 - 1;
+    let range = [APLIC_MACHINE, APLIC_SUPERVISOR][level as usize];
+    let mut node = of_level(level, range.base, range.size, handles)
+        .cell("phandle", handles.aplic(level))
+        .cell("riscv,num-sources", SOURCES)
+        .flag("interrupt-controller")
+        .cell("#interrupt-cells", 2)
+        .cell("#address-cells", 0)
+        .texts("compatible", &["qemu,aplic", "riscv,aplic"]);
+    if level == MACHINE {
+        let child = handles.aplic(SUPERVISOR);
+        node = node
+            .cell("riscv,children", child)
+            .cells("riscv,delegation", &[child, 1, SOURCES])
+            // What it was called before it became a standard; firmware knows it so.
+            .cells("riscv,delegate", &[child, 1, SOURCES]);
+    }
+    if handles.aia == Aia::AplicImsic {
+        node.cell("msi-parent", handles.imsic(level))
+    } else {
+        node.cells(
+            "interrupts-extended",
+            &handles.interrupts([external(level)]),
+        )
+    }
+}
+
+fn imsic(level: u32, handles: &Handles) -> Node {
+    let range = [IMSIC_MACHINE, IMSIC_SUPERVISOR][level as usize];
+    let size = range.size * u64::from(handles.cpus);
+    of_level(level, range.base, size, handles)
+        .cell("phandle", handles.imsic(level))
+        .cell("riscv,num-ids", imsic::IDENTITIES as u32 - 1)
+        .cells(
+            "interrupts-extended",
+            &handles.interrupts([external(level)]),
+        )
+        .flag("msi-controller")
+        .flag("interrupt-controller")
+        .cell("#interrupt-cells", 0)
+        .texts("compatible", &["qemu,imsics", "riscv,imsics"])
+}
+
+/// SSIP: no wire of a hart, but an interrupt of it.
+const SUPERVISOR_SOFTWARE: u32 = 1;
+
+/// The CLINT, or the ACLINT devices in its place.
+fn timers(config: &MachineConfig, handles: &Handles) -> Vec<Node> {
+    if !config.aclint {
+        let lines = handles.interrupts([Line::MachineSoftware, Line::MachineTimer]);
+        let clint = device("clint", CLINT.base, CLINT.size)
+            .cells("interrupts-extended", &lines)
+            .texts("compatible", &["sifive,clint0", "riscv,clint0"]);
+        return vec![clint];
+    }
+    if config.has_timer_only() {
+        return vec![mtimer(CLINT.base, clint::MTIMER.1, handles)];
+    }
+    let software = |name, base, size, lines: Vec<u32>| {
+        device(name, base, size)
+            .cells("interrupts-extended", &lines)
+            .flag("interrupt-controller")
+            .cell("#interrupt-cells", 0)
+            .text("compatible", &format!("riscv,aclint-{name}"))
+    };
+    let (start, _) = clint::MTIMER;
+    // QEMU gives the rest of the CLINT's window to the time.
+    let window = CLINT.size - start;
+    vec![
+        software(
+            "sswi",
+            SSWI.base,
+            SSWI.size,
+            handles.numbered(&[SUPERVISOR_SOFTWARE]),
+        ),
+        mtimer(CLINT.base + start, window, handles),
+        software(
+            "mswi",
+            CLINT.base,
+            clint::SWI.1,
+            handles.interrupts([Line::MachineSoftware]),
+        ),
+    ]
+}
+
+/// The comparators, and behind them the time.
+fn mtimer(base: u64, size: u64, handles: &Handles) -> Node {
+    const TIME: u64 = 0x7ff8;
+    let ranges = [(base + TIME, size - TIME), (base, TIME)];
+    let longs = ranges.map(|(base, size)| [base, size]).concat();
+    let cells: Vec<u32> = longs
+        .into_iter()
+        .flat_map(|long| [(long >> 32) as u32, long as u32])
+        .collect();
+    Node::new(format!("mtimer@{base:x}"))
+        .cells("reg", &cells)
+        .cells(
+            "interrupts-extended",
+            &handles.interrupts([Line::MachineTimer]),
+        )
+        .text("compatible", "riscv,aclint-mtimer")
+}
+
 fn device(name: &str, base: u64, size: u64) -> Node {
     Node::new(format!("{name}@{base:x}")).reg(base, size)
 }
@@ -226,7 +402,7 @@ fn device(name: &str, base: u64, size: u64) -> Node {
 impl Node {
     /// With an interrupt of the board's controller.
     fn interrupt(self, source: u32, handles: &Handles) -> Self {
-        self.cell("interrupts", source)
-            .cell("interrupt-parent", handles.plic())
+        self.cells("interrupts", &handles.source(source))
+            .cell("interrupt-parent", handles.controller())
     }
 }
