@@ -1,9 +1,13 @@
 //! Debian's own riscv64 Linux, unmodified, boots to a shell, works, and is
-//! stopped, continued, reset and powered off with the right events.
+//! stopped, continued, reset and powered off with the right events. It does so
+//! with every interrupt controller.
 
 use serde_json::json;
 
-use super::{Boot, Kernel, Program, artifacts};
+use super::{Boot, Kernel, Program, artifacts, on_qemu, on_tinamou};
+
+on_qemu! { uses_what_takes_interrupts }
+on_tinamou! { uses_what_takes_interrupts }
 
 fn debian() -> Boot {
     Boot::new(Program::Tinamou, Kernel::Debian)
@@ -52,14 +56,37 @@ fn boots_on_four_harts() {
     guest.power_off();
 }
 
+fn opensbi() -> String {
+    let firmware = artifacts(Kernel::Debian).map(|path| path.join("fw_dynamic.bin"));
+    format!("-bios {}", firmware.unwrap_or_default().display())
+}
+
 #[test]
 fn boots_through_opensbi() {
-    let firmware = artifacts(Kernel::Debian).map(|path| path.join("fw_dynamic.bin"));
-    let bios = format!("-bios {}", firmware.unwrap_or_default().display());
-    let Some(mut guest) = debian().with(&bios).start() else {
+    let Some(mut guest) = debian().with(&opensbi()).start() else {
         return;
     };
     guest.console.expect("OpenSBI");
     guest.prompt();
     guest.power_off();
+}
+
+fn uses_what_takes_interrupts(program: Program) {
+    for (machine, bios, controller) in [
+        ("virt", "", "SiFive PLIC"),
+        ("virt,aclint=on", &*opensbi(), "SiFive PLIC"),
+        ("virt,aia=aplic", "", "APLIC-DIRECT"),
+        ("virt,aia=aplic-imsic", "", "APLIC-MSI"),
+        ("virt,aia=aplic-imsic,aclint=on", &opensbi(), "APLIC-MSI"),
+    ] {
+        let boot = Boot::new(program, Kernel::Small).machine(machine);
+        let Some(mut guest) = boot.with("-smp 2").with(bios).up() else {
+            return;
+        };
+        let interrupts = guest.run("cat /proc/interrupts");
+        let serial = interrupts.lines().find(|line| line.ends_with("ttyS0"));
+        let serial = serial.unwrap_or_else(|| panic!("{machine}: {interrupts}"));
+        assert!(serial.contains(controller), "{machine}: {serial}");
+        guest.power_off();
+    }
 }
