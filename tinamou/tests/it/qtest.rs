@@ -93,6 +93,12 @@ fn devices_are_driven_from_outside() {
         ("clock_step 10000000", "OK 15000000"),
         ("readq 0x200bff8", "OK 0x00000000000249f0"),
         ("csr get_csr 0 0xf14 0", "OK 0 0000000000000000"),
+        ("csr set_csr 0 0x340 0x1234", "OK 0 0000000000001234"),
+        ("csr get_csr 0 0x340 0", "OK 0 0000000000001234"),
+        (
+            "csr set_csr 0 0xf14 1",
+            "FAIL There is no CSR 0xf14 of hart 0",
+        ),
         ("bogus", "FAIL Unknown command 'bogus'"),
     ] {
         test.check(line, expected);

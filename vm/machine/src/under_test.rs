@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tinamou_devices::IrqLine;
+use tinamou_hart::Hart;
 
 use crate::config::Accelerator;
 use crate::qtest::{Lines, Refusal, Target};
@@ -165,10 +166,12 @@ impl Target for Machine {
     }
 
     fn csr(&mut self, hart: u64, number: u16, write: Option<u64>) -> Option<u64> {
-        if write.is_some() {
-            return None;
-        }
         let index = usize::try_from(hart).ok()?;
-        self.with_hart(index, |hart| hart.csr(number)).ok()?
+        let access = |hart: &mut Hart| match write {
+            // As QEMU's, the answer is what was asked for, not what the register made of it.
+            Some(value) => hart.set_csr(number, value).map(|()| value),
+            None => hart.csr(number),
+        };
+        self.with_hart(index, access).ok()?
     }
 }

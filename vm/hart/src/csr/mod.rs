@@ -123,6 +123,16 @@ impl Hart {
         }
     }
 
+    /// Writes a CSR by number, from outside: with all that follows from the value, whatever mode
+    /// the hart is in. The hart must not be running. `None` when there is no such register, or it
+    /// only reads.
+    pub fn set_csr(&mut self, number: u16, value: u64) -> Option<()> {
+        let read_only = number >> 10 & 3 == 3;
+        self.csr(number).filter(|_| !read_only)?;
+        self.write_csr(number, value)?;
+        Some(())
+    }
+
     /// Executes a CSR instruction: reads to the op's destination and, with an operand, writes what
     /// `apply` makes of old value and operand. `None` when the instruction is illegal.
     #[inline(never)]

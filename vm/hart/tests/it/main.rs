@@ -15,5 +15,6 @@ mod modified_code;
 mod paging;
 mod rig;
 mod sbi;
+mod semantics;
 mod space;
 mod traps;

@@ -65,7 +65,7 @@ fn record(random: &mut Random, value: u64) -> Record {
     let kind = random.pick(&[LOAD, STORE, AMO, FETCH]);
     let mut record = [0; DOUBLEWORDS];
     let mode = random.pick(&[0, 8, 8, 9, 10]);
-    record[SATP] = mode << 60 | (TABLES >> 12) + random.below(TABLE_COUNT);
+    record[SATP] = (mode << 60) | ((TABLES >> 12) + random.below(TABLE_COUNT));
     record[MENVCFG] = random.pick(&[0, ADUE, PBMTE, ADUE | PBMTE]);
     let privilege = random.pick(&[0, 1, 1, 3]);
     // A fetch returns to the mode, other accesses borrow its rights; machine mode would not come back from data.
