@@ -219,6 +219,24 @@ impl ConfigSpace {
         offset
     }
 
+    /// The capabilities by id and offset, in the order of their list; nothing if the list never
+    /// ends.
+    #[must_use]
+    pub fn capabilities(&self) -> Option<Vec<(u8, u16)>> {
+        /// More do not fit behind the header.
+        const LIMIT: usize = 48;
+        let mut found = Vec::new();
+        let mut at = u16::from(self.byte(header::CAPABILITY_LIST));
+        while at != 0 {
+            if found.len() == LIMIT {
+                return None;
+            }
+            found.push((self.byte(at), at));
+            at = self.byte(at + 1).into();
+        }
+        Some(found)
+    }
+
     /// Where the PCI Express capability is.
     #[must_use]
     pub fn express_offset(&self) -> Option<u16> {

@@ -2,5 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod bars;
+mod fuzz;
 mod hotplug;
 mod rig;
