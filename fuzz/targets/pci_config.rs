@@ -72,10 +72,13 @@ impl Guest {
             return;
         };
         let offset = u64::from(*low) | u64::from(*high) << 8;
-        let value = value.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        let value = value
+            .iter()
+            .rev()
+            .fold(0, |word, byte| word << 8 | u64::from(*byte));
         let size = 1 << (kind >> 6);
         let place = u64::from(*place);
-        let function = place % BUSES << 20 | place / BUSES % SLOTS << 15;
+        let function = ((place % BUSES) << 20) | ((place / BUSES % SLOTS) << 15);
         match kind & 7 {
             0 | 1 => self.ecam.write(function | offset & 0xfff, size, value),
             2 => _ = self.ecam.read(function | offset & 0xfff, size),
@@ -117,7 +120,10 @@ impl Guest {
                 let class = function.config_read(8, 4);
                 assert!(ids != 0 && ids != u32::MAX && class != 0);
                 let list = function.interface().config(|config| config.capabilities());
-                assert!(list.is_some(), "{function:?}: the list of capabilities is broken");
+                assert!(
+                    list.is_some(),
+                    "{function:?}: the list of capabilities is broken"
+                );
             }
         }
         self.host.reset();

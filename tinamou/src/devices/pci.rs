@@ -14,6 +14,9 @@ use super::{Class, Devices, Made, MadeBus, Plug, Plugged, Unplug};
 use crate::commands::pci::class_name;
 use crate::vm::Vm;
 
+/// An option ROM has fewer bytes than this.
+const ROM_LIMIT: u64 = 2 << 30;
+
 properties! {
     /// What every PCI device can be told.
     pub struct PciProperties {
@@ -156,6 +159,7 @@ pub fn put(
     common: &PciProperties,
     function: Arc<Function>,
 ) -> Result<OnBus> {
+    add_rom(common, &function)?;
     let ticket = plug.ticket.clone();
     function.on_ejected(move || ticket.ejected());
     let devfn = common.addr.0.map(Devfn);
@@ -167,6 +171,43 @@ pub fn put(
         devfn,
         function,
     })
+}
+
+/// Gives the function the option ROM that the user wants it to have.
+fn add_rom(common: &PciProperties, function: &Function) -> Result<()> {
+    let size = common.romsize;
+    if size != u32::MAX && !size.is_power_of_two() {
+        let desc = format!("ROM size {size} is not a power of two");
+        return Err(Error::generic(desc));
+    }
+    let Some(path) = common.romfile.as_deref().filter(|path| !path.is_empty()) else {
+        return Ok(());
+    };
+    // Without a bar the ROM is for firmware that looks for it elsewhere.
+    if common.rombar == 0 {
+        return Ok(());
+    }
+    let missing = || Error::generic(format!("failed to find romfile \"{path}\""));
+    let file = std::fs::metadata(path).map_err(|_| missing())?;
+    if !file.is_file() {
+        return Err(missing());
+    }
+    let refused = match (file.len(), u64::from(size)) {
+        (0, _) => Some("is empty".to_owned()),
+        (ROM_LIMIT.., _) => Some("too large (size cannot exceed 2 GiB)".to_owned()),
+        (length, room) if length > room => {
+            Some(format!("({length} bytes) is too large for ROM size {room}"))
+        }
+        _ => None,
+    };
+    if let Some(why) = refused {
+        return Err(Error::generic(format!("romfile \"{path}\" {why}")));
+    }
+    let content = std::fs::read(path).map_err(|_| missing())?;
+    let least = if size == u32::MAX { 0 } else { size };
+    let interface = function.interface();
+    interface.config(|config| config.add_rom(least, content.into()));
+    Ok(())
 }
 
 /// The wire error for a refusal of a bus.

@@ -158,7 +158,6 @@ pub const ROOT_PORT_BASE: Class = Class {
 pub const ROOT_PORT: Class = Class {
     properties: &[RootPortProperties::SPECS],
     description: Some("PCI Express Root Port"),
-    hotpluggable: false,
     make: Some(make_root_port),
     ..Class::new("pcie-root-port", "pcie-root-port-base")
 };

@@ -9,6 +9,7 @@ mod linux;
 mod liveness;
 mod log;
 mod options;
+mod pci;
 mod qemu_qmp;
 mod qtest;
 mod schema;

@@ -136,10 +136,14 @@ pub fn root_port(
     subsystem(&mut config, 0x40, REDHAT);
     config.add_msix(Some(0x48), &layout);
     let speed = port.speed as u32;
+    let reporting = if speed > LinkSpeed::Gt2_5 as u32 {
+        express::LNKCAP_ACTIVE_REPORTING | express::LNKCAP_BANDWIDTH
+    } else {
+        0
+    };
     let capability = Express {
         link: u32::from(port.port) << 24
-            | express::LNKCAP_ACTIVE_REPORTING
-            | express::LNKCAP_BANDWIDTH
+            | reporting
             | express::LNKCAP_L0S
             | u32::from(port.width.0) << 4
             | speed,
@@ -147,11 +151,13 @@ pub fn root_port(
         ..port_capability(PortType::RootPort)
     };
     let at = config.add_express(Some(0x54), &capability);
-    if port.speed as u32 > LinkSpeed::Gt5 as u32 {
-        // Every speed up to the greatest; slower links need no such list.
+    // The slowest link needs no target, and slow ones no list of speeds.
+    if speed > LinkSpeed::Gt2_5 as u32 {
+        config.set_word(at + express::LNKCTL2, speed as u16);
+    }
+    if speed > LinkSpeed::Gt5 as u32 {
         config.set_long(at + express::LNKCAP2, (2 << speed) - 2);
     }
-    config.set_word(at + express::LNKCTL2, speed as u16);
     config.set_writable_word(at + express::RTCTL, express::RTCTL_ERRORS);
     let slot = slot_config(port);
     slot.install(&mut config, at);
@@ -358,7 +364,7 @@ fn with_slot(
             function.clone(),
         );
         let express = interface.config(|config| config.express_offset());
-        let slot = Slot::new(interface.clone(), id, express.unwrap_or_default(), slot);
+        let slot = Slot::new(interface.clone(), express.unwrap_or_default(), slot);
         bus.set_slot(Arc::clone(&slot));
         (Arc::new(Bridge::new(interface, &bus, Some(slot))), bus)
     });

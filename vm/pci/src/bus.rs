@@ -157,7 +157,7 @@ impl PciBus {
     /// Whether functions can come and go while the machine runs.
     #[must_use]
     pub fn supports_hotplug(&self) -> bool {
-        self.slot.get().is_some()
+        self.hotplug_slot().is_some()
     }
 
     /// Plugs a function in at `devfn`, or at the first free slot. `hotplugged` says that the
@@ -173,7 +173,8 @@ impl PciBus {
         hotplugged: bool,
     ) -> Result<Devfn, Error> {
         if hotplugged {
-            self.check_hotplug()?;
+            let slot = self.hotplug_slot().ok_or_else(|| self.no_hotplug())?;
+            slot.check_lock()?;
         }
         let mut functions = self.lock();
         let devfn = self.choose(&functions, devfn, &function)?;
@@ -201,11 +202,7 @@ impl PciBus {
         if self.function(devfn).is_none() {
             return Err(Error::Empty { devfn });
         }
-        let Some(slot) = self.slot.get() else {
-            return Err(Error::NoHotplug {
-                bus: self.name.clone(),
-            });
-        };
+        let slot = self.hotplug_slot().ok_or_else(|| self.no_hotplug())?;
         slot.unplug_request(self, devfn)
     }
 
@@ -261,8 +258,7 @@ impl PciBus {
             plugged.function.release();
         }
         self.fabric.remap();
-        // Function 0 goes last, as with QEMU.
-        for plugged in functions.values().rev() {
+        for plugged in functions.values() {
             plugged.function.tell_ejected();
         }
     }
@@ -298,12 +294,14 @@ impl PciBus {
         let _ = self.slot.set(slot);
     }
 
-    fn check_hotplug(&self) -> Result<(), Error> {
-        match self.slot.get() {
-            None => Err(Error::NoHotplug {
-                bus: self.name.clone(),
-            }),
-            Some(slot) => slot.check_plug(),
+    /// The slot, if devices can come and go.
+    fn hotplug_slot(&self) -> Option<&Arc<Slot>> {
+        self.slot.get().filter(|slot| slot.config().hotplug)
+    }
+
+    fn no_hotplug(&self) -> Error {
+        Error::NoHotplug {
+            bus: self.name.clone(),
         }
     }
 

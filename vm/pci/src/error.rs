@@ -60,21 +60,18 @@ pub enum Error {
         /// The bus.
         bus: String,
     },
+    /// The guest has been asked and has not answered yet.
+    #[error("Device {id} is already in the process of unplug")]
+    UnplugPending {
+        /// The function.
+        id: String,
+    },
+    /// The guest has locked the slot.
+    #[error("slot is electromechanically locked: Device or resource busy")]
+    Locked,
     /// The guest is at work on the slot.
     #[error("Hot-unplug failed: guest is busy (power indicator blinking)")]
     Blinking,
-    /// The port does without hot-plug.
-    #[error("Hot-plug failed: unsupported by the port device '{port}'")]
-    PlugUnsupported {
-        /// The id of the port.
-        port: String,
-    },
-    /// The port does without hot-plug.
-    #[error("Hot-unplug failed: unsupported by the port device '{port}'")]
-    UnplugUnsupported {
-        /// The id of the port.
-        port: String,
-    },
     /// Another port has the same chassis and slot number.
     #[error("Can't add chassis slot, error -16")]
     SlotNumberTaken,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use crate::bus::{Devfn, PciBus};
-use crate::config::{ConfigSpace, MsixLayout};
+use crate::config::{ConfigSpace, MsixLayout, ROM_BAR};
 use crate::fabric::Fabric;
 use crate::interrupts::{Interrupts, Message, Mode, Msix};
 use crate::spec::header;
@@ -344,6 +344,9 @@ impl Function {
             return self.bar_read(bar, offset, 4) | high;
         }
         let state = self.interface.lock();
+        if bar == ROM_BAR {
+            return state.config.rom(offset, size);
+        }
         let table = state.interrupts.msix.as_ref();
         let value = table.and_then(|table| table.read(bar, offset, size));
         drop(state);
@@ -355,6 +358,9 @@ impl Function {
         if size > 4 {
             self.bar_write(bar, offset, 4, value & u64::from(u32::MAX));
             self.bar_write(bar, offset + 4, 4, value >> 32);
+            return;
+        }
+        if bar == ROM_BAR {
             return;
         }
         let mut state = self.interface.lock();
@@ -399,11 +405,15 @@ impl Function {
 
     /// Notes where the function is plugged in.
     pub(crate) fn set_place(&self, bus: &Arc<PciBus>, devfn: Devfn) {
-        self.interface.lock().place = Some(Place {
+        let mut state = self.interface.lock();
+        // What it is now is what it will be after every reset.
+        state.config.seal();
+        state.place = Some(Place {
             bus: Arc::downgrade(bus),
             fabric: Arc::clone(bus.fabric()),
             devfn,
         });
+        drop(state);
         self.interface.settle();
     }
 

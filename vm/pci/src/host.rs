@@ -142,17 +142,12 @@ impl Mmio for Window {
         let address = self.base.wrapping_add(offset);
         let maps = self.fabric.maps();
         let mapping = (self.map)(&maps).find(address);
+        // An access that begins in a bar is the bar's, wherever it ends.
         match mapping {
-            Some(mapping) if mapping.range.end - address >= size.into() => mapping
+            Some(mapping) => mapping
                 .function
                 .bar_read(mapping.bar, address - mapping.base, size),
-            // An access may begin in one bar and end in another, or in none.
-            _ if size > 1 => {
-                let half = size / 2;
-                let high = self.read(offset + u64::from(half), half);
-                self.read(offset, half) | high << (8 * half)
-            }
-            _ => ones(size),
+            None => ones(size),
         }
     }
 
@@ -160,16 +155,10 @@ impl Mmio for Window {
         let address = self.base.wrapping_add(offset);
         let maps = self.fabric.maps();
         let mapping = (self.map)(&maps).find(address);
-        match mapping {
-            Some(mapping) if mapping.range.end - address >= size.into() => mapping
+        if let Some(mapping) = mapping {
+            mapping
                 .function
-                .bar_write(mapping.bar, address - mapping.base, size, value),
-            _ if size > 1 => {
-                let half = size / 2;
-                self.write(offset, half, value & ones(half));
-                self.write(offset + u64::from(half), half, value >> (8 * half));
-            }
-            _ => {}
+                .bar_write(mapping.bar, address - mapping.base, size, value);
         }
     }
 }

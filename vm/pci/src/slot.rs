@@ -1,12 +1,17 @@
 //! A hot-plug slot: what a port says of the device in it and how the guest lets it come and go
 //! (PCIe 5.0 §6.7).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::bus::{Devfn, PciBus};
 use crate::spec::{express, slot};
 use crate::{ConfigSpace, Error, Interface};
+
+/// How long a guest that was asked has, before it may be asked again.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a slot is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +29,6 @@ pub(crate) struct SlotConfig {
 /// The slot of a root port or of a switch's downstream port.
 pub struct Slot {
     port: Interface,
-    port_id: String,
     /// Where the port's PCI Express capability is.
     express: u16,
     config: SlotConfig,
@@ -35,8 +39,8 @@ pub struct Slot {
 struct State {
     /// The slot control register as last written.
     control: u16,
-    /// Whether the guest has been asked to let go of what is in the slot.
-    asked: bool,
+    /// The functions that the guest has been asked to let go of, and when.
+    asked: BTreeMap<Devfn, Instant>,
     /// Whether an interrupt is being asked for.
     notified: bool,
 }
@@ -101,20 +105,14 @@ fn written_to(register: u16, offset: u16, size: u8, value: u32) -> Option<u16> {
 }
 
 impl Slot {
-    pub(crate) fn new(
-        port: Interface,
-        port_id: &str,
-        express: u16,
-        config: SlotConfig,
-    ) -> Arc<Self> {
+    pub(crate) fn new(port: Interface, express: u16, config: SlotConfig) -> Arc<Self> {
         Arc::new(Self {
             port,
-            port_id: port_id.into(),
             express,
             config,
             state: Mutex::new(State {
                 control: config.initial_control(false),
-                asked: false,
+                asked: BTreeMap::new(),
                 notified: false,
             }),
         })
@@ -124,12 +122,17 @@ impl Slot {
         &self.config
     }
 
+    /// Whether anything can come or go.
+    ///
     /// # Errors
-    /// Nothing can be plugged in while the machine runs.
-    pub(crate) fn check_plug(&self) -> Result<(), Error> {
-        let port = || self.port_id.clone();
-        let plugs = self.config.hotplug.then_some(());
-        plugs.ok_or_else(|| Error::PlugUnsupported { port: port() })
+    /// The guest has locked the slot.
+    pub(crate) fn check_lock(&self) -> Result<(), Error> {
+        let register = self.express + express::SLTSTA;
+        let status = self.port.config(|config| config.word(register));
+        if status & slot::STA_INTERLOCK != 0 {
+            return Err(Error::Locked);
+        }
+        Ok(())
     }
 
     /// A function has been put on the bus behind the port.
@@ -151,11 +154,14 @@ impl Slot {
     /// Asks the guest to let go of a function, or takes it away if the guest does not use it.
     pub(crate) fn unplug_request(&self, bus: &PciBus, devfn: Devfn) -> Result<(), Error> {
         let mut state = self.lock();
-        if !self.config.hotplug {
-            return Err(Error::UnplugUnsupported {
-                port: self.port_id.clone(),
+        let asked = state.asked.get(&devfn);
+        if asked.is_some_and(|asked| asked.elapsed() < PATIENCE) {
+            let id = bus.function(devfn).map(|function| function.id().to_owned());
+            return Err(Error::UnplugPending {
+                id: id.unwrap_or_default(),
             });
         }
+        self.check_lock()?;
         if state.control & slot::CTL_POWER_INDICATOR == slot::CTL_POWER_BLINK {
             return Err(Error::Blinking);
         }
@@ -171,7 +177,7 @@ impl Slot {
             self.let_go(bus);
             return Ok(());
         }
-        state.asked = true;
+        state.asked.insert(devfn, Instant::now());
         self.raise(&mut state, slot::STA_ATTENTION);
         Ok(())
     }
@@ -179,7 +185,7 @@ impl Slot {
     /// The bus has lost its last function without the guest's doing.
     pub(crate) fn emptied(&self) {
         let mut state = self.lock();
-        state.asked = false;
+        state.asked.clear();
         self.set_present(false);
         self.raise(&mut state, slot::STA_PRESENCE_CHANGED);
     }
@@ -198,7 +204,8 @@ impl Slot {
     /// Puts the slot as at power-on. What the guest was asked to let go of is let go: the guest
     /// that was asked is no more.
     pub(crate) fn reset(&self, bus: &PciBus) {
-        if std::mem::take(&mut self.lock().asked) {
+        let asked = std::mem::take(&mut self.lock().asked);
+        if !asked.is_empty() {
             bus.eject();
         }
         self.settle_in(bus);
@@ -271,7 +278,7 @@ impl Slot {
 
     /// Takes everything out of the slot.
     fn let_go(&self, bus: &PciBus) {
-        self.lock().asked = false;
+        self.lock().asked.clear();
         bus.eject();
         let mut state = self.lock();
         self.set_present(false);
@@ -358,7 +365,6 @@ impl Slot {
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slot")
-            .field("port", &self.port_id)
             .field("config", &self.config)
             .finish_non_exhaustive()
     }

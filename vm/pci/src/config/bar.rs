@@ -1,6 +1,7 @@
 //! Base address registers: what a function answers, and where the guest has put it.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::ConfigSpace;
 use crate::spec::{command, header};
@@ -99,6 +100,23 @@ impl ConfigSpace {
             self.set_writable_long(register + 4, (mask >> 32) as u32);
         }
         self.bars[usize::from(index)] = Some(bar);
+    }
+
+    /// Gives the function an expansion ROM; its bar is as large as the next power of two.
+    pub fn add_rom(&mut self, size: u32, content: Arc<[u8]>) {
+        let size = u64::from(size).max(content.len() as u64);
+        self.add_bar(ROM_BAR, Bar::memory(size.next_power_of_two()));
+        self.rom = content;
+    }
+
+    /// The bytes of the expansion ROM, at most eight; there are zeros behind its end.
+    pub(crate) fn rom(&self, offset: u64, size: u8) -> u64 {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let bytes = self.rom.get(start..).unwrap_or_default().iter();
+        let placed = (0..u32::from(size.min(8))).zip(bytes);
+        placed.fold(0, |word, (index, byte)| {
+            word | u64::from(*byte) << (8 * index)
+        })
     }
 
     /// The bars there are.

@@ -7,6 +7,8 @@ mod bar;
 mod capability;
 mod window;
 
+use std::sync::Arc;
+
 use crate::spec::{bridge, command, header, status};
 
 pub use bar::{BARS, Bar, ROM_BAR};
@@ -68,6 +70,8 @@ pub struct ConfigSpace {
     used: Vec<bool>,
     bars: [Option<Bar>; BARS],
     places: capability::Places,
+    /// What the expansion ROM holds.
+    rom: Arc<[u8]>,
     /// The bytes as at power-on.
     initial: Vec<u8>,
 }
@@ -111,6 +115,7 @@ impl ConfigSpace {
             used: vec![false; size],
             bars: [None; BARS],
             places: capability::Places::default(),
+            rom: Arc::default(),
             initial: Vec::new(),
         };
         let header = usize::from(header::SIZE);

@@ -15,8 +15,9 @@ mod config {
     pub(super) const CONFIG: u16 = 0x60;
     /// Whether it does.
     pub(super) const LOCK: u16 = 0x68;
-    /// What the first stage does: an interrupt, which is not wired up, or nothing.
-    pub(super) const INTERRUPT_TYPE: u16 = 0x0003;
+    /// What the first stage does: an interrupt, which is not wired up, or nothing. The datasheet
+    /// has it in bits 1 and 0; QEMU keeps bits 4 and 0.
+    pub(super) const INTERRUPT_TYPE: u16 = 0x0011;
     /// Ticks of about a microsecond instead of a millisecond.
     pub(super) const MICROSECONDS: u16 = 0x0004;
     /// The second stage does not reset the machine.

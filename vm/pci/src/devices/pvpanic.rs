@@ -16,8 +16,8 @@ pub enum PanicEvent {
 }
 
 impl PanicEvent {
-    /// The first of the events that a write names, in the order of their bits.
-    fn from_bits(bits: u64) -> Option<Self> {
+    /// The first of the events that a byte names, in the order of their bits.
+    fn from_bits(bits: u8) -> Option<Self> {
         let events = [
             (0x01, Self::Panicked),
             (0x02, Self::CrashLoaded),
@@ -53,12 +53,15 @@ struct Pvpanic {
 }
 
 impl PciFunction for Pvpanic {
-    fn bar_read(&self, _: u8, _: u64, _: u8) -> u64 {
-        self.events.into()
+    // The register is a byte; wider accesses are several of one byte.
+    fn bar_read(&self, _: u8, _: u64, size: u8) -> u64 {
+        let bytes = [self.events; 8];
+        u64::from_le_bytes(bytes) & (u64::MAX >> (64 - 8 * u32::from(size.clamp(1, 8))))
     }
 
-    fn bar_write(&self, _: u8, _: u64, _: u8, value: u64) {
-        if let Some(event) = PanicEvent::from_bits(value) {
+    fn bar_write(&self, _: u8, _: u64, size: u8, value: u64) {
+        let bytes = value.to_le_bytes().into_iter().take(size.into());
+        for event in bytes.filter_map(PanicEvent::from_bits) {
             (self.sink)(event);
         }
     }
@@ -78,6 +81,7 @@ mod tests {
             *log.lock().unwrap() = Some(event)
         });
         assert_eq!(function.bar_read(0, 0, 1), 7);
+        assert_eq!(function.bar_read(0, 0, 4), 0x0707_0707);
         let check = |value, expected| {
             function.bar_write(0, 0, 1, value);
             assert_eq!(heard.lock().unwrap().take(), expected, "{value}");

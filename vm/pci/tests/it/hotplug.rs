@@ -106,6 +106,8 @@ fn the_guest_turns_a_device_on_and_lets_it_go() {
     port.remove().unwrap();
     port.check(0x1f9, 0x41, true);
     assert!(port.rig.intx[1].level());
+    let pending = port.remove().unwrap_err().to_string();
+    assert_eq!(pending, "Device t0 is already in the process of unplug");
     port.clear(1);
     assert!(!port.rig.intx[1].level());
     for control in [0x2f9, 0x3f9] {
@@ -193,7 +195,7 @@ fn where_nothing_can_come_or_go() {
     assert_eq!(port.rig.config(PORT, 0x68, 4), 0x002a_001b);
     assert_eq!(
         port.add("a", None).unwrap_err().to_string(),
-        "Hot-plug failed: unsupported by the port device 'rp0'"
+        "Bus 'rp0' does not support hotplugging"
     );
     let root = port.rig.host.root();
     let same = root_port(
