@@ -240,21 +240,49 @@ fn address(legacy: api::SocketAddressLegacy, fds: &mut Fds) -> Result<SocketAddr
             let is_abstract = path.data.r#abstract.unwrap_or(false);
             unix(path.data.path, is_abstract, path.data.tight.unwrap_or(true))
         }
-        B::Fd(fd) => {
-            let name = fd.data.str;
-            let fd = match name.starts_with(|c: char| c.is_ascii_digit()) {
-                true => inherited(&name)?,
-                false => fds.take(&name).map_err(|_| {
-                    Error::generic(format!("File descriptor named '{name}' has not been found"))
-                })?,
-            };
-            SocketAddress::Fd { name, fd }
-        }
+        B::Fd(fd) => passed_socket(fd.data.str, fds)?,
         B::Vsock(vsock) => SocketAddress::Vsock {
             cid: number("cid", &vsock.data.cid)?,
             port: number("port", &vsock.data.port)?,
         },
     })
+}
+
+/// An address of those that carry their members themselves.
+///
+/// # Errors
+/// A descriptor it names does not exist, or a number is none.
+pub fn flat_address(address: api::SocketAddress, fds: &mut Fds) -> Result<SocketAddress> {
+    use api::SocketAddressBranch as B;
+    Ok(match address.branch {
+        B::Inet(inet) => SocketAddress::Inet(inet_from_api(inet)),
+        B::Unix(path) => {
+            let is_abstract = path.r#abstract.unwrap_or(false);
+            unix(path.path, is_abstract, path.tight.unwrap_or(true))
+        }
+        B::Fd(fd) => passed_socket(fd.str, fds)?,
+        B::Vsock(vsock) => SocketAddress::Vsock {
+            cid: number("cid", &vsock.cid)?,
+            port: number("port", &vsock.port)?,
+        },
+    })
+}
+
+fn passed_socket(name: String, fds: &mut Fds) -> Result<SocketAddress> {
+    let fd = passed(&name, fds)?;
+    Ok(SocketAddress::Fd { name, fd })
+}
+
+/// A descriptor by number, or one that a client has passed in, by name.
+///
+/// # Errors
+/// There is none of that name or number.
+pub fn passed(name: &str, fds: &mut Fds) -> Result<OwnedFd> {
+    if name.starts_with(|c: char| c.is_ascii_digit()) {
+        return inherited(name);
+    }
+    fds.take(name)
+        .map_err(|_| Error::generic(format!("File descriptor named '{name}' has not been found")))
 }
 
 fn inet_from_api(inet: api::InetSocketAddress) -> InetAddress {

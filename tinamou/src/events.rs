@@ -24,6 +24,9 @@ pub const EVENTS: &[&str] = &[
     api::GuestCrashloadedEvent::NAME,
     api::GuestPvshutdownEvent::NAME,
     api::WatchdogEvent::NAME,
+    api::NetdevStreamConnectedEvent::NAME,
+    api::NetdevStreamDisconnectedEvent::NAME,
+    api::NicRxFilterChangedEvent::NAME,
     api::DeviceDeletedEvent::NAME,
     api::DeviceUnplugGuestErrorEvent::NAME,
 ];

@@ -9,6 +9,7 @@ pub mod events;
 pub mod fds;
 pub mod hmp;
 pub mod log;
+pub mod netdevs;
 pub mod objects;
 pub mod options;
 mod qtest;

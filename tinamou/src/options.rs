@@ -16,6 +16,7 @@ mod help;
 mod low;
 mod machine;
 mod monitor;
+mod net;
 mod object;
 mod opts_source;
 pub mod params;
@@ -32,7 +33,9 @@ pub use cpu::CPUS;
 pub use drive::parse_drive;
 pub use error::{Error, Origin, Result, Warning};
 pub use help::QEMU_VERSION;
+pub use net::parse_netdev;
 pub use object::{DeviceArgument, object_help, parse_device, parse_object};
+pub(crate) use params::check_id;
 pub use params::is_id;
 pub use sizing::max_cpus;
 

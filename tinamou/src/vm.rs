@@ -6,6 +6,7 @@ use tinamou_block::Graph;
 use tinamou_chardev::Chardevs;
 use tinamou_machine::{Machine, Progress, RunState, RunStateCell, ShutdownCause};
 use tinamou_monitor::{Call, EventBus, Hmp, Server};
+use tinamou_net::Network;
 use tinamou_qmp::{Error, Result};
 use tinamou_qom::{Tree, Types};
 use tokio::runtime::Handle;
@@ -23,6 +24,8 @@ pub struct Vm {
     pub machine: Machine,
     /// The character devices.
     pub chardevs: Chardevs,
+    /// Network back ends and cards.
+    pub network: Network,
     /// Block nodes and disks.
     pub blocks: Graph,
     /// Descriptors that clients passed in.

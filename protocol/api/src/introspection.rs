@@ -614,10 +614,70 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "yank",
+            name: "set_link",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 74,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "netdev_add",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 75,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "netdev_del",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 76,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "query-rx-filter",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 77,
+                returns: 78,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "NIC_RX_FILTER_CHANGED",
+            features: &[],
+            shape: EntryShape::Event { data: 79 },
+        },
+        Entry {
+            name: "announce-self",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 80,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "NETDEV_STREAM_CONNECTED",
+            features: &[],
+            shape: EntryShape::Event { data: 81 },
+        },
+        Entry {
+            name: "NETDEV_STREAM_DISCONNECTED",
+            features: &[],
+            shape: EntryShape::Event { data: 82 },
+        },
+        Entry {
+            name: "yank",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 83,
                 returns: 0,
                 allow_oob: true,
             },
@@ -627,7 +687,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 75,
+                returns: 84,
                 allow_oob: true,
             },
         },
@@ -636,7 +696,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 76,
+                returns: 85,
                 allow_oob: false,
             },
         },
@@ -645,7 +705,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 77,
+                returns: 86,
                 allow_oob: false,
             },
         },
@@ -671,7 +731,7 @@ pub static SCHEMA: Schema = Schema {
             name: "human-monitor-command",
             features: &["savevm-monitor-nodes"],
             shape: EntryShape::Command {
-                arguments: 78,
+                arguments: 87,
                 returns: 34,
                 allow_oob: false,
             },
@@ -680,7 +740,7 @@ pub static SCHEMA: Schema = Schema {
             name: "getfd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 79,
+                arguments: 88,
                 returns: 0,
                 allow_oob: false,
             },
@@ -689,7 +749,7 @@ pub static SCHEMA: Schema = Schema {
             name: "closefd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 80,
+                arguments: 89,
                 returns: 0,
                 allow_oob: false,
             },
@@ -698,8 +758,8 @@ pub static SCHEMA: Schema = Schema {
             name: "add-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 81,
-                returns: 82,
+                arguments: 90,
+                returns: 91,
                 allow_oob: false,
             },
         },
@@ -707,7 +767,7 @@ pub static SCHEMA: Schema = Schema {
             name: "remove-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 83,
+                arguments: 92,
                 returns: 0,
                 allow_oob: false,
             },
@@ -726,7 +786,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 84,
+                returns: 93,
                 allow_oob: false,
             },
         },
@@ -734,8 +794,8 @@ pub static SCHEMA: Schema = Schema {
             name: "query-command-line-options",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 85,
-                returns: 86,
+                arguments: 94,
+                returns: 95,
                 allow_oob: false,
             },
         },
@@ -744,7 +804,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 87,
+                returns: 96,
                 allow_oob: false,
             },
         },
@@ -766,13 +826,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "running",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "status",
-                        ty: 89,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
@@ -788,13 +848,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 90,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
@@ -810,13 +870,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 90,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
@@ -831,7 +891,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "action",
-                    ty: 91,
+                    ty: 100,
                     optional: false,
                     features: &[],
                 }],
@@ -846,25 +906,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "reboot",
-                        ty: 92,
+                        ty: 101,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "shutdown",
-                        ty: 93,
+                        ty: 102,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "panic",
-                        ty: 94,
+                        ty: 103,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "watchdog",
-                        ty: 91,
+                        ty: 100,
                         optional: true,
                         features: &[],
                     },
@@ -880,13 +940,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "action",
-                        ty: 95,
+                        ty: 104,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "info",
-                        ty: 96,
+                        ty: 105,
                         optional: true,
                         features: &[],
                     },
@@ -902,13 +962,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "action",
-                        ty: 95,
+                        ty: 104,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "info",
-                        ty: 96,
+                        ty: 105,
                         optional: true,
                         features: &[],
                     },
@@ -923,7 +983,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "action",
-                    ty: 91,
+                    ty: 100,
                     optional: false,
                     features: &[],
                 }],
@@ -934,7 +994,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockInfoList",
             features: &[],
-            shape: Shape::Array(97),
+            shape: Shape::Array(106),
         },
         Type {
             name: "query-blockstats-arg",
@@ -942,7 +1002,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "query-nodes",
-                    ty: 88,
+                    ty: 97,
                     optional: true,
                     features: &[],
                 }],
@@ -953,7 +1013,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockStatsList",
             features: &[],
-            shape: Shape::Array(98),
+            shape: Shape::Array(107),
         },
         Type {
             name: "block_resize-arg",
@@ -974,7 +1034,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
@@ -989,7 +1049,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "flat",
-                    ty: 88,
+                    ty: 97,
                     optional: true,
                     features: &[],
                 }],
@@ -1000,7 +1060,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceInfoList",
             features: &[],
-            shape: Shape::Array(100),
+            shape: Shape::Array(109),
         },
         Type {
             name: "BlockdevOptions",
@@ -1009,7 +1069,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "driver",
-                        ty: 101,
+                        ty: 110,
                         optional: false,
                         features: &[],
                     },
@@ -1021,53 +1081,53 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "discard",
-                        ty: 102,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cache",
-                        ty: 103,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-only",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "auto-read-only",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "force-share",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "detect-zeroes",
-                        ty: 104,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("driver"),
                 variants: &[
-                    ("blkdebug", 105),
-                    ("copy-on-read", 106),
-                    ("file", 107),
-                    ("host_device", 107),
-                    ("nbd", 108),
-                    ("null-aio", 109),
-                    ("null-co", 109),
-                    ("qcow2", 110),
-                    ("raw", 111),
-                    ("throttle", 112),
+                    ("blkdebug", 114),
+                    ("copy-on-read", 115),
+                    ("file", 116),
+                    ("host_device", 116),
+                    ("nbd", 117),
+                    ("null-aio", 118),
+                    ("null-co", 118),
+                    ("qcow2", 119),
+                    ("raw", 120),
+                    ("throttle", 121),
                 ],
             },
         },
@@ -1077,7 +1137,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "options",
-                    ty: 113,
+                    ty: 122,
                     optional: false,
                     features: &[],
                 }],
@@ -1124,19 +1184,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "operation",
-                        ty: 114,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "action",
-                        ty: 115,
+                        ty: 124,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "nospace",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -1164,13 +1224,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "amount-exceeded",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
@@ -1192,7 +1252,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
@@ -1220,7 +1280,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -1248,7 +1308,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -1346,13 +1406,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-only-mode",
-                        ty: 116,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -1380,7 +1440,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "tray-open",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
@@ -1408,115 +1468,115 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "bps",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
@@ -1544,31 +1604,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "boundaries",
-                        ty: 117,
+                        ty: 126,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-read",
-                        ty: 117,
+                        ty: 126,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-write",
-                        ty: 117,
+                        ty: 126,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-zap",
-                        ty: 117,
+                        ty: 126,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-flush",
-                        ty: 117,
+                        ty: 126,
                         optional: true,
                         features: &[],
                     },
@@ -1580,12 +1640,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ChardevInfoList",
             features: &[],
-            shape: Shape::Array(118),
+            shape: Shape::Array(127),
         },
         Type {
             name: "ChardevBackendInfoList",
             features: &[],
-            shape: Shape::Array(119),
+            shape: Shape::Array(128),
         },
         Type {
             name: "ringbuf-write-arg",
@@ -1606,7 +1666,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format",
-                        ty: 120,
+                        ty: 129,
                         optional: true,
                         features: &[],
                     },
@@ -1628,13 +1688,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 120,
+                        ty: 129,
                         optional: true,
                         features: &[],
                     },
@@ -1661,7 +1721,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backend",
-                        ty: 121,
+                        ty: 130,
                         optional: false,
                         features: &[],
                     },
@@ -1697,7 +1757,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backend",
-                        ty: 121,
+                        ty: 130,
                         optional: false,
                         features: &[],
                     },
@@ -1740,7 +1800,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "enable",
-                    ty: 122,
+                    ty: 131,
                     optional: true,
                     features: &[],
                 }],
@@ -1755,7 +1815,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qemu",
-                        ty: 123,
+                        ty: 132,
                         optional: false,
                         features: &[],
                     },
@@ -1773,12 +1833,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandInfoList",
             features: &[],
-            shape: Shape::Array(124),
+            shape: Shape::Array(133),
         },
         Type {
             name: "SchemaInfoList",
             features: &[],
-            shape: Shape::Array(125),
+            shape: Shape::Array(134),
         },
         Type {
             name: "qom-list-arg",
@@ -1797,7 +1857,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectPropertyInfoList",
             features: &[],
-            shape: Shape::Array(126),
+            shape: Shape::Array(135),
         },
         Type {
             name: "qom-get-arg",
@@ -1867,7 +1927,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -1879,7 +1939,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectTypeInfoList",
             features: &[],
-            shape: Shape::Array(127),
+            shape: Shape::Array(136),
         },
         Type {
             name: "qom-list-properties-arg",
@@ -1902,7 +1962,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qom-type",
-                        ty: 128,
+                        ty: 137,
                         optional: false,
                         features: &[],
                     },
@@ -1915,13 +1975,13 @@ pub static SCHEMA: Schema = Schema {
                 ],
                 tag: Some("qom-type"),
                 variants: &[
-                    ("iothread", 129),
-                    ("memory-backend-file", 130),
-                    ("memory-backend-memfd", 131),
-                    ("memory-backend-ram", 132),
-                    ("rng-random", 133),
-                    ("secret", 134),
-                    ("tls-creds-x509", 135),
+                    ("iothread", 138),
+                    ("memory-backend-file", 139),
+                    ("memory-backend-memfd", 140),
+                    ("memory-backend-ram", 141),
+                    ("rng-random", 142),
+                    ("secret", 143),
+                    ("tls-creds-x509", 144),
                     ("rng-builtin", 0),
                 ],
             },
@@ -2043,7 +2103,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuInfoFastList",
             features: &[],
-            shape: Shape::Array(136),
+            shape: Shape::Array(145),
         },
         Type {
             name: "query-machines-arg",
@@ -2051,7 +2111,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "compat-props",
-                    ty: 88,
+                    ty: 97,
                     optional: true,
                     features: &["unstable"],
                 }],
@@ -2062,7 +2122,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MachineInfoList",
             features: &[],
-            shape: Shape::Array(137),
+            shape: Shape::Array(146),
         },
         Type {
             name: "TargetInfo",
@@ -2070,7 +2130,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arch",
-                    ty: 138,
+                    ty: 147,
                     optional: false,
                     features: &[],
                 }],
@@ -2099,13 +2159,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "enabled",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "present",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
@@ -2121,13 +2181,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
@@ -2139,7 +2199,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
@@ -2155,13 +2215,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
@@ -2182,7 +2242,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "value",
-                    ty: 99,
+                    ty: 108,
                     optional: false,
                     features: &[],
                 }],
@@ -2196,7 +2256,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 99,
+                    ty: 108,
                     optional: false,
                     features: &[],
                 }],
@@ -2210,7 +2270,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 99,
+                    ty: 108,
                     optional: false,
                     features: &[],
                 }],
@@ -2225,13 +2285,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base-memory",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "plugged-memory",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
@@ -2257,12 +2317,202 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MemdevList",
             features: &[],
-            shape: Shape::Array(139),
+            shape: Shape::Array(148),
         },
         Type {
             name: "CpuDefinitionInfoList",
             features: &[],
-            shape: Shape::Array(140),
+            shape: Shape::Array(149),
+        },
+        Type {
+            name: "set_link-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "name",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "up",
+                        ty: 97,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "Netdev",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "id",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "type",
+                        ty: 150,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: Some("type"),
+                variants: &[
+                    ("nic", 151),
+                    ("user", 152),
+                    ("tap", 153),
+                    ("socket", 154),
+                    ("stream", 155),
+                    ("dgram", 156),
+                    ("hubport", 157),
+                    ("none", 0),
+                ],
+            },
+        },
+        Type {
+            name: "netdev_del-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "id",
+                    ty: 34,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "query-rx-filter-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "name",
+                    ty: 34,
+                    optional: true,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "RxFilterInfoList",
+            features: &[],
+            shape: Shape::Array(158),
+        },
+        Type {
+            name: "NIC_RX_FILTER_CHANGED-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "name",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "path",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "AnnounceParameters",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "initial",
+                        ty: 108,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "max",
+                        ty: 108,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "rounds",
+                        ty: 108,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "step",
+                        ty: 108,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "interfaces",
+                        ty: 159,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "id",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "NETDEV_STREAM_CONNECTED-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "netdev-id",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "addr",
+                        ty: 160,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "NETDEV_STREAM_DISCONNECTED-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "netdev-id",
+                    ty: 34,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
         },
         Type {
             name: "yank-arg",
@@ -2270,7 +2520,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "instances",
-                    ty: 75,
+                    ty: 84,
                     optional: false,
                     features: &[],
                 }],
@@ -2281,12 +2531,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "YankInstanceList",
             features: &[],
-            shape: Shape::Array(141),
+            shape: Shape::Array(161),
         },
         Type {
             name: "PciInfoList",
             features: &[],
-            shape: Shape::Array(142),
+            shape: Shape::Array(162),
         },
         Type {
             name: "NameInfo",
@@ -2315,7 +2565,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
@@ -2359,7 +2609,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
@@ -2381,13 +2631,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
@@ -2403,13 +2653,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
@@ -2421,7 +2671,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetInfoList",
             features: &[],
-            shape: Shape::Array(143),
+            shape: Shape::Array(163),
         },
         Type {
             name: "query-command-line-options-arg",
@@ -2440,12 +2690,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandLineOptionInfoList",
             features: &[],
-            shape: Shape::Array(144),
+            shape: Shape::Array(164),
         },
         Type {
             name: "IOThreadInfoList",
             features: &[],
-            shape: Shape::Array(145),
+            shape: Shape::Array(165),
         },
         Type {
             name: "bool",
@@ -2680,12 +2930,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 146,
+                    ty: 166,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("hyper-v", 147), ("s390", 148)],
+                variants: &[("hyper-v", 167), ("s390", 168)],
             },
         },
         Type {
@@ -2713,31 +2963,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "removable",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "locked",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "inserted",
-                        ty: 100,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tray_open",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "io-status",
-                        ty: 149,
+                        ty: 169,
                         optional: true,
                         features: &[],
                     },
@@ -2771,25 +3021,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "stats",
-                        ty: 150,
+                        ty: 170,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "driver-specific",
-                        ty: 151,
+                        ty: 171,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "parent",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -2822,7 +3072,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "ro",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
@@ -2840,145 +3090,145 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backing_file_depth",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "active",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "detect_zeroes",
-                        ty: 104,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "image",
-                        ty: 152,
+                        ty: 172,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
@@ -2990,13 +3240,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cache",
-                        ty: 153,
+                        ty: 173,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write_threshold",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
@@ -3072,13 +3322,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "direct",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -3112,25 +3362,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "image",
-                        ty: 154,
+                        ty: 174,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "align",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "inject-error",
-                        ty: 155,
+                        ty: 175,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "set-state",
-                        ty: 156,
+                        ty: 176,
                         optional: true,
                         features: &[],
                     },
@@ -3145,7 +3395,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "file",
-                    ty: 154,
+                    ty: 174,
                     optional: false,
                     features: &[],
                 }],
@@ -3166,25 +3416,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "locking",
-                        ty: 157,
+                        ty: 177,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio",
-                        ty: 158,
+                        ty: 178,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio-max-batch",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drop-cache",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -3200,7 +3450,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "server",
-                        ty: 159,
+                        ty: 160,
                         optional: false,
                         features: &[],
                     },
@@ -3212,13 +3462,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "reconnect-delay",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "open-timeout",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
@@ -3234,19 +3484,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "size",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "latency-ns",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-zeroes",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -3262,49 +3512,49 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 154,
+                        ty: 174,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 160,
+                        ty: 179,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-request",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-snapshot",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-other",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cache-size",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "l2-cache-size",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-cache-size",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
@@ -3320,19 +3570,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 154,
+                        ty: 174,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "offset",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
@@ -3354,7 +3604,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "file",
-                        ty: 154,
+                        ty: 174,
                         optional: false,
                         features: &[],
                     },
@@ -3421,7 +3671,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "intList",
             features: &[],
-            shape: Shape::Array(99),
+            shape: Shape::Array(108),
         },
         Type {
             name: "ChardevInfo",
@@ -3442,7 +3692,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "frontend-open",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
@@ -3485,41 +3735,41 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 161,
+                    ty: 180,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("file", 162),
-                    ("serial", 163),
-                    ("parallel", 163),
-                    ("pipe", 163),
-                    ("socket", 164),
-                    ("udp", 165),
-                    ("pty", 166),
-                    ("null", 167),
-                    ("mux", 168),
-                    ("hub", 169),
-                    ("msmouse", 167),
-                    ("wctablet", 167),
-                    ("braille", 167),
-                    ("testdev", 167),
-                    ("stdio", 170),
-                    ("spicevmc", 171),
-                    ("spiceport", 172),
-                    ("qemu-vdagent", 173),
-                    ("dbus", 174),
-                    ("vc", 175),
-                    ("ringbuf", 176),
-                    ("memory", 176),
+                    ("file", 181),
+                    ("serial", 182),
+                    ("parallel", 182),
+                    ("pipe", 182),
+                    ("socket", 183),
+                    ("udp", 184),
+                    ("pty", 185),
+                    ("null", 186),
+                    ("mux", 187),
+                    ("hub", 188),
+                    ("msmouse", 186),
+                    ("wctablet", 186),
+                    ("braille", 186),
+                    ("testdev", 186),
+                    ("stdio", 189),
+                    ("spicevmc", 190),
+                    ("spiceport", 191),
+                    ("qemu-vdagent", 192),
+                    ("dbus", 193),
+                    ("vc", 194),
+                    ("ringbuf", 195),
+                    ("memory", 195),
                 ],
             },
         },
         Type {
             name: "QMPCapabilityList",
             features: &[],
-            shape: Shape::Array(177),
+            shape: Shape::Array(196),
         },
         Type {
             name: "VersionTriple",
@@ -3528,19 +3778,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "major",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "minor",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "micro",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
@@ -3576,26 +3826,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "meta-type",
-                        ty: 178,
+                        ty: 197,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 179,
+                        ty: 159,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("meta-type"),
                 variants: &[
-                    ("builtin", 180),
-                    ("enum", 181),
-                    ("array", 182),
-                    ("object", 183),
-                    ("alternate", 184),
-                    ("command", 185),
-                    ("event", 186),
+                    ("builtin", 198),
+                    ("enum", 199),
+                    ("array", 200),
+                    ("object", 201),
+                    ("alternate", 202),
+                    ("command", 203),
+                    ("event", 204),
                 ],
             },
         },
@@ -3646,7 +3896,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -3706,37 +3956,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "aio-max-batch",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-pool-min",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-pool-max",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-max-ns",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-grow",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-shrink",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
@@ -3752,73 +4002,73 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "dump",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 117,
+                        ty: 126,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 187,
+                        ty: 205,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "align",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "offset",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "discard-data",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -3830,7 +4080,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "readonly",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -3846,61 +4096,61 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "dump",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 117,
+                        ty: 126,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 187,
+                        ty: 205,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "seal",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -3916,55 +4166,55 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "dump",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 117,
+                        ty: 126,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 187,
+                        ty: 205,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
@@ -4006,7 +4256,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format",
-                        ty: 188,
+                        ty: 206,
                         optional: true,
                         features: &[],
                     },
@@ -4034,7 +4284,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "verify-peer",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -4046,7 +4296,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "endpoint",
-                        ty: 189,
+                        ty: 207,
                         optional: true,
                         features: &[],
                     },
@@ -4062,7 +4312,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-index",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
@@ -4074,26 +4324,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "thread-id",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "props",
-                        ty: 190,
+                        ty: 208,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "target",
-                        ty: 138,
+                        ty: 147,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("target"),
                 variants: &[
-                    ("s390x", 191),
+                    ("s390x", 209),
                     ("aarch64", 0),
                     ("alpha", 0),
                     ("arm", 0),
@@ -4144,31 +4394,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "is-default",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cpu-max",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "hotpluggable-cpus",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "numa-mem-supported",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "deprecated",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
@@ -4186,13 +4436,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "acpi",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compat-props",
-                        ty: 192,
+                        ty: 210,
                         optional: true,
                         features: &["unstable"],
                     },
@@ -4336,49 +4586,49 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dump",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 117,
+                        ty: 126,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 187,
+                        ty: 205,
                         optional: false,
                         features: &[],
                     },
@@ -4400,19 +4650,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "migration-safe",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "static",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unavailable-features",
-                        ty: 179,
+                        ty: 159,
                         optional: true,
                         features: &[],
                     },
@@ -4430,7 +4680,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "deprecated",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
@@ -4440,17 +4690,484 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "NetClientDriver",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "none",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "nic",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "user",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "tap",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "socket",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "stream",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "dgram",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "hubport",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "NetLegacyNicOptions",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "netdev",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "macaddr",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "model",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "addr",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "vectors",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "NetdevUserOptions",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "hostname",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "restrict",
+                        ty: 97,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "ipv4",
+                        ty: 97,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "ipv6",
+                        ty: 97,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "ip",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "net",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "host",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "tftp",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bootfile",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "dhcpstart",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "dns",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "dnssearch",
+                        ty: 211,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "domainname",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "ipv6-prefix",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "ipv6-prefixlen",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "ipv6-host",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "ipv6-dns",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "hostfwd",
+                        ty: 211,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "guestfwd",
+                        ty: 211,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "tftp-server-name",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "NetdevTapOptions",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "ifname",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "fd",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "script",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "downscript",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "NetdevSocketOptions",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "fd",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "listen",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "connect",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "mcast",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "localaddr",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "udp",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "NetdevStreamOptions",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "addr",
+                        ty: 160,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "server",
+                        ty: 97,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "reconnect",
+                        ty: 108,
+                        optional: true,
+                        features: &["deprecated"],
+                    },
+                    Member {
+                        name: "reconnect-ms",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "NetdevDgramOptions",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "local",
+                        ty: 160,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "remote",
+                        ty: 160,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "NetdevHubPortOptions",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "hubid",
+                        ty: 108,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "netdev",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "RxFilterInfo",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "name",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "promiscuous",
+                        ty: 97,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "multicast",
+                        ty: 212,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "unicast",
+                        ty: 212,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "vlan",
+                        ty: 212,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "broadcast-allowed",
+                        ty: 97,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "multicast-overflow",
+                        ty: 97,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "unicast-overflow",
+                        ty: 97,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "main-mac",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "vlan-table",
+                        ty: 126,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "unicast-table",
+                        ty: 159,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "multicast-table",
+                        ty: 159,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "strList",
+            features: &[],
+            shape: Shape::Array(34),
+        },
+        Type {
+            name: "SocketAddress",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "type",
+                    ty: 213,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: Some("type"),
+                variants: &[("inet", 214), ("unix", 215), ("vsock", 216), ("fd", 217)],
+            },
+        },
+        Type {
             name: "YankInstance",
             features: &[],
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 193,
+                    ty: 218,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("block-node", 194), ("chardev", 195), ("migration", 0)],
+                variants: &[("block-node", 219), ("chardev", 220), ("migration", 0)],
             },
         },
         Type {
@@ -4460,13 +5177,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 196,
+                        ty: 221,
                         optional: false,
                         features: &[],
                     },
@@ -4482,13 +5199,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fds",
-                        ty: 197,
+                        ty: 222,
                         optional: false,
                         features: &[],
                     },
@@ -4510,7 +5227,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "parameters",
-                        ty: 198,
+                        ty: 223,
                         optional: false,
                         features: &[],
                     },
@@ -4532,31 +5249,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "thread-id",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "poll-max-ns",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "poll-grow",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "poll-shrink",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "aio-max-batch",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
@@ -4586,31 +5303,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "arg1",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg2",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg3",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg4",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg5",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
@@ -4626,25 +5343,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "core",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-mask",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-addr",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 199,
+                        ty: 224,
                         optional: false,
                         features: &[],
                     },
@@ -4678,223 +5395,223 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "rd_bytes",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_bytes",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_bytes",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_bytes",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_operations",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_operations",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_operations",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_operations",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_operations",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_total_time_ns",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_total_time_ns",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_total_time_ns",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_total_time_ns",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_total_time_ns",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_highest_offset",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_merged",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_merged",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_merged",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_merged",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idle_time_ns",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "failed_rd_operations",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_wr_operations",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_zone_append_operations",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_flush_operations",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_unmap_operations",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_rd_operations",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_wr_operations",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_zone_append_operations",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_flush_operations",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_unmap_operations",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_invalid",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_failed",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "timed_stats",
-                        ty: 200,
+                        ty: 225,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_latency_histogram",
-                        ty: 201,
+                        ty: 226,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wr_latency_histogram",
-                        ty: 201,
+                        ty: 226,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_latency_histogram",
-                        ty: 201,
+                        ty: 226,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "flush_latency_histogram",
-                        ty: 201,
+                        ty: 226,
                         optional: true,
                         features: &[],
                     },
@@ -4909,14 +5626,14 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "driver",
-                    ty: 101,
+                    ty: 110,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("driver"),
                 variants: &[
-                    ("file", 202),
-                    ("host_device", 202),
+                    ("file", 227),
+                    ("host_device", 227),
                     ("blkdebug", 0),
                     ("copy-on-read", 0),
                     ("nbd", 0),
@@ -4947,37 +5664,37 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "dirty-flag",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "actual-size",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "virtual-size",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "cluster-size",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "compressed",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -5001,13 +5718,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format-specific",
-                        ty: 203,
+                        ty: 228,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing-image",
-                        ty: 152,
+                        ty: 172,
                         optional: true,
                         features: &[],
                     },
@@ -5023,19 +5740,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "writeback",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "direct",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 88,
+                        ty: 97,
                         optional: false,
                         features: &[],
                     },
@@ -5052,12 +5769,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlkdebugInjectErrorOptionsList",
             features: &[],
-            shape: Shape::Array(204),
+            shape: Shape::Array(229),
         },
         Type {
             name: "BlkdebugSetStateOptionsList",
             features: &[],
-            shape: Shape::Array(205),
+            shape: Shape::Array(230),
         },
         Type {
             name: "OnOffAuto",
@@ -5096,23 +5813,9 @@ pub static SCHEMA: Schema = Schema {
             ]),
         },
         Type {
-            name: "SocketAddress",
-            features: &[],
-            shape: Shape::Object {
-                members: &[Member {
-                    name: "type",
-                    ty: 206,
-                    optional: false,
-                    features: &[],
-                }],
-                tag: Some("type"),
-                variants: &[("inet", 207), ("unix", 208), ("vsock", 209), ("fd", 210)],
-            },
-        },
-        Type {
             name: "BlockdevRefOrNull",
             features: &[],
-            shape: Shape::Alternate(&[15, 34, 211]),
+            shape: Shape::Alternate(&[15, 34, 231]),
         },
         Type {
             name: "ChardevBackendKind",
@@ -5214,7 +5917,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 212,
+                    ty: 232,
                     optional: false,
                     features: &[],
                 }],
@@ -5228,7 +5931,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 213,
+                    ty: 233,
                     optional: false,
                     features: &[],
                 }],
@@ -5242,7 +5945,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 214,
+                    ty: 234,
                     optional: false,
                     features: &[],
                 }],
@@ -5256,7 +5959,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 215,
+                    ty: 235,
                     optional: false,
                     features: &[],
                 }],
@@ -5270,7 +5973,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 216,
+                    ty: 236,
                     optional: false,
                     features: &[],
                 }],
@@ -5284,7 +5987,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 217,
+                    ty: 237,
                     optional: false,
                     features: &[],
                 }],
@@ -5298,7 +6001,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 218,
+                    ty: 238,
                     optional: false,
                     features: &[],
                 }],
@@ -5312,7 +6015,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 219,
+                    ty: 239,
                     optional: false,
                     features: &[],
                 }],
@@ -5326,7 +6029,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 220,
+                    ty: 240,
                     optional: false,
                     features: &[],
                 }],
@@ -5340,7 +6043,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 221,
+                    ty: 241,
                     optional: false,
                     features: &[],
                 }],
@@ -5354,7 +6057,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 222,
+                    ty: 242,
                     optional: false,
                     features: &[],
                 }],
@@ -5368,7 +6071,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 223,
+                    ty: 243,
                     optional: false,
                     features: &[],
                 }],
@@ -5382,7 +6085,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 224,
+                    ty: 244,
                     optional: false,
                     features: &[],
                 }],
@@ -5396,7 +6099,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 225,
+                    ty: 245,
                     optional: false,
                     features: &[],
                 }],
@@ -5410,7 +6113,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 226,
+                    ty: 246,
                     optional: false,
                     features: &[],
                 }],
@@ -5461,17 +6164,12 @@ pub static SCHEMA: Schema = Schema {
             ]),
         },
         Type {
-            name: "strList",
-            features: &[],
-            shape: Shape::Array(34),
-        },
-        Type {
             name: "SchemaInfoBuiltin",
             features: &[],
             shape: Shape::Object {
                 members: &[Member {
                     name: "json-type",
-                    ty: 227,
+                    ty: 247,
                     optional: false,
                     features: &[],
                 }],
@@ -5486,13 +6184,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 228,
+                        ty: 248,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "values",
-                        ty: 179,
+                        ty: 159,
                         optional: false,
                         features: &["deprecated"],
                     },
@@ -5522,7 +6220,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 229,
+                        ty: 249,
                         optional: false,
                         features: &[],
                     },
@@ -5534,7 +6232,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "variants",
-                        ty: 230,
+                        ty: 250,
                         optional: true,
                         features: &[],
                     },
@@ -5549,7 +6247,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "members",
-                    ty: 231,
+                    ty: 251,
                     optional: false,
                     features: &[],
                 }],
@@ -5576,7 +6274,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "allow-oob",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -5656,55 +6354,55 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "node-id",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drawer-id",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "book-id",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "socket-id",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "die-id",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cluster-id",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "module-id",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "core-id",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-id",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
@@ -5720,19 +6418,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-state",
-                        ty: 232,
+                        ty: 252,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dedicated",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "entitlement",
-                        ty: 233,
+                        ty: 253,
                         optional: true,
                         features: &[],
                     },
@@ -5744,7 +6442,174 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CompatPropertyList",
             features: &[],
-            shape: Shape::Array(234),
+            shape: Shape::Array(254),
+        },
+        Type {
+            name: "StringList",
+            features: &[],
+            shape: Shape::Array(255),
+        },
+        Type {
+            name: "RxState",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "normal",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "none",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "all",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "SocketAddressType",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "inet",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "unix",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "vsock",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "fd",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "InetSocketAddress",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "host",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "port",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "numeric",
+                        ty: 97,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "to",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "ipv4",
+                        ty: 97,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "ipv6",
+                        ty: 97,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "keep-alive",
+                        ty: 97,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "mptcp",
+                        ty: 97,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "UnixSocketAddress",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "path",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "abstract",
+                        ty: 97,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "tight",
+                        ty: 97,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "VsockSocketAddress",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "cid",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "port",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "FdSocketAddress",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "str",
+                    ty: 34,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
         },
         Type {
             name: "YankInstanceType",
@@ -5795,17 +6660,17 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciDeviceInfoList",
             features: &[],
-            shape: Shape::Array(235),
+            shape: Shape::Array(256),
         },
         Type {
             name: "FdsetFdInfoList",
             features: &[],
-            shape: Shape::Array(236),
+            shape: Shape::Array(257),
         },
         Type {
             name: "CommandLineParameterInfoList",
             features: &[],
-            shape: Shape::Array(237),
+            shape: Shape::Array(258),
         },
         Type {
             name: "S390CrashReason",
@@ -5836,7 +6701,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceTimedStatsList",
             features: &[],
-            shape: Shape::Array(238),
+            shape: Shape::Array(259),
         },
         Type {
             name: "BlockLatencyHistogramInfo",
@@ -5845,13 +6710,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "boundaries",
-                        ty: 117,
+                        ty: 126,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bins",
-                        ty: 117,
+                        ty: 126,
                         optional: false,
                         features: &[],
                     },
@@ -5867,19 +6732,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "discard-nb-ok",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-nb-failed",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-bytes-ok",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
@@ -5894,12 +6759,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 239,
+                    ty: 260,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("qcow2", 240), ("file", 241)],
+                variants: &[("qcow2", 261), ("file", 262)],
             },
         },
         Type {
@@ -5909,43 +6774,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 242,
+                        ty: 263,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iotype",
-                        ty: 243,
+                        ty: 264,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "errno",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "sector",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "once",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "immediately",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -5961,167 +6826,23 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 242,
+                        ty: 263,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "new_state",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                 ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "SocketAddressType",
-            features: &[],
-            shape: Shape::Enum(&[
-                EnumValue {
-                    name: "inet",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "unix",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "vsock",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "fd",
-                    features: &[],
-                },
-            ]),
-        },
-        Type {
-            name: "InetSocketAddress",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "host",
-                        ty: 34,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "port",
-                        ty: 34,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "numeric",
-                        ty: 88,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "to",
-                        ty: 99,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "ipv4",
-                        ty: 88,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "ipv6",
-                        ty: 88,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "keep-alive",
-                        ty: 88,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "mptcp",
-                        ty: 88,
-                        optional: true,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "UnixSocketAddress",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "path",
-                        ty: 34,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "abstract",
-                        ty: 88,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "tight",
-                        ty: 88,
-                        optional: true,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "VsockSocketAddress",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "cid",
-                        ty: 34,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "port",
-                        ty: 34,
-                        optional: false,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "FdSocketAddress",
-            features: &[],
-            shape: Shape::Object {
-                members: &[Member {
-                    name: "str",
-                    ty: 34,
-                    optional: false,
-                    features: &[],
-                }],
                 tag: None,
                 variants: &[],
             },
@@ -6144,7 +6865,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -6162,7 +6883,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "append",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -6184,7 +6905,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -6212,13 +6933,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "addr",
-                        ty: 244,
+                        ty: 265,
                         optional: false,
                         features: &[],
                     },
@@ -6236,49 +6957,49 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "server",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wait",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "nodelay",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "telnet",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tn3270",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "websocket",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reconnect",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "reconnect-ms",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
@@ -6300,19 +7021,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "remote",
-                        ty: 244,
+                        ty: 265,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "local",
-                        ty: 244,
+                        ty: 265,
                         optional: true,
                         features: &[],
                     },
@@ -6334,7 +7055,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -6362,7 +7083,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -6384,7 +7105,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -6412,13 +7133,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "chardevs",
-                        ty: 179,
+                        ty: 159,
                         optional: false,
                         features: &[],
                     },
@@ -6440,13 +7161,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "signal",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -6468,7 +7189,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -6496,7 +7217,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -6524,19 +7245,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mouse",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "clipboard",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -6558,7 +7279,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -6586,31 +7307,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "width",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "height",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cols",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "rows",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
@@ -6632,13 +7353,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
@@ -6688,22 +7409,22 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "SchemaInfoEnumMemberList",
             features: &[],
-            shape: Shape::Array(245),
+            shape: Shape::Array(266),
         },
         Type {
             name: "SchemaInfoObjectMemberList",
             features: &[],
-            shape: Shape::Array(246),
+            shape: Shape::Array(267),
         },
         Type {
             name: "SchemaInfoObjectVariantList",
             features: &[],
-            shape: Shape::Array(247),
+            shape: Shape::Array(268),
         },
         Type {
             name: "SchemaInfoAlternateMemberList",
             features: &[],
-            shape: Shape::Array(248),
+            shape: Shape::Array(269),
         },
         Type {
             name: "S390CpuState",
@@ -6782,49 +7503,63 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "String",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "str",
+                    ty: 34,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
             name: "PciDeviceInfo",
             features: &[],
             shape: Shape::Object {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "slot",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "function",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "class_info",
-                        ty: 249,
+                        ty: 270,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "id",
-                        ty: 250,
+                        ty: 271,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "irq",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "irq_pin",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
@@ -6836,13 +7571,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "pci_bridge",
-                        ty: 251,
+                        ty: 272,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "regions",
-                        ty: 252,
+                        ty: 273,
                         optional: false,
                         features: &[],
                     },
@@ -6858,7 +7593,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fd",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
@@ -6886,7 +7621,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 253,
+                        ty: 274,
                         optional: false,
                         features: &[],
                     },
@@ -6914,97 +7649,97 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "interval_length",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_rd_latency_ns",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_rd_latency_ns",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_latency_ns",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_wr_latency_ns",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_wr_latency_ns",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_latency_ns",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_zone_append_latency_ns",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_zone_append_latency_ns",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_latency_ns",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_flush_latency_ns",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_flush_latency_ns",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_flush_latency_ns",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_queue_depth",
-                        ty: 254,
+                        ty: 275,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_queue_depth",
-                        ty: 254,
+                        ty: 275,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_queue_depth",
-                        ty: 254,
+                        ty: 275,
                         optional: false,
                         features: &[],
                     },
@@ -7033,7 +7768,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 255,
+                    ty: 276,
                     optional: false,
                     features: &[],
                 }],
@@ -7047,7 +7782,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 256,
+                    ty: 277,
                     optional: false,
                     features: &[],
                 }],
@@ -7129,12 +7864,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 206,
+                    ty: 213,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 257), ("unix", 258), ("vsock", 259), ("fd", 260)],
+                variants: &[("inet", 278), ("unix", 279), ("vsock", 280), ("fd", 281)],
             },
         },
         Type {
@@ -7150,7 +7885,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 179,
+                        ty: 159,
                         optional: true,
                         features: &[],
                     },
@@ -7184,7 +7919,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 179,
+                        ty: 159,
                         optional: true,
                         features: &[],
                     },
@@ -7242,7 +7977,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "class",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
@@ -7258,25 +7993,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vendor",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "subsystem",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "subsystem-vendor",
-                        ty: 99,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
@@ -7292,13 +8027,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 261,
+                        ty: 282,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 196,
+                        ty: 221,
                         optional: true,
                         features: &[],
                     },
@@ -7310,7 +8045,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciMemoryRegionList",
             features: &[],
-            shape: Shape::Array(262),
+            shape: Shape::Array(283),
         },
         Type {
             name: "CommandLineParameterType",
@@ -7352,31 +8087,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "extended-l2",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "lazy-refcounts",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "corrupt",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-bits",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compression-type",
-                        ty: 263,
+                        ty: 284,
                         optional: false,
                         features: &[],
                     },
@@ -7391,7 +8126,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "extent-size-hint",
-                    ty: 99,
+                    ty: 108,
                     optional: true,
                     features: &[],
                 }],
@@ -7405,7 +8140,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 207,
+                    ty: 214,
                     optional: false,
                     features: &[],
                 }],
@@ -7419,7 +8154,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 208,
+                    ty: 215,
                     optional: false,
                     features: &[],
                 }],
@@ -7433,7 +8168,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 209,
+                    ty: 216,
                     optional: false,
                     features: &[],
                 }],
@@ -7447,7 +8182,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 210,
+                    ty: 217,
                     optional: false,
                     features: &[],
                 }],
@@ -7462,37 +8197,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "number",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "secondary",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "subordinate",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "io_range",
-                        ty: 264,
+                        ty: 285,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "memory_range",
-                        ty: 264,
+                        ty: 285,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetchable_range",
-                        ty: 264,
+                        ty: 285,
                         optional: false,
                         features: &[],
                     },
@@ -7508,7 +8243,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bar",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
@@ -7520,25 +8255,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "address",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetch",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mem_type_64",
-                        ty: 88,
+                        ty: 97,
                         optional: true,
                         features: &[],
                     },
@@ -7562,13 +8297,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "limit",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },

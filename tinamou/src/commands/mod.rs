@@ -8,6 +8,7 @@ mod char;
 mod control;
 pub mod machine;
 mod misc;
+pub mod net;
 mod object;
 pub mod pci;
 mod qdev;
@@ -84,6 +85,11 @@ pub fn table() -> Table<Vm, Shared> {
         .main::<api::QueryMemorySizeSummary>(machine::query_memory_size_summary)
         .main::<api::Dumpdtb>(machine::dumpdtb)
         .shared::<api::QueryCpuDefinitions>(machine::query_cpu_definitions)
+        .main::<api::SetLink>(net::set_link)
+        .main::<api::NetdevAdd>(net::netdev_add)
+        .main::<api::NetdevDel>(net::netdev_del)
+        .main::<api::QueryRxFilter>(net::query_rx_filter)
+        .main::<api::AnnounceSelf>(net::announce_self)
         .shared::<api::Yank>(yank::yank)
         .shared::<api::QueryYank>(yank::query_yank)
         .main::<api::QueryPci>(pci::query_pci)

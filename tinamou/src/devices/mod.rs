@@ -26,6 +26,7 @@ mod types;
 mod unplug;
 pub mod virtio;
 pub mod virtio_balloon;
+mod virtio_net;
 mod virtio_rng;
 
 use std::any::Any;
@@ -42,6 +43,7 @@ pub use qtree::print as qtree;
 pub use registry::{Devices, Place};
 pub use request::Request;
 pub use types::types;
+pub use virtio_net::add_nic;
 
 /// A class of devices.
 pub type Class = tinamou_qdev::Class<Make>;
@@ -69,6 +71,7 @@ pub static CLASSES: Classes<Make> = Classes::new(&[
     &board::GOLDFISH_RTC,
     &virtio::DEVICE,
     &virtio_rng::DEVICE,
+    &virtio_net::DEVICE,
     &virtio_balloon::DEVICE,
     &pci::PCI_DEVICE,
     &pci::PCI_HOST_BRIDGE,

@@ -177,6 +177,11 @@ impl Referents for Vm {
                 Some(_) => Ok(()),
                 None => Err(Refusal::NotFound),
             },
+            Kind::Netdev => match self.network.is_free(name) {
+                Some(true) => Ok(()),
+                Some(false) => Err(Refusal::InUse),
+                None => Err(Refusal::NotFound),
+            },
             Kind::Link(wanted) => {
                 let object = self.qom.resolve(name).map_err(Refusal::Error)?;
                 let of_type = self.types.find(self.qom.kind(object));

@@ -5,6 +5,7 @@ mod control;
 mod info;
 mod memory;
 mod mtree;
+mod net;
 mod pci;
 mod registers;
 
@@ -24,6 +25,7 @@ pub fn commands() -> Hmp<Vm> {
     control::add(&mut hmp);
     info::add(&mut hmp);
     memory::add(&mut hmp);
+    net::add(&mut hmp);
     hmp.registers(|vm, cpu, name| registers::value(vm, cpu.unwrap_or(0), name));
     hmp
 }

@@ -53,20 +53,6 @@ pub(crate) fn parallel(_: &mut LowArgs, text: &str, _: &Origin) -> Result<()> {
     }
 }
 
-pub(crate) fn network(_: &mut LowArgs, text: &str, _: &Origin) -> Result<()> {
-    match text.split(',').next() {
-        Some("none") => Ok(()),
-        kind => Err(Error::value_not_accepted("type", kind.unwrap_or(text))),
-    }
-}
-
-pub(crate) fn netdev(_: &mut LowArgs, text: &str, _: &Origin) -> Result<()> {
-    let pairs = params::keyval_or_json(text, Some("type"))?;
-    let kind = pairs.iter().find(|(key, _)| key == "type");
-    let (_, kind) = kind.ok_or_else(|| Error::missing_parameter("type"))?;
-    Err(Error::value_not_accepted("type", kind))
-}
-
 pub(crate) fn incoming(_: &mut LowArgs, _: &str, _: &Origin) -> Result<()> {
     Err(Error::new("migration is not available in this program"))
 }

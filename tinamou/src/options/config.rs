@@ -28,6 +28,10 @@ pub struct Config {
     pub accel: Accel,
     /// `-object`, in order.
     pub objects: Vec<ObjectConfig>,
+    /// `-netdev`, and what `-nic` and `-net` imply, in order.
+    pub netdevs: Vec<NetdevConfig>,
+    /// The cards that `-nic` and `-net` ask for.
+    pub nics: Vec<NicConfig>,
     /// `-blockdev`, in order.
     pub blockdevs: Vec<BlockdevConfig>,
     /// `-drive` and its short forms, in order.
@@ -201,6 +205,30 @@ pub struct ObjectConfig {
 pub struct DeviceConfig {
     /// The device.
     pub request: Request,
+    /// Where it was asked for.
+    pub origin: Origin,
+}
+
+/// `-netdev`
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetdevConfig {
+    /// What it says, by member.
+    pub members: Object,
+    /// Whether it was said in JSON, where numbers are numbers.
+    pub json: bool,
+    /// Where it was asked for.
+    pub origin: Origin,
+}
+
+/// A card of `-nic` or `-net nic`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NicConfig {
+    /// The back end it is connected to.
+    pub netdev: String,
+    /// The kind of card.
+    pub model: Option<String>,
+    /// Its address.
+    pub mac: Option<String>,
     /// Where it was asked for.
     pub origin: Origin,
 }

@@ -26,6 +26,8 @@ pub(crate) struct LowArgs {
     pub(crate) cpu: Option<String>,
     pub(crate) accel: Vec<Params>,
     pub(crate) objects: Vec<ObjectConfig>,
+    pub(crate) netdevs: Vec<super::config::NetdevConfig>,
+    pub(crate) nics: Vec<super::config::NicConfig>,
     pub(crate) blockdevs: Vec<super::config::BlockdevConfig>,
     pub(crate) drives: Vec<Params>,
     pub(crate) snapshot: bool,

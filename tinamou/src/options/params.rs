@@ -266,15 +266,6 @@ pub(crate) fn keyval(text: &str, implied: Option<&str>) -> Result<Vec<(String, S
     Ok(pairs)
 }
 
-/// The same, or a JSON object in its place.
-pub(crate) fn keyval_or_json(text: &str, implied: Option<&str>) -> Result<Vec<(String, String)>> {
-    if text.starts_with('{') {
-        json(text)
-    } else {
-        keyval(text, implied)
-    }
-}
-
 /// Reads a JSON object; members of members get dotted keys.
 fn json(text: &str) -> Result<Vec<(String, String)>> {
     let value =

@@ -4,7 +4,7 @@
 use super::config::{Config, Firmware, LogConfig};
 use super::error::{Error, Result};
 use super::low::LowArgs;
-use super::{chardev, cpu, drive, machine, monitor, object, process, sizing};
+use super::{chardev, cpu, drive, machine, monitor, net, object, process, sizing};
 
 /// Makes a [`Config`] of the options. Faults are reported in the order in
 /// which QEMU meets them, so that the first message is the same.
@@ -28,6 +28,8 @@ pub(crate) fn resolve(low: &mut LowArgs) -> Result<Config> {
         cpu: cpu::resolve(low.cpu.as_deref())?,
         accel,
         objects: Vec::new(),
+        netdevs: Vec::new(),
+        nics: Vec::new(),
         blockdevs: Vec::new(),
         drives: Vec::new(),
         devices: Vec::new(),
@@ -73,6 +75,7 @@ pub(crate) fn resolve(low: &mut LowArgs) -> Result<Config> {
     monitor::resolve(low, &mut config)?;
     object::resolve(low, &mut config)?;
     drive::resolve(low, &mut config)?;
+    net::resolve(low, &mut config);
     Ok(config)
 }
 

@@ -6,7 +6,7 @@ use super::error::{Origin, Result};
 use super::low::LowArgs;
 use super::params::{Group, Params};
 use super::{
-    accepted, chardev, cpu, drive, help, machine, monitor, object, process, readconfig, sizing,
+    accepted, chardev, cpu, drive, help, machine, monitor, net, object, process, readconfig, sizing,
 };
 use tinamou_machine::run_state::{RebootAction, ShutdownAction};
 
@@ -242,12 +242,16 @@ pub static OPTIONS: &[Opt] = &[
         Apply::Custom(accepted::vga)).usage("none"),
     opt(Section::Devices, "parallel", "there is no parallel port",
         Apply::Custom(accepted::parallel)).usage("none"),
-    opt(Section::Devices, "nic", "there is no network card",
-        Apply::Custom(accepted::network)).usage("none"),
-    opt(Section::Devices, "net", "there is no network card",
-        Apply::Custom(accepted::network)).usage("none"),
-    opt(Section::Devices, "netdev", "there is no network",
-        Apply::Custom(accepted::netdev)).usage("TYPE,id=ID"),
+    opt(Section::Devices, "netdev", "make a network back end; 'help' lists the kinds",
+        Apply::Custom(net::read_netdev))
+        .usage("TYPE,id=ID[,PROPERTY=VALUE...]")
+        .group(&net::GROUP),
+    opt(Section::Devices, "nic", "make a network back end and a card on it",
+        Apply::Custom(net::read_nic))
+        .usage("TYPE[,model=MODEL][,mac=MAC][,PROPERTY=VALUE...]|none"),
+    opt(Section::Devices, "net", "make a network back end or a card on hub 0",
+        Apply::Custom(net::read_net))
+        .usage("TYPE[,PROPERTY=VALUE...]|nic[,model=MODEL]|none"),
 
     opt(Section::Run, "S", "do not start the CPUs; the command 'cont' does",
         Apply::Flag(|low| low.start_paused = true)),

@@ -2,7 +2,7 @@
 
 use super::{Failure, Start};
 use crate::vm::Vm;
-use crate::{devices, log};
+use crate::{commands, devices, log};
 
 impl Start<'_> {
     /// Plugs in the devices in order.
@@ -13,12 +13,30 @@ impl Start<'_> {
         for warning in warnings {
             log::tell(self.program, format_args!("warning: {warning}"));
         }
+        self.open_netdevs(vm)?;
         for device in &self.config.devices {
             vm.plug(&device.request, false).map_err(|fault| {
                 let hint = fault.hint.map(|hint| format!("\n{hint}"));
                 let text = format!("{}{}", fault.error, hint.unwrap_or_default());
                 Failure::at(&device.origin, text)
             })?;
+        }
+        for loose in vm.network.loose_ends() {
+            log::tell(self.program, format_args!("warning: {loose}"));
+        }
+        Ok(())
+    }
+
+    /// Makes the network back ends in order, and the cards of `-nic`.
+    fn open_netdevs(&self, vm: &mut Vm) -> Result<(), Failure> {
+        for config in &self.config.netdevs {
+            let netdev = config.netdev();
+            netdev
+                .and_then(|netdev| commands::net::add(vm, netdev))
+                .map_err(|error| Failure::at(&config.origin, error))?;
+        }
+        for card in &self.config.nics {
+            devices::add_nic(vm, card).map_err(|error| Failure::at(&card.origin, error))?;
         }
         Ok(())
     }

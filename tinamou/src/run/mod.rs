@@ -30,12 +30,13 @@ use tinamou_block::Graph;
 use tinamou_chardev::Chardevs;
 use tinamou_machine::ShutdownCause;
 use tinamou_monitor::{EventBus, IoThread};
+use tinamou_net::Network;
 use tokio::runtime::Handle;
 
 use crate::blocks::Watch;
 use crate::objects::Objects;
 use crate::options::{self, Config};
-use crate::{daemon, log};
+use crate::{daemon, log, netdevs};
 use frontends::Frontends;
 use main_loop::Chores;
 use pidfile::Pidfile;
@@ -84,6 +85,7 @@ pub fn run(config: Arc<Config>, program: &str) -> Result<u8, Failure> {
         io: io.handle(),
         device_thread: device_thread.handle(),
         chardevs: chardevs.clone(),
+        network: network(device_thread.handle(), &chardevs, &events),
         blocks: Graph::new(device_thread.handle().clone(), Arc::clone(&watch) as _),
         events,
         watch,
@@ -95,6 +97,13 @@ pub fn run(config: Arc<Config>, program: &str) -> Result<u8, Failure> {
     result
 }
 
+/// A network whose back ends tell the monitors what happens.
+fn network(device_thread: &Handle, chardevs: &Chardevs, events: &EventBus) -> Network {
+    let events = events.clone();
+    let report = move |event| netdevs::emit(&events, event);
+    Network::new(device_thread.clone(), chardevs.clone(), report)
+}
+
 /// What every step of the start has at hand.
 struct Start<'a> {
     config: Arc<Config>,
@@ -104,6 +113,7 @@ struct Start<'a> {
     objects: Objects,
     chardevs: Chardevs,
     blocks: Graph,
+    network: Network,
     events: EventBus,
     /// Hears what happens to disks.
     watch: Arc<Watch>,

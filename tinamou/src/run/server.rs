@@ -59,6 +59,7 @@ impl Start<'_> {
             qom,
             machine,
             chardevs: self.chardevs.clone(),
+            network: self.network.clone(),
             blocks: self.blocks.clone(),
             fds: self.passed_fds()?,
             types: objects::types(),

@@ -130,21 +130,11 @@ impl Cable {
         self.ends()[side as usize].link_down = !up;
     }
 
-    fn ends(&self) -> MutexGuard<'_, [End; 2]> {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Port {
-    /// Sends a frame, or gives it back if the other end should first take what waits there;
-    /// [`writable`](Self::writable) tells when it has.
-    ///
-    /// # Errors
-    /// The queue is full.
-    pub fn try_send(&self, frame: Frame) -> Result<(), Frame> {
-        let mut ends = self.cable.ends();
-        let other = self.side.other() as usize;
-        if ends[self.side as usize].link_down || ends[other].link_down || !ends[other].plugged {
+    /// Sends from one side to the other; see [`Port::try_send`].
+    fn try_send_from(&self, side: Side, frame: Frame) -> Result<(), Frame> {
+        let (own, other) = (side as usize, side.other() as usize);
+        let mut ends = self.ends();
+        if ends[own].link_down || ends[other].link_down || !ends[other].plugged {
             return Ok(());
         }
         let end = &mut ends[other];
@@ -162,9 +152,30 @@ impl Port {
         }
         drop(ends);
         if first {
-            self.cable.bells[other].readable.notify_one();
+            self.bells[other].readable.notify_one();
         }
         Ok(())
+    }
+
+    /// Sends from a side whose port is somebody else's, unless that has to wait.
+    pub(crate) fn send_from(&self, side: Side, frame: Frame) {
+        // Full: lost.
+        let _ = self.try_send_from(side, frame);
+    }
+
+    fn ends(&self) -> MutexGuard<'_, [End; 2]> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Port {
+    /// Sends a frame, or gives it back if the other end should first take what waits there;
+    /// [`writable`](Self::writable) tells when it has.
+    ///
+    /// # Errors
+    /// The queue is full.
+    pub fn try_send(&self, frame: Frame) -> Result<(), Frame> {
+        self.cable.try_send_from(self.side, frame)
     }
 
     /// Sends a frame as soon as there is room for it.

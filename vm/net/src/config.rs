@@ -19,6 +19,8 @@ pub enum Config {
     Stream(Stream),
     /// A frame in each datagram.
     Dgram(Datagram),
+    /// A network interface of the host.
+    Tap(Tap),
     /// A network behind the process.
     User(Box<UserConfig>),
     /// A port of a hub.
@@ -37,6 +39,7 @@ impl Config {
             Self::Socket(_) => "socket",
             Self::Stream(_) => "stream",
             Self::Dgram(_) => "dgram",
+            Self::Tap(_) => "tap",
             Self::User(_) => "user",
             Self::Hubport { .. } => "hubport",
         }
@@ -116,5 +119,27 @@ pub enum Datagram {
         name: String,
         /// The socket.
         fd: OwnedFd,
+    },
+}
+
+/// `tap`
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Tap {
+    /// `fd=`: an interface someone else opened.
+    Fd {
+        /// What it was called.
+        name: String,
+        /// The descriptor.
+        fd: OwnedFd,
+    },
+    /// An interface to be made or opened.
+    Interface {
+        /// `ifname=`: its name, if the host is not to choose one.
+        name: Option<String>,
+        /// `script=`: run with the name when the interface is there.
+        script: Option<PathBuf>,
+        /// `downscript=`: run with the name before it goes.
+        downscript: Option<PathBuf>,
     },
 }

@@ -21,8 +21,11 @@ pub enum Error {
     /// A card or port of a hub wants a back end that another has.
     #[error("netdev '{0}' is in use")]
     InUse(String),
-    /// A receive filter was asked for of something else than a card.
+    /// A receive filter was asked for of nothing.
     #[error("invalid net client name: {0}")]
+    NoClient(String),
+    /// A receive filter was asked for of something else than a card.
+    #[error("net client({0}) isn't a NIC")]
     NotANic(String),
     /// The card has no receive filter that could be asked for.
     #[error("net client({0}) doesn't support rx-filter querying")]

@@ -19,9 +19,9 @@ mod nic;
 mod offload;
 
 pub use cable::{Port, PortBells};
-pub use config::{Config, Datagram, LegacySocket, Stream, UserConfig};
+pub use config::{Config, Datagram, LegacySocket, Stream, Tap, UserConfig};
 pub use error::{Error, Result};
 pub use frame::{Accepts, Checksum, Frame, MAX_FRAME, Offload, SegmentKind, Segments};
 pub use mac::MacAddress;
-pub use network::{Event, Network, PeerAddress};
+pub use network::{Announcements, Event, Network, PeerAddress};
 pub use nic::{Nic, NicConfig, NicDevice, RxFilter, RxMode};

@@ -1,15 +1,19 @@
 //! The registry of back ends, cards and hubs.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use tinamou_chardev::Chardevs;
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 
 use crate::backends::{self, Backend, Context, Hub, User};
 use crate::cable::{Cable, Port, Side};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::frame::Frame;
 use crate::mac::MacAddress;
 use crate::nic::{Nic, NicConfig, NicDevice, RxFilter};
 
@@ -47,9 +51,32 @@ pub enum Event {
     },
 }
 
+/// A series of announcements.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Announcements {
+    /// A name for it.
+    pub name: Option<String>,
+    /// The cards; all unless given.
+    pub interfaces: Option<Vec<String>>,
+    /// How many.
+    pub rounds: u32,
+    /// The wait before the second.
+    pub initial: Duration,
+    /// The longest wait.
+    pub max: Duration,
+    /// How much longer each wait is than the one before.
+    pub step: Duration,
+}
+
+impl Announcements {
+    fn wait_before(&self, round: u32) -> Duration {
+        let grown = self.step.saturating_mul(round.saturating_sub(1));
+        self.initial.saturating_add(grown).min(self.max)
+    }
+}
+
 /// Where a peer is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum PeerAddress {
     /// On the Internet.
     Inet(std::net::SocketAddr),
@@ -64,6 +91,8 @@ struct State {
     /// In order of creation, back ends and cards together.
     clients: Vec<Client>,
     next_key: u64,
+    /// Series of announcements, by name.
+    announcing: HashMap<Option<String>, AbortHandle>,
 }
 
 struct Client {
@@ -437,16 +466,41 @@ impl Network {
             Some(nic) if matches!(nic.kind, Kind::Nic { .. }) => {
                 Ok(vec![(nic.name.clone(), nic.device())])
             }
-            _ => Err(Error::NotANic(name.to_owned())),
+            Some(_) => Err(Error::NotANic(name.to_owned())),
+            None => Err(Error::NoClient(name.to_owned())),
         }
     }
 
-    /// Lets the cards tell the network where the guest is: all, or those of these names.
-    pub fn announce(&self, names: Option<&[String]>) {
+    /// Lets cards tell the network where the guest is, again and again. A series of the same name
+    /// that has not ended is replaced.
+    pub fn announce(&self, series: Announcements) {
+        let network = self.clone();
+        let name = series.name.clone();
+        let task = self.inner.runtime.spawn(async move {
+            for round in 0..series.rounds {
+                if round > 0 {
+                    tokio::time::sleep(series.wait_before(round)).await;
+                }
+                network.announce_once(series.interfaces.as_deref());
+            }
+        });
+        let earlier = self.state().announcing.insert(name, task.abort_handle());
+        if let Some(earlier) = earlier {
+            earlier.abort();
+        }
+    }
+
+    /// Lets cards tell it now: all, or those of these names.
+    pub fn announce_once(&self, names: Option<&[String]>) {
         let wanted = |name: &str| names.is_none_or(|names| names.iter().any(|other| other == name));
         let state = self.state();
-        let nics = state.clients.iter().filter(|client| wanted(&client.name));
-        let devices: Vec<_> = nics.filter_map(Client::device).collect();
+        let mut devices = Vec::new();
+        for client in state.clients.iter().filter(|client| wanted(&client.name)) {
+            if let Kind::Nic { shown, .. } = client.kind {
+                client.cable.send_from(Side::Nic, announcement(shown));
+            }
+            devices.extend(client.device());
+        }
         drop(state);
         for device in devices {
             device.announce();
@@ -571,6 +625,18 @@ impl Network {
         let state = self.inner.state.lock();
         state.unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tells switches where a station is: a question by RARP for its own address (RFC 903).
+fn announcement(mac: MacAddress) -> Frame {
+    let mut bytes = MacAddress::BROADCAST.0.to_vec();
+    bytes.extend(mac.0);
+    bytes.extend([0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3]);
+    bytes.extend(mac.0);
+    bytes.extend([0; 4]);
+    bytes.extend(mac.0);
+    bytes.resize(60, 0);
+    bytes.into()
 }
 
 /// The card's end of the cable that the new port of a hub takes, if that is asked for.

@@ -5,6 +5,7 @@ mod framing;
 mod hub;
 mod socket;
 mod stream;
+mod tap;
 mod tasks;
 pub(crate) mod user;
 
@@ -118,6 +119,7 @@ pub(crate) fn open(config: Config, port: Port, context: &Context<'_>) -> Result<
         Config::Socket(config) => socket::open(config, port, context),
         Config::Stream(config) => stream::open(config, port, context),
         Config::Dgram(config) => dgram::open(config, port, context),
+        Config::Tap(config) => tap::open(config, port, context),
         Config::User(config) => user::open(&config, port, context),
         Config::Hubport { hub, .. } => Ok(hub::open(hub, port, context)),
     }

@@ -272,7 +272,7 @@ fn a_change_is_told_once_until_it_is_asked_for() {
         assert_eq!(filters[0].0, "virtio-net-device.0");
     }
     let error = bench.network.rx_filters(Some("n0")).expect_err("no card");
-    assert_eq!(error.to_string(), "invalid net client name: n0");
+    assert_eq!(error.to_string(), "net client(n0) isn't a NIC");
 }
 
 #[test]
@@ -322,7 +322,7 @@ fn links_and_announcements() {
     let before = bench.device.generation();
     bench.network.set_link("n0", true).expect("there");
     assert_ne!(bench.device.generation(), before);
-    bench.network.announce(None);
+    bench.network.announce_once(None);
     assert_eq!(status(&bench), 3);
     assert_eq!(bench.command(control::ANNOUNCE_ACK, &[]), control::OK);
     assert_eq!(status(&bench), 1);
