@@ -27,6 +27,7 @@ mod unplug;
 pub mod virtio;
 pub mod virtio_balloon;
 mod virtio_net;
+mod virtio_pci;
 mod virtio_rng;
 
 use std::any::Any;
@@ -70,9 +71,18 @@ pub static CLASSES: Classes<Make> = Classes::new(&[
     &board::SERIAL_MM,
     &board::GOLDFISH_RTC,
     &virtio::DEVICE,
+    &virtio_pci::VIRTIO_PCI,
     &virtio_rng::DEVICE,
+    &virtio_rng::PCI_BASE,
+    &virtio_rng::PCI,
+    &virtio_rng::PCI_TRANSITIONAL,
+    &virtio_rng::PCI_NON_TRANSITIONAL,
     &virtio_net::DEVICE,
     &virtio_balloon::DEVICE,
+    &virtio_balloon::PCI_BASE,
+    &virtio_balloon::PCI,
+    &virtio_balloon::PCI_TRANSITIONAL,
+    &virtio_balloon::PCI_NON_TRANSITIONAL,
     &pci::PCI_DEVICE,
     &pci::PCI_HOST_BRIDGE,
     &pci::PCIE_HOST_BRIDGE,

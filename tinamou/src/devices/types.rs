@@ -16,6 +16,7 @@ pub fn types() -> Vec<Type> {
         ("PCIE", "PCI", false),
         ("virtio-bus", "bus", true),
         ("virtio-mmio-bus", "virtio-bus", false),
+        ("virtio-pci-bus", "virtio-bus", false),
     ];
     let buses = buses.map(|(name, parent, is_abstract)| Type {
         name,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tinamou_qdev::{BusId, Properties, Settings, properties};
 use tinamou_qmp::{Error, Result, Value};
 use tinamou_virtio::mmio::VirtioMmio;
+use tinamou_virtio::pci::VirtioPci;
 use tinamou_virtio::{RingOptions, Site, Virtio};
 
 use super::{Class, Made, Plug, Plugged, Unplug};
@@ -96,14 +97,21 @@ pub fn on_slot(vm: &mut Vm, plug: &Plug<'_>, make: MakeCore) -> Result<Made> {
         let name = plug.class.name;
         Error::generic(format!("No 'virtio-bus' bus found for device '{name}'"))
     })?;
-    let Core { virtio, mut made } = make(vm, plug, slot.features())?;
+    let Core { virtio, made } = make(vm, plug, slot.features())?;
     slot.plug(Arc::clone(&virtio));
-    made.device = Box::new(Backend {
-        virtio,
-        carrier: Carrier::Mmio(slot),
-        device: made.device,
-    });
-    Ok(made)
+    Ok(behind(virtio, Carrier::Mmio(slot), made))
+}
+
+/// A device that was made, with what carries it.
+pub(super) fn behind(virtio: Arc<Virtio>, carrier: Carrier, made: Made) -> Made {
+    Made {
+        device: Box::new(Backend {
+            virtio,
+            carrier,
+            device: made.device,
+        }),
+        ..made
+    }
 }
 
 /// A virtio device behind its transport.
@@ -119,6 +127,8 @@ pub struct Backend {
 pub enum Carrier {
     /// A slot of the board.
     Mmio(Arc<VirtioMmio>),
+    /// A PCI function.
+    Pci(Arc<VirtioPci>),
 }
 
 impl Plugged for Backend {

@@ -10,6 +10,7 @@ use tinamou_virtio::Virtio;
 use tinamou_virtio::balloon::{Balloon, Options, Statistics};
 
 use super::virtio::{self, Core};
+use super::virtio_pci::{self, Family, NotifyProperties};
 use super::{Class, Made, Plug, Plugged};
 use crate::vm::Vm;
 
@@ -38,6 +39,22 @@ pub const DEVICE: Class = Class {
     make: Some(|vm, plug| virtio::on_slot(vm, plug, core)),
     ..Class::new("virtio-balloon-device", "virtio-device")
 };
+
+/// The device behind PCI.
+const FAMILY: Family = Family {
+    inner: &DEVICE,
+    core,
+    class: 0x00ff,
+    vectors: |_| 2,
+};
+
+virtio_pci::classes! {
+    "virtio-balloon-pci",
+    alias: Some("virtio-balloon"),
+    category: Category::Misc,
+    properties: &[NotifyProperties::SPECS],
+    FAMILY
+}
 
 /// Makes the device for any transport.
 pub fn core(vm: &mut Vm, plug: &Plug<'_>, transport: u64) -> Result<Core> {

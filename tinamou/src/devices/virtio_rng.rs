@@ -9,6 +9,7 @@ use tinamou_virtio::Virtio;
 use tinamou_virtio::rng::{Entropy, Rate, Rng};
 
 use super::virtio::{self, Core, Plain};
+use super::virtio_pci::{self, Family, NotifyProperties};
 use super::{Class, Made, Plug};
 use crate::vm::Vm;
 
@@ -31,6 +32,22 @@ pub const DEVICE: Class = Class {
     make: Some(|vm, plug| virtio::on_slot(vm, plug, core)),
     ..Class::new("virtio-rng-device", "virtio-device")
 };
+
+/// The device behind PCI.
+const FAMILY: Family = Family {
+    inner: &DEVICE,
+    core,
+    class: 0x00ff,
+    vectors: |_| 2,
+};
+
+virtio_pci::classes! {
+    "virtio-rng-pci",
+    alias: Some("virtio-rng"),
+    category: Category::Misc,
+    properties: &[NotifyProperties::SPECS],
+    FAMILY
+}
 
 /// Makes the device for any transport.
 pub fn core(vm: &mut Vm, plug: &Plug<'_>, transport: u64) -> Result<Core> {

@@ -151,7 +151,7 @@ fn add_express(config: &mut ConfigSpace, options: &Options) {
         express.device &= !spec::express::DEVCAP_FLR;
     }
     config.add_express(None, &express);
-    config.add_power_management(None, true);
+    config.add_power_management(None, options.power_states);
 }
 
 /// Adds the modern bars and capabilities; the result is where the window capability is.

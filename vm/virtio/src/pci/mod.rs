@@ -72,6 +72,8 @@ pub struct Options {
     pub express: bool,
     /// It can then be reset by itself.
     pub function_reset: bool,
+    /// Its power state can then be chosen.
+    pub power_states: bool,
 }
 
 impl Options {
@@ -87,6 +89,7 @@ impl Options {
             multifunction: false,
             express: false,
             function_reset: true,
+            power_states: true,
         }
     }
 
