@@ -8,6 +8,10 @@ pub const ADDRESS: u64 = 0x8020_0000;
 pub(crate) const UART: i64 = 0x1000_0000;
 /// The UART's input of the PLIC.
 pub(crate) const UART_IRQ: i64 = 10;
+/// The power button's GPIO controller, which only some boards have.
+pub(crate) const GPIO: i64 = 0x1020_0000;
+/// Its input of the PLIC.
+pub(crate) const GPIO_IRQ: i64 = 12;
 /// The PLIC.
 pub(crate) const PLIC: i64 = 0xc00_0000;
 /// Ticks of the `time` register in a second.
@@ -32,6 +36,16 @@ pub(crate) mod uart {
     pub(crate) const DATA_READY: i64 = 0x01;
     /// In LSR: a byte can be sent.
     pub(crate) const TRANSMIT_EMPTY: i64 = 0x20;
+}
+
+/// Registers of the GPIO controller; the button is pin 0.
+pub(crate) mod gpio {
+    /// Which pins are read.
+    pub(crate) const INPUT_EN: i64 = 0x04;
+    /// Which pins interrupt when they rise.
+    pub(crate) const RISE_IE: i64 = 0x18;
+    /// Which pins have risen.
+    pub(crate) const RISE_IP: i64 = 0x1c;
 }
 
 /// Writes the header that makes loaders take the image as a RISC-V kernel (Linux

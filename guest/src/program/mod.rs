@@ -7,7 +7,7 @@ mod device_tree;
 mod keys;
 
 use crate::asm::*;
-use crate::board::{self, PLIC, TIMEBASE, UART, UART_IRQ, uart};
+use crate::board::{self, GPIO_IRQ, PLIC, TIMEBASE, UART, UART_IRQ, gpio, uart};
 use crate::console::Console;
 
 /// What the main loop keeps in registers.
@@ -26,8 +26,10 @@ mod state {
     pub(super) const PORT: Reg = S4;
     /// The claim register of this hart's supervisor context.
     pub(super) const CLAIM: Reg = S5;
+    /// The power button's controller, or zero.
+    pub(super) const BUTTON: Reg = S6;
 }
-use state::{CLAIM, NEXT, PORT, SHOWN, START, TREE};
+use state::{BUTTON, CLAIM, NEXT, PORT, SHOWN, START, TREE};
 
 /// How long the display keeps away after a key.
 const QUIET: i64 = 5 * TIMEBASE;
@@ -61,6 +63,7 @@ fn prepare(a: &mut Assembler, trap: Label, end: Label) {
     a.la(T0, trap);
     a.csrw(csr::STVEC, T0);
     prepare_uart(a);
+    prepare_button(a, trap);
     prepare_plic(a);
     a.csrr(START, csr::TIME);
     a.li(T0, QUIET);
@@ -81,20 +84,39 @@ fn prepare_uart(a: &mut Assembler) {
     }
 }
 
-/// Lets the UART's interrupt through to the supervisor context of the hart in `a0`.
+/// Asks the power button for an interrupt. Where there is none the first access traps, which leads
+/// past the rest.
+fn prepare_button(a: &mut Assembler, trap: Label) {
+    let absent = a.label();
+    a.li(BUTTON, 0);
+    a.la(T0, absent);
+    a.csrw(csr::STVEC, T0);
+    a.li(T1, board::GPIO);
+    a.li(T0, 1);
+    a.sw(T0, gpio::INPUT_EN, T1);
+    a.sw(T0, gpio::RISE_IE, T1);
+    a.mv(BUTTON, T1);
+    a.align(4);
+    a.bind(absent);
+    a.la(T0, trap);
+    a.csrw(csr::STVEC, T0);
+}
+
+/// Lets the interrupts of UART and button through to the supervisor context of the hart in `a0`.
 fn prepare_plic(a: &mut Assembler) {
     const ENABLE: i64 = 0x2000;
     const CONTEXT: i64 = 0x20_0000;
-    a.li(T0, PLIC + 4 * UART_IRQ);
+    a.li(T0, PLIC);
     a.li(T1, 1);
-    a.sw(T1, 0, T0);
+    a.sw(T1, 4 * UART_IRQ, T0);
+    a.sw(T1, 4 * GPIO_IRQ, T0);
     // Each hart has two contexts, for M-mode and S-mode.
     a.slli(A0, A0, 1);
     a.addi(A0, A0, 1);
     a.slli(T0, A0, 7);
     a.li(T1, PLIC + ENABLE);
     a.add(T0, T0, T1);
-    a.li(T1, 1 << UART_IRQ);
+    a.li(T1, 1 << UART_IRQ | 1 << GPIO_IRQ);
     a.sw(T1, 0, T0);
     a.slli(CLAIM, A0, 12);
     a.li(T1, PLIC + CONTEXT);
@@ -106,6 +128,7 @@ fn prepare_plic(a: &mut Assembler) {
 fn main_loop(a: &mut Assembler, console: Console, keys: &keys::Keys) {
     let (no_key, sleep) = (a.label(), a.label());
     let again = a.here();
+    obey_button(a, console);
     a.lbu(T0, uart::LSR, PORT);
     a.andi(T0, T0, uart::DATA_READY);
     a.beqz(T0, no_key);
@@ -138,6 +161,17 @@ fn main_loop(a: &mut Assembler, console: Console, keys: &keys::Keys) {
     a.bnez(T0, again);
     a.wfi();
     a.j(again);
+}
+
+/// The button's interrupt stays until the program ends, so it ends every `wfi`.
+fn obey_button(a: &mut Assembler, console: Console) {
+    let untouched = a.label();
+    a.beqz(BUTTON, untouched);
+    a.lw(T0, gpio::RISE_IP, BUTTON);
+    a.beqz(T0, untouched);
+    console.print(a, "\r\nThe power button was pressed: power off\r\n");
+    board::finish(a, board::POWER_OFF);
+    a.bind(untouched);
 }
 
 fn show_uptime(a: &mut Assembler, console: Console) {

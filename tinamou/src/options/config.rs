@@ -129,7 +129,8 @@ pub struct MachineConfig {
     /// Let the host merge equal pages.
     pub mem_merge: Option<bool>,
     /// A power button that `system_powerdown` presses and the guest can see.
-    pub power_button: bool,
+    /// Unsaid, the embedded default has one, for its guest obeys it.
+    pub power_button: Option<bool>,
     /// The advanced interrupt architecture, and how much of it.
     pub aia: Aia,
     /// ACLINT devices in place of the CLINT.

@@ -179,7 +179,7 @@ impl MachineConfig {
     fn set_virt(&mut self, key: &str, text: &str) -> Result<()> {
         match key {
             "aclint" => self.aclint = value::boolean(key, text)?,
-            "power-button" => self.power_button = value::boolean(key, text)?,
+            "power-button" => self.power_button = Some(value::boolean(key, text)?),
             "acpi" | "iommu-sys" => match text {
                 "off" | "auto" => {}
                 "on" if key == "acpi" => {}

@@ -81,7 +81,10 @@ fn parts(config: &Config) -> MachineConfig {
         dtb: config.dtb.clone(),
         rtc: time_of_day(config.rtc),
         actions: config.actions,
-        power_button: config.machine.power_button,
+        power_button: config
+            .machine
+            .power_button
+            .unwrap_or(config.embedded_default),
         aia: config.machine.aia,
         aclint: config.machine.aclint,
         ..MachineConfig::default()

@@ -64,3 +64,89 @@ fn the_uptime_appears_by_itself_and_leaves_for_keys() {
     console.send("t");
     console.expect("\r\ntime: ");
 }
+
+#[test]
+fn the_power_button_powers_off() {
+    let (mut vm, mut console) = start(&["-machine", "power-button=on"]);
+    let mut qmp = vm.qmp();
+    qmp.execute("system_powerdown", json!({})).expect("a press");
+    qmp.event("POWERDOWN");
+    console.expect("The power button was pressed: power off\r\n");
+    let cause = json!({"guest": true, "reason": "guest-shutdown"});
+    assert_eq!(qmp.event("SHUTDOWN")["data"], cause);
+    assert_eq!(vm.wait().code(), Some(0));
+}
+
+/// A guest's reset or power-off under each action: the event, then the run
+/// state that the machine stays in, or the end of the process.
+#[test]
+fn actions_decide_what_the_guests_end_is() {
+    let shutdown = json!({"guest": true, "reason": "guest-shutdown"});
+    let reset = json!({"guest": true, "reason": "guest-reset"});
+    for (options, key, event, cause, state) in [
+        ("-no-shutdown", "o", "SHUTDOWN", &shutdown, Some("shutdown")),
+        (
+            "-action shutdown=pause",
+            "o",
+            "SHUTDOWN",
+            &shutdown,
+            Some("shutdown"),
+        ),
+        (
+            "-action shutdown=poweroff",
+            "o",
+            "SHUTDOWN",
+            &shutdown,
+            None,
+        ),
+        ("-no-reboot", "r", "SHUTDOWN", &reset, None),
+        ("-action reboot=shutdown", "r", "SHUTDOWN", &reset, None),
+        (
+            "-action reboot=reset",
+            "r",
+            "RESET",
+            &reset,
+            Some("running"),
+        ),
+        (
+            "-no-reboot -no-shutdown",
+            "r",
+            "SHUTDOWN",
+            &reset,
+            Some("shutdown"),
+        ),
+    ] {
+        let (mut vm, mut console) = start(&options.split(' ').collect::<Vec<_>>());
+        let mut qmp = vm.qmp();
+        console.send(key);
+        assert_eq!(&qmp.event(event)["data"], cause, "{options}");
+        let Some(state) = state else {
+            assert_eq!(vm.wait().code(), Some(0), "{options}");
+            continue;
+        };
+        if state == "shutdown" {
+            qmp.event("STOP");
+        }
+        let status = qmp.execute("query-status", json!({})).expect("a status");
+        assert_eq!(status["status"], state, "{options}");
+    }
+}
+
+/// The same, with the action set while the machine runs; what was shut down
+/// must be reset before it goes on.
+#[test]
+fn actions_may_be_set_at_any_time() {
+    let (vm, mut console) = start(&[]);
+    let mut qmp = vm.qmp();
+    let arguments = json!({"shutdown": "pause", "reboot": "shutdown"});
+    qmp.execute("set-action", arguments).expect("an action");
+    console.send("r");
+    qmp.event("STOP");
+    let refusal = qmp.execute("cont", json!({})).expect_err("a refusal");
+    assert_eq!(refusal["desc"], "Resetting the Virtual Machine is required");
+    qmp.execute("set-action", json!({"reboot": "reset"}))
+        .expect("an action");
+    qmp.execute("system_reset", json!({})).expect("a reset");
+    qmp.execute("cont", json!({})).expect("a start");
+    console.expect("o power off");
+}
