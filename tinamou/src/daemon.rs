@@ -6,7 +6,12 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Read};
-use std::process::{Command, ExitCode, Stdio};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+use rustix::stdio;
 
 /// Set for the process that is to be the daemon.
 const MARK: &str = "TINAMOU_DAEMON";
@@ -22,30 +27,26 @@ pub fn is_daemon() -> bool {
 /// # Errors
 /// It cannot be started.
 pub fn launch() -> io::Result<ExitCode> {
+    let (mut ready, theirs) = UnixStream::pair()?;
     let mut command = Command::new(std::env::current_exe()?);
     let mut arguments = std::env::args_os();
     if let Some(name) = arguments.next() {
-        std::os::unix::process::CommandExt::arg0(&mut command, name);
+        command.arg0(name);
     }
-    let mut child = command
-        .args(arguments)
-        .env(MARK, "1")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    // The daemon closes its output when it is ready; so does its death.
-    if let Some(stdout) = &mut child.stdout {
-        stdout.read_to_end(&mut Vec::new())?;
+    command.args(arguments).env(MARK, "1");
+    let mut child = command.stdin(OwnedFd::from(theirs)).spawn()?;
+    // The command holds a copy, and only the daemon's may keep the read from
+    // ending.
+    drop(command);
+    if ready.read(&mut [0])? == 1 {
+        return Ok(ExitCode::SUCCESS);
     }
-    let failed = child.try_wait()?.is_some_and(|status| !status.success());
-    Ok(if failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    // It has told why it ends.
+    child.wait()?;
+    Ok(ExitCode::FAILURE)
 }
 
-/// Leaves the terminal and tells the process that waits.
+/// Tells the process that waits, and leaves the terminal.
 ///
 /// # Errors
 /// `/dev/null` cannot be opened.
@@ -57,7 +58,10 @@ pub fn detach() -> io::Result<()> {
         .read(true)
         .write(true)
         .open("/dev/null")?;
-    rustix::stdio::dup2_stderr(&null)?;
-    rustix::stdio::dup2_stdout(&null)?;
+    stdio::dup2_stderr(&null)?;
+    stdio::dup2_stdout(&null)?;
+    // Whoever started the program by hand as its own daemon does not listen.
+    let _ = rustix::io::write(stdio::stdin(), &[1]);
+    stdio::dup2_stdin(&null)?;
     Ok(())
 }

@@ -1,11 +1,13 @@
 //! `tinamou`: a machine started with QEMU's command line.
 
 use std::process::ExitCode;
+use std::{panic, thread};
 
 use tinamou::options::{self, Invocation};
 use tinamou::{daemon, log};
 
 fn main() -> ExitCode {
+    restore_terminal_on_panic();
     let program = std::env::args_os().next();
     let program = program.map_or_else(|| "tinamou".into(), |first| options::program_name(&first));
     let mut warnings = Vec::new();
@@ -30,4 +32,17 @@ fn main() -> ExitCode {
         log::tell(&program, error);
         ExitCode::FAILURE
     })
+}
+
+/// What a panic of the main thread says should be seen on a sane terminal, and
+/// be left on one. Other threads' panics do not end the process.
+fn restore_terminal_on_panic() {
+    let main = thread::current().id();
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |what| {
+        if thread::current().id() == main {
+            tinamou_chardev::restore_terminal();
+        }
+        report(what);
+    }));
 }

@@ -1,14 +1,10 @@
 //! The main loop: runs commands, and does what devices and signals ask for.
 
-use std::io;
 use std::sync::Arc;
 
-use tinamou_machine::{Requests, ShutdownCause};
 use tinamou_monitor::MainLoop;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
-use crate::log;
 use crate::qtest::{Qtest, Work};
 use crate::vm::Vm;
 
@@ -19,22 +15,12 @@ pub(super) struct Chores {
 }
 
 impl Chores {
-    /// Listens to the machine's requests, and makes such of signals.
-    pub(super) fn new(vm: &Vm, program: &str) -> io::Result<Self> {
+    /// Listens to the machine's requests.
+    pub(super) fn new(vm: &Vm) -> Self {
         let asked = Arc::new(Notify::new());
         let ring = Arc::clone(&asked);
-        let requests = vm.machine.requests();
-        requests.on_request(move || ring.notify_one());
-        for kind in [
-            SignalKind::interrupt(),
-            SignalKind::terminate(),
-            SignalKind::hangup(),
-        ] {
-            let name = format!("signal {}", kind.as_raw_value());
-            let quit = quit_on(signal(kind)?, name, Arc::clone(requests), program.into());
-            tokio::spawn(quit);
-        }
-        Ok(Self { asked })
+        vm.machine.requests().on_request(move || ring.notify_one());
+        Self { asked }
     }
 
     /// Whether something was asked before `event` happened.
@@ -78,13 +64,6 @@ impl Chores {
                 return status;
             }
         }
-    }
-}
-
-async fn quit_on(mut signals: Signal, name: String, requests: Arc<Requests>, program: String) {
-    while signals.recv().await.is_some() {
-        log::tell(&program, format_args!("terminating on {name}"));
-        requests.quit(ShutdownCause::HostSignal);
     }
 }
 

@@ -21,6 +21,7 @@ mod main_loop;
 mod objects;
 mod pidfile;
 mod server;
+mod signals;
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -41,6 +42,7 @@ use frontends::Frontends;
 use main_loop::Chores;
 use pidfile::Pidfile;
 use server::Service;
+use signals::Signals;
 
 /// How long the end waits for clients to read what was sent to them.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -76,6 +78,7 @@ pub fn run(config: Arc<Config>, program: &str) -> Result<u8, Failure> {
     let io = IoThread::spawn("io").map_err(Failure::new)?;
     let device_thread = IoThread::spawn("devices").map_err(Failure::new)?;
     let chardevs = Chardevs::new(io.handle().clone());
+    let signals = Signals::listen(io.handle(), &chardevs, program).map_err(Failure::new)?;
     let events = EventBus::new();
     let watch = Watch::new(events.clone());
     let start = Start {
@@ -84,6 +87,7 @@ pub fn run(config: Arc<Config>, program: &str) -> Result<u8, Failure> {
         program,
         io: io.handle(),
         device_thread: device_thread.handle(),
+        signals,
         chardevs: chardevs.clone(),
         network: network(device_thread.handle(), &chardevs, &events),
         blocks: Graph::new(device_thread.handle().clone(), Arc::clone(&watch) as _),
@@ -110,6 +114,7 @@ struct Start<'a> {
     program: &'a str,
     io: &'a Handle,
     device_thread: &'a Handle,
+    signals: Signals,
     objects: Objects,
     chardevs: Chardevs,
     blocks: Graph,
@@ -142,7 +147,8 @@ impl Start<'_> {
 
     /// The machine's life, on the main loop.
     async fn live(&self, mut service: Service, frontends: Frontends) -> Result<u8, Failure> {
-        let chores = Chores::new(&service.vm, self.program).map_err(Failure::new)?;
+        let chores = Chores::new(&service.vm);
+        self.signals.ask(service.vm.machine.requests());
         self.obey_exit_keys(&service);
         self.wait_for_clients(&chores).await;
         if self.config.daemonize {

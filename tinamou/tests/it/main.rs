@@ -15,4 +15,5 @@ mod qtest;
 mod schema;
 mod startup;
 mod support;
+mod terminal;
 mod transcripts;

@@ -40,4 +40,5 @@ pub use frontend::{Clients, Frontend};
 pub use plain::{Caller, Listener, Peer};
 pub use registry::Chardevs;
 pub use serial::{SerialEvent, SerialPipe};
+pub use stdio::restore_terminal;
 pub use tls::{Endpoint, TlsCreds, TlsFiles};

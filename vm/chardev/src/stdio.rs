@@ -2,8 +2,8 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::stdio::{stdin, stdout};
@@ -16,14 +16,26 @@ use tokio::task::AbortHandle;
 
 use crate::error::{Error, Result};
 use crate::fd::{AtEnd, FileStream};
+use crate::link::lock;
 use crate::open::duplicate;
 
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
+/// The terminal's mode while it is ours.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// Gives the terminal its mode back. For a process that ends in disorder; in good order the
+/// device does it when it is closed.
+pub fn restore_terminal() {
+    if let Some(before) = lock(&BEFORE).take() {
+        // Fails only when the terminal is gone.
+        let _ = tcsetattr(stdin(), OptionalActions::Now, &before);
+    }
+}
+
 /// The one use of standard input and output; its drop gives the terminal its mode back.
 #[derive(Debug)]
 pub(crate) struct Claim {
-    before: Option<Termios>,
     resumer: Option<AbortHandle>,
 }
 
@@ -32,10 +44,7 @@ impl Claim {
         if TAKEN.swap(true, Ordering::AcqRel) {
             return Err(Error::StdioTaken);
         }
-        Ok(Self {
-            before: None,
-            resumer: None,
-        })
+        Ok(Self { resumer: None })
     }
 
     /// Makes a terminal raw, now and whenever the process is resumed: the shell has set its own
@@ -46,7 +55,7 @@ impl Claim {
         };
         let mode = raw(before.clone(), signals);
         tcsetattr(stdin(), OptionalActions::Now, &mode)?;
-        self.before = Some(before);
+        *lock(&BEFORE) = Some(before);
         let mut resumed = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?;
         let task = tokio::spawn(async move {
             while resumed.recv().await.is_some() {
@@ -64,10 +73,7 @@ impl Drop for Claim {
         if let Some(resumer) = &self.resumer {
             resumer.abort();
         }
-        if let Some(before) = &self.before {
-            // Fails only when the terminal is gone.
-            let _ = tcsetattr(stdin(), OptionalActions::Now, before);
-        }
+        restore_terminal();
         TAKEN.store(false, Ordering::Release);
     }
 }

@@ -1,6 +1,58 @@
 //! Terminals, files and pipes.
 
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
+
 use super::*;
+
+/// Set for the process that is to break down.
+const BREAKDOWN: &str = "TINAMOU_TEST_BREAKDOWN";
+
+/// A terminal's two ends.
+fn terminal() -> (OwnedFd, fs::File) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let slave = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(name.to_str().unwrap());
+    (master, slave.unwrap())
+}
+
+/// Runs this very test again on a terminal, as a process that takes the terminal and aborts.
+#[test]
+fn a_breakdown_leaves_a_sane_terminal() {
+    if std::env::var_os(BREAKDOWN).is_some() {
+        let host = Host::new();
+        host.add("s", Backend::Stdio { signal: false });
+        let raw = tcgetattr(std::io::stdin()).unwrap();
+        assert!(
+            !raw.local_modes
+                .intersects(LocalModes::ICANON | LocalModes::ECHO)
+        );
+        tinamou_chardev::restore_terminal();
+        std::process::abort();
+    }
+    let (_master, slave) = terminal();
+    let before = tcgetattr(&slave).unwrap().local_modes;
+    let name = "files::a_breakdown_leaves_a_sane_terminal";
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(BREAKDOWN, "1")
+        .stdin(slave.try_clone().unwrap())
+        .stdout(slave.try_clone().unwrap())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    // By the abort's signal, so what goes before it was in order.
+    assert_eq!(status.code(), None);
+    assert_eq!(tcgetattr(&slave).unwrap().local_modes, before);
+}
 
 #[test]
 fn pty_comes_and_goes_with_its_slave() {
