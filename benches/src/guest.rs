@@ -1,12 +1,13 @@
 //! The guest's rows: how fast code runs, and Linux's way to its shell.
 
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 use tinamou_guest::bench;
 
+use crate::linux::{self, Linux};
 use crate::peer::{Peer, Program};
 use crate::table::{Row, Unit, median};
 
@@ -22,13 +23,13 @@ pub fn measure(program: &Program) -> io::Result<Vec<Row>> {
         speed(program, "guest integer mix", &bench::integer())?,
         speed(program, "guest double-precision loop", &bench::floating())?,
     ];
-    let Some(guest) = std::env::var_os("TINAMOU_GUEST").map(PathBuf::from) else {
+    let Some(artifacts) = linux::artifacts() else {
         eprintln!("TINAMOU_GUEST is not set: the Linux boot is not measured");
         return Ok(rows);
     };
     let mut times = Vec::new();
     for _ in 0..TIMES {
-        times.push(boot(program, &guest)?.as_secs_f64());
+        times.push(boot(program, &artifacts)?.as_secs_f64());
     }
     rows.push(Row::less(
         "Debian's kernel to the shell",
@@ -69,36 +70,9 @@ fn figures(said: &str) -> Option<[f64; 2]> {
     Some([words.next()?.parse().ok()?, words.next()?.parse().ok()?])
 }
 
-fn boot(program: &Program, guest: &Path) -> io::Result<Duration> {
-    let image = guest.join("Image").display().to_string();
-    let initrd = guest.join("initrd.cpio").display().to_string();
-    let peer = Peer::start(
-        program,
-        &[
-            "-M",
-            "virt",
-            "-m",
-            "512",
-            "-nodefaults",
-            "-kernel",
-            &image,
-            "-initrd",
-            &initrd,
-            "-append",
-            "console=ttyS0 quiet",
-            CONSOLE[0],
-            CONSOLE[1],
-        ],
-    )?;
-    let mut console = peer.stream("console.sock")?;
+fn boot(program: &Program, artifacts: &Path) -> io::Result<Duration> {
+    let mut guest = Linux::start(program, artifacts, "Image", &["-M", "virt"])?;
     let start = Instant::now();
-    let (mut seen, mut bytes) = (String::new(), [0; 4096]);
-    while !seen.contains("@READY") {
-        let n = console.read(&mut bytes)?;
-        if n == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        seen.push_str(&String::from_utf8_lossy(&bytes[..n]));
-    }
+    guest.expect("@READY")?;
     Ok(start.elapsed())
 }

@@ -1,10 +1,11 @@
 //! Measures Tinamou beside QEMU on this machine in one run and prints a table.
 //!
-//! `cargo run --release -p tinamou-benches` builds both ends. The Linux boot
-//! is measured when `TINAMOU_GUEST` names the guest that `guest/linux/make.sh`
-//! makes.
+//! `cargo run --release -p tinamou-benches` builds both ends. What takes a
+//! Linux guest is measured when `TINAMOU_GUEST` names what `guest/linux` makes.
 
+mod devices;
 mod guest;
+mod linux;
 mod monitor;
 mod peer;
 mod table;
@@ -43,6 +44,7 @@ fn measure(program: &Program) -> io::Result<Vec<Row>> {
     eprintln!("measuring {}", program.name);
     let mut rows = monitor::measure(program)?;
     rows.extend(guest::measure(program)?);
+    rows.extend(devices::measure(program)?);
     Ok(rows)
 }
 

@@ -162,6 +162,11 @@ impl Session {
         self.writer.write_all(bytes)
     }
 
+    /// Whether that text is in the last line.
+    pub fn says(&self, text: &str) -> bool {
+        String::from_utf8_lossy(&self.line).contains(text)
+    }
+
     /// Reads one line: its length in bytes.
     pub fn line(&mut self) -> io::Result<usize> {
         self.line.clear();
