@@ -13,6 +13,10 @@ on_qemu! {
 }
 
 on_tinamou! {
+    a_panic_is_told_and_acted_upon
+    each_pvpanic_event_has_its_own
+    a_watchdog_acts_as_it_was_told
+    a_kicked_watchdog_does_nothing
     the_clock_is_the_hosts
 }
 

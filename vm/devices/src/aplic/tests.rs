@@ -53,7 +53,7 @@ impl Board {
         for (offset, value) in [
             (0, 0x100),
             (source * 4, mode),
-            (0x3000 + source * 4, 1 << 18 | source % 8),
+            (0x3000 + source * 4, (1 << 18) | (source % 8)),
             (0x1edc, source),
             (0x4020, 1),
         ] {
