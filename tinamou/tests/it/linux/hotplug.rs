@@ -8,7 +8,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Boot, Guest, Kernel, Program, on_qemu};
+use super::{Boot, Guest, Kernel, Program, on_qemu, on_tinamou};
 
 on_qemu! {
     devices_come_and_go
@@ -16,6 +16,14 @@ on_qemu! {
     pciehp_by_msi
     the_guest_decides_when
     an_idle_slot_needs_no_guest
+    what_has_no_driver_comes_and_goes
+    a_reset_guest_finds_its_devices_again
+}
+
+on_tinamou! {
+    what_has_no_driver_comes_and_goes
+    a_reset_guest_finds_its_devices_again
+    a_reset_lets_go_of_what_was_asked_for
 }
 
 const PORTS: &str = "-device pcie-root-port,id=rp1,chassis=1,slot=1 \
@@ -194,5 +202,76 @@ fn an_idle_slot_needs_no_guest(program: Program) {
         guest.event("DEVICE_DELETED"),
         json!({"device": "r2", "path": path})
     );
+    guest.power_off();
+}
+
+/// The device that has been plugged into the first port, as the guest lists it.
+const SEEN: &str = "test -e /sys/bus/pci/devices/0000:01:00.0";
+
+fn plug_plain(guest: &mut Guest) {
+    let device = json!({"driver": "pci-testdev", "id": "hot", "bus": "rp1"});
+    guest.qmp("device_add", device);
+    guest.run(&format!("t until {SEEN}"));
+}
+
+fn plain_deleted(guest: &mut Guest) {
+    let path = "/machine/peripheral/hot";
+    assert_eq!(
+        guest.event("DEVICE_DELETED"),
+        json!({"device": "hot", "path": path})
+    );
+}
+
+/// Without a driver there is nobody to share an interrupt with, so that pciehp
+/// can unplug by its pin as well as by messages.
+fn what_has_no_driver_comes_and_goes(program: Program) {
+    let boots = [
+        (Kernel::Debian, "virt"),
+        (Kernel::Small, "virt"),
+        (Kernel::Small, "virt,aia=aplic-imsic"),
+    ];
+    for (kernel, machine) in boots {
+        let boot = Boot::new(program, kernel).machine(machine).with(PORTS);
+        let Some(mut guest) = boot.up() else {
+            return;
+        };
+        for _ in 0..2 {
+            plug_plain(&mut guest);
+            guest.qmp("device_del", json!({"id": "hot"}));
+            plain_deleted(&mut guest);
+            guest.run(&format!("while {SEEN}; do usleep 20000; done"));
+        }
+        guest.power_off();
+    }
+}
+
+fn a_reset_guest_finds_its_devices_again(program: Program) {
+    let Some(mut guest) = Boot::new(program, Kernel::Small).with(PORTS).up() else {
+        return;
+    };
+    plug_plain(&mut guest);
+    guest.qmp("system_reset", json!({}));
+    guest.prompt();
+    guest.run(SEEN);
+    guest.power_off();
+}
+
+/// The guest that was asked is no more; QEMU keeps the device, and says that
+/// it is still being asked.
+fn a_reset_lets_go_of_what_was_asked_for(program: Program) {
+    let boot = Boot::new(program, Kernel::Debian).words("t.idle");
+    let Some(mut guest) = boot
+        .with(PORTS)
+        .with("-device pci-testdev,id=hot,bus=rp1")
+        .up()
+    else {
+        return;
+    };
+    guest.qmp("device_del", json!({"id": "hot"}));
+    guest.run(SEEN);
+    guest.qmp("system_reset", json!({}));
+    plain_deleted(&mut guest);
+    guest.prompt();
+    guest.run(&format!("! {SEEN}"));
     guest.power_off();
 }
