@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 use tinamou_api::BlockDeviceIoStatus;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
-use crate::accounting::{Operation, Stats};
+use crate::accounting::{Cookie, Operation, Stats};
 use crate::driver::Zeroes;
-use crate::error::Result;
+use crate::error::Error;
 use crate::node::{Edge, Node};
 use crate::permission::{Bond, Claim, Permissions};
 use crate::throttle::Group;
@@ -145,8 +145,7 @@ pub struct BlockBackend {
     write_cache: AtomicBool,
     in_flight: AtomicUsize,
     idle: Notify,
-    resumed: Notify,
-    abandoned: Notify,
+    wake: watch::Sender<Wake>,
     observer: Arc<dyn Observer>,
 }
 
@@ -181,8 +180,7 @@ impl BlockBackend {
             write_cache: AtomicBool::new(true),
             in_flight: AtomicUsize::new(0),
             idle: Notify::new(),
-            resumed: Notify::new(),
-            abandoned: Notify::new(),
+            wake: watch::Sender::default(),
             observer,
         })
     }
@@ -202,7 +200,7 @@ impl BlockBackend {
     ///
     /// # Errors
     /// Somebody else uses it in a way that does not go with that.
-    pub fn insert(&self, medium: &Arc<Node>) -> Result<()> {
+    pub fn insert(&self, medium: &Arc<Node>) -> Result<(), Error> {
         let mut state = self.state();
         let name = self.user_name(&state);
         let edge = medium.join(name, "root", Bond::Filtered, state.claim)?;
@@ -220,7 +218,7 @@ impl BlockBackend {
     ///
     /// # Errors
     /// Somebody else uses the medium in a way that does not go with that.
-    pub fn claim(&self, claim: Claim) -> Result<()> {
+    pub fn claim(&self, claim: Claim) -> Result<(), Error> {
         let mut state = self.state();
         if let Some(edge) = &state.medium {
             edge.change(claim)?;
@@ -234,7 +232,7 @@ impl BlockBackend {
     ///
     /// # Errors
     /// Somebody else uses the medium in a way that does not go with that.
-    pub fn attach(&self, holder: Holder, disk: Arc<dyn Disk>, share_rw: bool) -> Result<()> {
+    pub fn attach(&self, holder: Holder, disk: Arc<dyn Disk>, share_rw: bool) -> Result<(), Error> {
         use Permissions as P;
         let old = self.state().disk.replace(Attached { holder, disk });
         self.rename();
@@ -352,104 +350,86 @@ impl BlockBackend {
         self.write_cache.store(on, Ordering::Relaxed);
     }
 
+    /// Begins a request, as soon as the limits let it pass. It counts once, in however many parts
+    /// its data are moved.
+    pub async fn begin(&self, operation: Operation, bytes: u64) -> Request<'_> {
+        let busy = Busy::new(self);
+        if let Some(group) = self.throttle_group() {
+            group.pass(operation != Operation::Read, bytes).await;
+        }
+        Request {
+            backend: self,
+            cookie: Some(self.stats.begin(operation, bytes)),
+            is_read: operation == Operation::Read,
+            _busy: busy,
+        }
+    }
+
     /// Fills `buffer` from `offset` on.
     ///
     /// # Errors
-    /// What the guest is to be told.
-    pub async fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        let _busy = Busy::new(self);
-        self.throttle(false, buffer.len() as u64).await;
-        loop {
-            let cookie = self.stats.begin(Operation::Read, buffer.len() as u64);
-            let done = match self.medium() {
-                Some(node) => match on_disk(&node, offset, buffer.len() as u64) {
-                    Ok(()) => node.read(offset, buffer).await,
-                    beyond => beyond,
-                },
-                None => Err(Errno::NOMEDIUM.into()),
-            };
-            if let Some(end) = self.settle(Some(cookie), done, true).await {
-                return end;
-            }
-        }
+    /// What is to be done about the host's.
+    pub async fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), Failure> {
+        let mut request = self.begin(Operation::Read, buffer.len() as u64).await;
+        let done = request.read(offset, buffer).await;
+        request.finish(done)
     }
 
     /// Puts `data` at `offset`.
     ///
     /// # Errors
-    /// What the guest is to be told.
-    pub async fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let _busy = Busy::new(self);
-        self.throttle(true, data.len() as u64).await;
-        loop {
-            let cookie = self.stats.begin(Operation::Write, data.len() as u64);
-            let length = data.len() as u64;
-            let done = self.with(async |node| {
-                on_disk(node, offset, length)?;
-                node.write(offset, data).await
-            });
-            let done = done.await;
-            if let Some(end) = self.settle(Some(cookie), done, false).await {
-                return end;
-            }
-        }
+    /// What is to be done about the host's.
+    pub async fn write(&self, offset: u64, data: &[u8]) -> Result<(), Failure> {
+        let mut request = self.begin(Operation::Write, data.len() as u64).await;
+        let done = match request.write(offset, data).await {
+            Ok(()) => request.persist().await,
+            failed => failed,
+        };
+        request.finish(done)
     }
 
     /// Makes a range read as zeros; it counts as a write.
     ///
     /// # Errors
-    /// What the guest is to be told.
-    pub async fn write_zeroes(&self, range: Range<u64>, how: Zeroes) -> io::Result<()> {
-        let _busy = Busy::new(self);
-        self.throttle(true, range.end.saturating_sub(range.start))
-            .await;
-        loop {
-            let bytes = range.end.saturating_sub(range.start);
-            let cookie = self.stats.begin(Operation::Write, bytes);
-            let range = range.clone();
-            let done = self.with(async |node| node.write_zeroes(range, how).await);
-            let done = done.await;
-            if let Some(end) = self.settle(Some(cookie), done, false).await {
-                return end;
-            }
-        }
+    /// What is to be done about the host's.
+    pub async fn write_zeroes(&self, range: Range<u64>, how: Zeroes) -> Result<(), Failure> {
+        let bytes = range.end.saturating_sub(range.start);
+        let mut request = self.begin(Operation::Write, bytes).await;
+        let done = async {
+            self.inserted()?.write_zeroes(range, how).await?;
+            request.persist().await
+        };
+        let done = done.await;
+        request.finish(done)
     }
 
     /// Gives back the storage behind a range. Counted as an unmap if `counted`.
     ///
     /// # Errors
-    /// What the guest is to be told.
-    pub async fn discard(&self, range: Range<u64>, counted: bool) -> io::Result<()> {
-        let _busy = Busy::new(self);
-        self.throttle(true, range.end.saturating_sub(range.start))
-            .await;
-        loop {
-            let bytes = range.end.saturating_sub(range.start);
-            let cookie = counted.then(|| self.stats.begin(Operation::Unmap, bytes));
-            let range = range.clone();
-            let done = self.with(async |node| node.discard(range).await).await;
-            if let Some(end) = self.settle(cookie, done, false).await {
-                return end;
-            }
+    /// What is to be done about the host's.
+    pub async fn discard(&self, range: Range<u64>, counted: bool) -> Result<(), Failure> {
+        let bytes = range.end.saturating_sub(range.start);
+        let mut request = self.begin(Operation::Unmap, bytes).await;
+        if !counted {
+            request.cookie.take();
         }
+        let done = async { self.inserted()?.discard(range).await }.await;
+        request.finish(done)
     }
 
     /// Makes all that was written before survive a crash of the host.
     ///
     /// # Errors
-    /// What the guest is to be told.
-    pub async fn flush(&self) -> io::Result<()> {
-        let _busy = Busy::new(self);
-        loop {
-            let cookie = self.stats.begin(Operation::Flush, 0);
-            let done = match self.medium() {
-                Some(node) => node.flush().await,
-                None => Err(Errno::NOMEDIUM.into()),
-            };
-            if let Some(end) = self.settle(Some(cookie), done, false).await {
-                return end;
-            }
-        }
+    /// What is to be done about the host's.
+    pub async fn flush(&self) -> Result<(), Failure> {
+        let request = Request {
+            backend: self,
+            cookie: Some(self.stats.begin(Operation::Flush, 0)),
+            is_read: false,
+            _busy: Busy::new(self),
+        };
+        let done = async { self.inserted()?.flush().await }.await;
+        request.finish(done)
     }
 
     /// Waits until no request is under way. A device that was reset does this before it takes
@@ -467,12 +447,12 @@ impl BlockBackend {
     /// The machine goes on: requests that failed and stopped it are tried again.
     pub fn resume(&self) {
         self.state().io_status = BlockDeviceIoStatus::Ok;
-        self.resumed.notify_waiters();
+        self.wake.send_modify(|wake| wake.resumed += 1);
     }
 
     /// Gives up the requests that wait for the machine to go on, because the disk was reset.
     pub fn abandon(&self) {
-        self.abandoned.notify_waiters();
+        self.wake.send_modify(|wake| wake.abandoned += 1);
     }
 
     /// Tells whoever watches that the tray has moved.
@@ -494,37 +474,12 @@ impl BlockBackend {
         }
     }
 
-    async fn throttle(&self, is_write: bool, bytes: u64) {
-        if let Some(group) = self.throttle_group() {
-            group.pass(is_write, bytes).await;
-        }
+    fn inserted(&self) -> io::Result<Arc<Node>> {
+        self.medium().ok_or_else(|| Errno::NOMEDIUM.into())
     }
 
-    /// Does something that writes; without a write cache it is on the disk before it is done.
-    async fn with(&self, write: impl AsyncFnOnce(&Node) -> io::Result<()>) -> io::Result<()> {
-        let Some(node) = self.medium() else {
-            return Err(Errno::NOMEDIUM.into());
-        };
-        write(&node).await?;
-        if self.write_cache() {
-            return Ok(());
-        }
-        node.flush().await
-    }
-
-    /// Ends a request, or waits to try it again.
-    async fn settle(
-        &self,
-        cookie: Option<crate::accounting::Cookie>,
-        done: io::Result<()>,
-        is_read: bool,
-    ) -> Option<io::Result<()>> {
-        let Err(error) = done else {
-            if let Some(cookie) = cookie {
-                self.stats.done(cookie);
-            }
-            return Some(Ok(()));
-        };
+    /// Says what is done about an error, and tells whoever watches.
+    fn fail(&self, is_read: bool, error: io::Error) -> Result<(), Failure> {
         let action = self.action(is_read, &error);
         if action == ErrorAction::Stop {
             self.state().io_status = match is_no_space(&error) {
@@ -532,22 +487,15 @@ impl BlockBackend {
                 false => BlockDeviceIoStatus::Failed,
             };
         }
-        let (resumed, abandoned) = (self.resumed.notified(), self.abandoned.notified());
-        self.observer
-            .io_error(&self.io_error(is_read, action, &error));
-        if let Some(cookie) = cookie {
-            match action {
-                ErrorAction::Ignore => self.stats.done(cookie),
-                _ => self.stats.failed(cookie),
-            }
-        }
+        let wake = self.wake.subscribe();
+        let abandoned = wake.borrow().abandoned;
+        let stopped = Stopped { wake, abandoned };
+        let report = self.io_error(is_read, action, &error);
+        self.observer.io_error(&report);
         match action {
-            ErrorAction::Report => Some(Err(error)),
-            ErrorAction::Ignore => Some(Ok(())),
-            ErrorAction::Stop => tokio::select! {
-                () = resumed => None,
-                () = abandoned => Some(Err(error)),
-            },
+            ErrorAction::Report => Err(Failure::Report(error)),
+            ErrorAction::Ignore => Ok(()),
+            ErrorAction::Stop => Err(Failure::Stopped(stopped)),
         }
     }
 
@@ -594,6 +542,98 @@ impl fmt::Debug for BlockBackend {
         f.debug_struct("BlockBackend")
             .field("name", &self.name)
             .finish_non_exhaustive()
+    }
+}
+
+/// A request of a disk.
+pub struct Request<'a> {
+    backend: &'a BlockBackend,
+    /// How it counts, if it does.
+    cookie: Option<Cookie>,
+    is_read: bool,
+    _busy: Busy<'a>,
+}
+
+impl Request<'_> {
+    /// Fills `buffer` from `offset` on.
+    ///
+    /// # Errors
+    /// The host's, and `EIO` for what is not on the disk.
+    pub async fn read(&mut self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let node = self.backend.inserted()?;
+        on_disk(&node, offset, buffer.len() as u64)?;
+        node.read(offset, buffer).await
+    }
+
+    /// Puts `data` at `offset`.
+    ///
+    /// # Errors
+    /// The host's, and `EIO` for what is not on the disk.
+    pub async fn write(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let node = self.backend.inserted()?;
+        on_disk(&node, offset, data.len() as u64)?;
+        node.write(offset, data).await
+    }
+
+    /// Without a write cache what was written must be on the disk before the request is done.
+    ///
+    /// # Errors
+    /// The host's.
+    pub async fn persist(&mut self) -> io::Result<()> {
+        match self.backend.write_cache() {
+            true => Ok(()),
+            false => self.backend.inserted()?.flush().await,
+        }
+    }
+
+    /// Ends the request and counts it.
+    ///
+    /// # Errors
+    /// What is to be done about the host's.
+    pub fn finish(mut self, done: io::Result<()>) -> Result<(), Failure> {
+        let finished = match done {
+            Ok(()) => Ok(()),
+            Err(error) => self.backend.fail(self.is_read, error),
+        };
+        if let Some(cookie) = self.cookie.take() {
+            match &finished {
+                Ok(()) => self.backend.stats.done(cookie),
+                Err(_) => self.backend.stats.failed(cookie),
+            }
+        }
+        finished
+    }
+}
+
+/// What is to be done about a request that has failed.
+#[derive(Debug)]
+pub enum Failure {
+    /// The guest is told.
+    Report(io::Error),
+    /// The machine stops, and the request is made again when it goes on.
+    Stopped(Stopped),
+}
+
+/// A request that waits for the machine to go on.
+#[derive(Debug)]
+pub struct Stopped {
+    wake: watch::Receiver<Wake>,
+    /// How often requests had been given up before.
+    abandoned: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Wake {
+    resumed: u64,
+    abandoned: u64,
+}
+
+impl Stopped {
+    /// Waits until the machine goes on; false if the disk was reset instead, so that nobody wants
+    /// the request any more.
+    pub async fn resumed(mut self) -> bool {
+        let changed = self.wake.changed().await.is_ok();
+        changed && self.wake.borrow().abandoned == self.abandoned
     }
 }
 

@@ -22,7 +22,8 @@ pub mod throttle;
 
 pub use accounting::{Counters, Histogram, Operation, Stats, Summary};
 pub use backend::{
-    BlockBackend, Disk, ErrorAction, ErrorPolicy, Holder, IoError, Observer, Policies, Tray,
+    BlockBackend, Disk, ErrorAction, ErrorPolicy, Failure, Holder, IoError, Observer, Policies,
+    Request, Stopped, Tray,
 };
 pub use driver::{Driver, Extent, Io, Reopen, Specific, Zeroes};
 pub use drivers::{file, null, qcow2, raw};

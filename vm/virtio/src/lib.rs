@@ -38,6 +38,7 @@ mod queue;
 mod virtio;
 
 pub mod balloon;
+pub mod blk;
 pub mod driver;
 pub mod mmio;
 pub mod net;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tinamou_block::{BlockBackend, Driver, Extent, Io, Operation, Policies, Zeroes};
-use tinamou_block::{ErrorAction, ErrorPolicy};
+use tinamou_block::{ErrorAction, ErrorPolicy, Failure, Stopped};
 
 use crate::support::{Image, Watch, backend, file_node, node, run};
 
@@ -131,22 +131,26 @@ fn policies_decide_what_the_guest_is_told() {
     }
 }
 
+/// Writes, which stops the machine.
+async fn stopped(disk: &BlockBackend) -> Stopped {
+    match disk.write(0, &[1; 512]).await {
+        Err(Failure::Stopped(stopped)) => stopped,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_full_disk_stops_and_is_tried_again() {
     let (bad, disk, watch) = failing(ENOSPC);
     run(async {
-        let write = disk.write(0, &[1; 512]);
-        tokio::pin!(write);
-        tokio::select! {
-            biased;
-            _ = &mut write => panic!("nobody has resumed"),
-            () = tokio::task::yield_now() => {}
-        }
+        let stopped = stopped(&disk).await;
         let reason = watch.0.lock().expect("no panic")[0].reason.clone();
         assert_eq!(reason, "No space left on device");
         bad.errno.store(0, std::sync::atomic::Ordering::Relaxed);
+        // Whoever asks is told even if the machine has gone on before.
         disk.resume();
-        write.await.expect("there is space now");
+        assert!(stopped.resumed().await);
+        disk.write(0, &[1; 512]).await.expect("there is space now");
         let counters = disk.stats().counters(Operation::Write);
         assert_eq!((counters.failed, counters.operations), (1, 1));
     });
@@ -156,15 +160,9 @@ fn a_full_disk_stops_and_is_tried_again() {
 fn a_reset_gives_up_what_waits() {
     let (_, disk, _) = failing(ENOSPC);
     run(async {
-        let write = disk.write(0, &[1; 512]);
-        tokio::pin!(write);
-        tokio::select! {
-            biased;
-            _ = &mut write => panic!("nobody has resumed"),
-            () = tokio::task::yield_now() => {}
-        }
+        let stopped = stopped(&disk).await;
         disk.abandon();
-        assert!(write.await.is_err());
+        assert!(!stopped.resumed().await);
         disk.drain().await;
     });
 }
@@ -175,7 +173,9 @@ fn without_a_medium_there_is_nothing() {
         let (_, disk, _) = failing(0);
         drop(disk.remove());
         assert_eq!(disk.size(), 0);
-        let error = disk.read(0, &mut [0]).await.expect_err("no medium");
+        let Err(Failure::Report(error)) = disk.read(0, &mut [0]).await else {
+            panic!("there is no medium");
+        };
         assert_eq!(error.raw_os_error(), Some(123));
     });
 }
