@@ -10,6 +10,7 @@
 
 mod base;
 pub mod board;
+mod disks;
 mod ejections;
 mod globals;
 pub mod help;
@@ -28,6 +29,7 @@ pub mod virtio;
 pub mod virtio_balloon;
 mod virtio_net;
 mod virtio_pci;
+pub mod virtio_blk;
 mod virtio_rng;
 
 use std::any::Any;
@@ -83,6 +85,7 @@ pub static CLASSES: Classes<Make> = Classes::new(&[
     &virtio_balloon::PCI,
     &virtio_balloon::PCI_TRANSITIONAL,
     &virtio_balloon::PCI_NON_TRANSITIONAL,
+    &virtio_blk::DEVICE,
     &pci::PCI_DEVICE,
     &pci::PCI_HOST_BRIDGE,
     &pci::PCIE_HOST_BRIDGE,

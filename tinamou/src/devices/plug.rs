@@ -182,6 +182,12 @@ impl Referents for Vm {
                 Some(false) => Err(Refusal::InUse),
                 None => Err(Refusal::NotFound),
             },
+            Kind::Drive => {
+                match self.blocks.drive(name).is_some() || self.blocks.find(name).is_some() {
+                    true => Ok(()),
+                    false => Err(Refusal::NotFound),
+                }
+            }
             Kind::Link(wanted) => {
                 let object = self.qom.resolve(name).map_err(Refusal::Error)?;
                 let of_type = self.types.find(self.qom.kind(object));

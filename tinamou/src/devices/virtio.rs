@@ -77,6 +77,15 @@ pub fn values(settings: &Settings) -> Vec<(&'static str, Value)> {
     settings.fill::<VirtioProperties>().values()
 }
 
+/// Where the device itself is in the object tree: inside of its transport, if that is a device of
+/// its own.
+pub fn core_path(plug: &Plug<'_>) -> String {
+    match plug.class.name.ends_with("-device") {
+        true => plug.path.to_owned(),
+        false => format!("{}/virtio-backend", plug.path),
+    }
+}
+
 /// A device that is to be put behind a transport.
 pub struct Core {
     /// The device.

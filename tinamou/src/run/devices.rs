@@ -1,6 +1,7 @@
 //! What the command line plugs into the machine.
 
 use super::{Failure, Start};
+use crate::options::config::DriveInterface;
 use crate::vm::Vm;
 use crate::{commands, devices, log};
 
@@ -14,6 +15,7 @@ impl Start<'_> {
             log::tell(self.program, format_args!("warning: {warning}"));
         }
         self.open_netdevs(vm)?;
+        self.plug_drives(vm)?;
         for device in &self.config.devices {
             vm.plug(&device.request, false).map_err(|fault| {
                 let hint = fault.hint.map(|hint| format!("\n{hint}"));
@@ -37,6 +39,19 @@ impl Start<'_> {
         }
         for card in &self.config.nics {
             devices::add_nic(vm, card).map_err(|error| Failure::at(&card.origin, error))?;
+        }
+        Ok(())
+    }
+
+    /// Makes disks for the drives that want one.
+    fn plug_drives(&self, vm: &mut Vm) -> Result<(), Failure> {
+        let mut drives: Vec<_> = self.config.drives.iter().collect();
+        drives.retain(|drive| drive.interface == DriveInterface::Virtio);
+        drives.sort_by_key(|drive| drive.index);
+        for drive in drives {
+            let request = devices::virtio_blk::automatic(&drive.id);
+            let plugged = vm.plug(&request, false);
+            plugged.map_err(|fault| Failure::at(&drive.origin, fault.error))?;
         }
         Ok(())
     }

@@ -97,6 +97,13 @@ impl Stats {
             .collect();
     }
 
+    /// Says which requests without effect count as accesses.
+    pub fn account(&self, invalid: bool, failed: bool) {
+        let mut inner = self.inner();
+        inner.account_invalid = invalid;
+        inner.account_failed = failed;
+    }
+
     /// A request begins.
     pub fn begin(&self, operation: Operation, bytes: u64) -> Cookie {
         let start = Instant::now();
