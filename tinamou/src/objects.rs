@@ -3,6 +3,7 @@
 mod iothread;
 mod memory;
 mod secret;
+mod throttle_group;
 mod tls_creds;
 mod user;
 

@@ -1316,6 +1316,148 @@ impl Visit for BlockIOThrottle {
     }
 }
 
+/// Struct `ThrottleLimits`.
+///
+/// Limits on what passes; 0 is no limit.
+///
+/// Since: 2.11
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ThrottleLimits {
+    /// requests a second
+    #[serde(rename = "iops-total", skip_serializing_if = "Option::is_none")]
+    pub iops_total: Option<i64>,
+    /// requests a second in a burst
+    #[serde(rename = "iops-total-max", skip_serializing_if = "Option::is_none")]
+    pub iops_total_max: Option<i64>,
+    /// length of a burst in seconds
+    #[serde(
+        rename = "iops-total-max-length",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub iops_total_max_length: Option<i64>,
+    /// requests read a second
+    #[serde(rename = "iops-read", skip_serializing_if = "Option::is_none")]
+    pub iops_read: Option<i64>,
+    /// requests read a second in a burst
+    #[serde(rename = "iops-read-max", skip_serializing_if = "Option::is_none")]
+    pub iops_read_max: Option<i64>,
+    /// length of a burst in seconds
+    #[serde(
+        rename = "iops-read-max-length",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub iops_read_max_length: Option<i64>,
+    /// requests written a second
+    #[serde(rename = "iops-write", skip_serializing_if = "Option::is_none")]
+    pub iops_write: Option<i64>,
+    /// requests written a second in a burst
+    #[serde(rename = "iops-write-max", skip_serializing_if = "Option::is_none")]
+    pub iops_write_max: Option<i64>,
+    /// length of a burst in seconds
+    #[serde(
+        rename = "iops-write-max-length",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub iops_write_max_length: Option<i64>,
+    /// bytes a second
+    #[serde(rename = "bps-total", skip_serializing_if = "Option::is_none")]
+    pub bps_total: Option<i64>,
+    /// bytes a second in a burst
+    #[serde(rename = "bps-total-max", skip_serializing_if = "Option::is_none")]
+    pub bps_total_max: Option<i64>,
+    /// length of a burst in seconds
+    #[serde(
+        rename = "bps-total-max-length",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub bps_total_max_length: Option<i64>,
+    /// bytes read a second
+    #[serde(rename = "bps-read", skip_serializing_if = "Option::is_none")]
+    pub bps_read: Option<i64>,
+    /// bytes read a second in a burst
+    #[serde(rename = "bps-read-max", skip_serializing_if = "Option::is_none")]
+    pub bps_read_max: Option<i64>,
+    /// length of a burst in seconds
+    #[serde(
+        rename = "bps-read-max-length",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub bps_read_max_length: Option<i64>,
+    /// bytes written a second
+    #[serde(rename = "bps-write", skip_serializing_if = "Option::is_none")]
+    pub bps_write: Option<i64>,
+    /// bytes written a second in a burst
+    #[serde(rename = "bps-write-max", skip_serializing_if = "Option::is_none")]
+    pub bps_write_max: Option<i64>,
+    /// length of a burst in seconds
+    #[serde(
+        rename = "bps-write-max-length",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub bps_write_max_length: Option<i64>,
+    /// bytes that count as one request, 0 if all count alike
+    #[serde(rename = "iops-size", skip_serializing_if = "Option::is_none")]
+    pub iops_size: Option<i64>,
+}
+
+impl VisitMembers for ThrottleLimits {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            iops_total: visit::optional(source, "iops-total")?,
+            iops_total_max: visit::optional(source, "iops-total-max")?,
+            iops_total_max_length: visit::optional(source, "iops-total-max-length")?,
+            iops_read: visit::optional(source, "iops-read")?,
+            iops_read_max: visit::optional(source, "iops-read-max")?,
+            iops_read_max_length: visit::optional(source, "iops-read-max-length")?,
+            iops_write: visit::optional(source, "iops-write")?,
+            iops_write_max: visit::optional(source, "iops-write-max")?,
+            iops_write_max_length: visit::optional(source, "iops-write-max-length")?,
+            bps_total: visit::optional(source, "bps-total")?,
+            bps_total_max: visit::optional(source, "bps-total-max")?,
+            bps_total_max_length: visit::optional(source, "bps-total-max-length")?,
+            bps_read: visit::optional(source, "bps-read")?,
+            bps_read_max: visit::optional(source, "bps-read-max")?,
+            bps_read_max_length: visit::optional(source, "bps-read-max-length")?,
+            bps_write: visit::optional(source, "bps-write")?,
+            bps_write_max: visit::optional(source, "bps-write-max")?,
+            bps_write_max_length: visit::optional(source, "bps-write-max-length")?,
+            iops_size: visit::optional(source, "iops-size")?,
+        })
+    }
+}
+
+impl Visit for ThrottleLimits {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
+/// Struct `ThrottleGroupProperties`.
+///
+/// What a throttle group takes.
+///
+/// Since: 2.11
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ThrottleGroupProperties {
+    /// its limits
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<crate::ThrottleLimits>,
+}
+
+impl VisitMembers for ThrottleGroupProperties {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            limits: visit::optional(source, "limits")?,
+        })
+    }
+}
+
+impl Visit for ThrottleGroupProperties {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
 /// Enumeration `BlockdevDiscardOptions`.
 ///
 /// What becomes of discards.

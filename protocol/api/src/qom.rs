@@ -351,6 +351,9 @@ pub enum ObjectType {
     /// a password or key
     #[serde(rename = "secret")]
     Secret,
+    /// limits that disks share
+    #[serde(rename = "throttle-group")]
+    ThrottleGroup,
     /// certificates and keys for TLS
     #[serde(rename = "tls-creds-x509")]
     TlsCredsX509,
@@ -366,6 +369,7 @@ impl ObjectType {
         ("rng-builtin", Self::RngBuiltin),
         ("rng-random", Self::RngRandom),
         ("secret", Self::Secret),
+        ("throttle-group", Self::ThrottleGroup),
         ("tls-creds-x509", Self::TlsCredsX509),
     ];
 
@@ -379,6 +383,7 @@ impl ObjectType {
             Self::RngBuiltin => "rng-builtin",
             Self::RngRandom => "rng-random",
             Self::Secret => "secret",
+            Self::ThrottleGroup => "throttle-group",
             Self::TlsCredsX509 => "tls-creds-x509",
         }
     }
@@ -710,6 +715,9 @@ pub enum ObjectOptionsBranch {
     /// Branch `secret`.
     #[serde(rename = "secret")]
     Secret(crate::SecretProperties),
+    /// Branch `throttle-group`.
+    #[serde(rename = "throttle-group")]
+    ThrottleGroup(crate::ThrottleGroupProperties),
     /// Branch `tls-creds-x509`.
     #[serde(rename = "tls-creds-x509")]
     TlsCredsX509(crate::TlsCredsX509Properties),
@@ -726,6 +734,7 @@ impl ObjectOptionsBranch {
             Self::RngBuiltin => crate::ObjectType::RngBuiltin,
             Self::RngRandom(_) => crate::ObjectType::RngRandom,
             Self::Secret(_) => crate::ObjectType::Secret,
+            Self::ThrottleGroup(_) => crate::ObjectType::ThrottleGroup,
             Self::TlsCredsX509(_) => crate::ObjectType::TlsCredsX509,
         }
     }
@@ -754,6 +763,9 @@ impl VisitMembers for ObjectOptions {
             }
             crate::ObjectType::Secret => {
                 ObjectOptionsBranch::Secret(VisitMembers::visit_members(source)?)
+            }
+            crate::ObjectType::ThrottleGroup => {
+                ObjectOptionsBranch::ThrottleGroup(VisitMembers::visit_members(source)?)
             }
             crate::ObjectType::TlsCredsX509 => {
                 ObjectOptionsBranch::TlsCredsX509(VisitMembers::visit_members(source)?)

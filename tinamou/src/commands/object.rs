@@ -10,6 +10,9 @@ use crate::vm::Vm;
 /// `object-add`
 pub fn object_add(vm: &mut Vm, _: &mut Call, args: api::ObjectOptions) -> Result<api::Empty> {
     vm.add_object(&args)?;
+    for group in vm.objects.throttle_groups() {
+        vm.blocks.add_group(group);
+    }
     Ok(api::Empty {})
 }
 

@@ -7,7 +7,7 @@ use tinamou_qmp::Result;
 use tinamou_qom::ObjectId;
 
 use super::Entry;
-use super::{mtree, pci, registers};
+use super::{block, mtree, pci, registers};
 use crate::commands::{PACKAGE, machine::uuid_text};
 use crate::devices::{self, virtio_balloon};
 use crate::options::QEMU_VERSION;
@@ -64,6 +64,20 @@ const COMMANDS: &[Entry] = &[
         info_registers,
     ),
     ("pci", "", "", "the PCI devices", pci::info),
+    (
+        "block",
+        "nodes:-n,device:B?",
+        "[-n] [device]",
+        "the disks, or with -n the block nodes",
+        block::info,
+    ),
+    (
+        "blockstats",
+        "",
+        "",
+        "the counters of the disks",
+        block::stats,
+    ),
     (
         "chardev",
         "",

@@ -1,5 +1,6 @@
 //! The human monitor's commands, by what they are about.
 
+mod block;
 mod completion;
 mod control;
 mod info;

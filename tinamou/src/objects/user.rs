@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use tinamou_api::{self as api, ObjectOptionsBranch as Branch};
+use tinamou_block::throttle::Group;
 use tinamou_chardev::TlsCreds;
 use tinamou_machine::MainMemory;
 use tinamou_qmp::{Error, Result, Value};
@@ -15,6 +16,7 @@ use tinamou_virtio::rng::Entropy;
 use super::iothread::Iothread;
 use super::memory::{Kind, MemoryBackend};
 use super::secret::Secret;
+use super::throttle_group;
 use super::tls_creds::TlsCredsX509;
 use crate::commands::machine::reason;
 
@@ -29,6 +31,8 @@ pub enum UserObject {
     Rng(Arc<Entropy>, Option<String>),
     /// A password or key.
     Secret(Rc<Secret>),
+    /// Limits of disks.
+    ThrottleGroup(Arc<Group>),
     /// TLS credentials.
     Tls(Rc<TlsCredsX509>),
 }
@@ -69,6 +73,7 @@ pub const TYPES: &[UserType] = &[
         properties: &[("filename", "string", None)],
     },
     super::secret::TYPE,
+    super::throttle_group::TYPE,
     super::tls_creds::TYPE,
 ];
 
@@ -121,6 +126,9 @@ impl Objects {
                 let secret = Secret::new(options, |id| self.secret(id))?;
                 Ok(UserObject::Secret(Rc::new(secret)))
             }
+            Branch::ThrottleGroup(options) => Ok(UserObject::ThrottleGroup(throttle_group::make(
+                id, options,
+            )?)),
             Branch::TlsCredsX509(options) => {
                 Ok(UserObject::Tls(Rc::new(TlsCredsX509::load(options)?)))
             }
@@ -215,6 +223,14 @@ impl Objects {
         })
     }
 
+    /// All throttle groups.
+    pub fn throttle_groups(&self) -> impl Iterator<Item = &Arc<Group>> {
+        self.list.values().filter_map(|object| match object {
+            UserObject::ThrottleGroup(group) => Some(group),
+            _ => None,
+        })
+    }
+
     /// All iothreads.
     pub fn iothreads(&self) -> impl Iterator<Item = (&str, &Iothread)> {
         self.list.iter().filter_map(|(id, object)| match object {
@@ -232,6 +248,7 @@ impl UserObject {
             Self::Rng(_, Some(_)) => "rng-random",
             Self::Rng(_, None) => "rng-builtin",
             Self::Secret(_) => "secret",
+            Self::ThrottleGroup(_) => "throttle-group",
             Self::Tls(_) => "tls-creds-x509",
         }
     }
@@ -240,6 +257,8 @@ impl UserObject {
     fn in_use(&self) -> bool {
         match self {
             Self::Memory(memory) => memory.in_use(),
+            // The tree's property has two, and the list this one.
+            Self::ThrottleGroup(group) => Arc::strong_count(group) > 3,
             _ => false,
         }
     }
@@ -251,6 +270,7 @@ impl UserObject {
             Self::Rng(_, Some(path)) => vec![("filename", fixed_file_name(path))],
             Self::Rng(_, None) => Vec::new(),
             Self::Secret(secret) => secret.properties(),
+            Self::ThrottleGroup(group) => throttle_group::properties(group),
             Self::Tls(credentials) => credentials.properties(),
         }
     }

@@ -37,6 +37,9 @@ impl Start<'_> {
 
     /// Opens the images in order: nodes, then drives.
     pub(super) fn open_images(&self) -> Result<(), Failure> {
+        for group in self.objects.throttle_groups() {
+            self.blocks.add_group(group);
+        }
         for config in &self.config.blockdevs {
             let added = self
                 .device_thread

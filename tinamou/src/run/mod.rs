@@ -47,6 +47,9 @@ use signals::Signals;
 /// How long the end waits for clients to read what was sent to them.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
+/// How long the end waits for disks to be written.
+const LAST_WRITES: Duration = Duration::from_secs(10);
+
 /// How long the process stays when all is done, a little longer than QEMU
 /// takes to end: the guest's last output may still pass a multiplexer or a
 /// terminal, and a client that sends `quit` and then closes expects to be the
@@ -96,7 +99,9 @@ pub fn run(config: Arc<Config>, program: &str) -> Result<u8, Failure> {
     };
     let blocks = start.blocks.clone();
     let result = start.run();
-    device_thread.handle().block_on(blocks.close());
+    // A host that does not answer must not hold up the end.
+    let closed = async { tokio::time::timeout(LAST_WRITES, blocks.close()).await };
+    let _ = device_thread.handle().block_on(closed);
     chardevs.close();
     result
 }

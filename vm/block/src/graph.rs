@@ -301,6 +301,16 @@ impl Graph {
         group
     }
 
+    /// Makes a group known that somebody else keeps.
+    pub fn add_group(&self, group: &Arc<Group>) {
+        let mut state = self.state();
+        state.groups.retain(|known| known.strong_count() > 0);
+        let known = |known: &Weak<Group>| Weak::as_ptr(known) == Arc::as_ptr(group);
+        if !state.groups.iter().any(known) {
+            state.groups.push(Arc::downgrade(group));
+        }
+    }
+
     /// The throttle group of that name, if somebody is in it.
     pub fn find_group(&self, name: &str) -> Option<Arc<Group>> {
         let state = self.state();

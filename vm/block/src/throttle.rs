@@ -203,7 +203,7 @@ struct State {
 
 impl Group {
     /// A group without limits.
-    pub(crate) fn new(name: &str) -> Arc<Self> {
+    pub fn new(name: &str) -> Arc<Self> {
         let rate = Rate {
             burst_length: 1,
             ..Rate::default()
