@@ -1981,7 +1981,8 @@ pub static SCHEMA: Schema = Schema {
                     ("memory-backend-ram", 141),
                     ("rng-random", 142),
                     ("secret", 143),
-                    ("tls-creds-x509", 144),
+                    ("throttle-group", 144),
+                    ("tls-creds-x509", 145),
                     ("rng-builtin", 0),
                 ],
             },
@@ -2103,7 +2104,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuInfoFastList",
             features: &[],
-            shape: Shape::Array(145),
+            shape: Shape::Array(146),
         },
         Type {
             name: "query-machines-arg",
@@ -2122,7 +2123,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MachineInfoList",
             features: &[],
-            shape: Shape::Array(146),
+            shape: Shape::Array(147),
         },
         Type {
             name: "TargetInfo",
@@ -2130,7 +2131,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arch",
-                    ty: 147,
+                    ty: 148,
                     optional: false,
                     features: &[],
                 }],
@@ -2317,12 +2318,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MemdevList",
             features: &[],
-            shape: Shape::Array(148),
+            shape: Shape::Array(149),
         },
         Type {
             name: "CpuDefinitionInfoList",
             features: &[],
-            shape: Shape::Array(149),
+            shape: Shape::Array(150),
         },
         Type {
             name: "set_link-arg",
@@ -2359,20 +2360,20 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 150,
+                        ty: 151,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("type"),
                 variants: &[
-                    ("nic", 151),
-                    ("user", 152),
-                    ("tap", 153),
-                    ("socket", 154),
-                    ("stream", 155),
-                    ("dgram", 156),
-                    ("hubport", 157),
+                    ("nic", 152),
+                    ("user", 153),
+                    ("tap", 154),
+                    ("socket", 155),
+                    ("stream", 156),
+                    ("dgram", 157),
+                    ("hubport", 158),
                     ("none", 0),
                 ],
             },
@@ -2408,7 +2409,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "RxFilterInfoList",
             features: &[],
-            shape: Shape::Array(158),
+            shape: Shape::Array(159),
         },
         Type {
             name: "NIC_RX_FILTER_CHANGED-arg",
@@ -2463,7 +2464,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "interfaces",
-                        ty: 159,
+                        ty: 160,
                         optional: true,
                         features: &[],
                     },
@@ -2491,7 +2492,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "addr",
-                        ty: 160,
+                        ty: 161,
                         optional: false,
                         features: &[],
                     },
@@ -2531,12 +2532,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "YankInstanceList",
             features: &[],
-            shape: Shape::Array(161),
+            shape: Shape::Array(162),
         },
         Type {
             name: "PciInfoList",
             features: &[],
-            shape: Shape::Array(162),
+            shape: Shape::Array(163),
         },
         Type {
             name: "NameInfo",
@@ -2671,7 +2672,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetInfoList",
             features: &[],
-            shape: Shape::Array(163),
+            shape: Shape::Array(164),
         },
         Type {
             name: "query-command-line-options-arg",
@@ -2690,12 +2691,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandLineOptionInfoList",
             features: &[],
-            shape: Shape::Array(164),
+            shape: Shape::Array(165),
         },
         Type {
             name: "IOThreadInfoList",
             features: &[],
-            shape: Shape::Array(165),
+            shape: Shape::Array(166),
         },
         Type {
             name: "bool",
@@ -2930,12 +2931,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 166,
+                    ty: 167,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("hyper-v", 167), ("s390", 168)],
+                variants: &[("hyper-v", 168), ("s390", 169)],
             },
         },
         Type {
@@ -2987,7 +2988,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "io-status",
-                        ty: 169,
+                        ty: 170,
                         optional: true,
                         features: &[],
                     },
@@ -3021,13 +3022,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "stats",
-                        ty: 170,
+                        ty: 171,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "driver-specific",
-                        ty: 171,
+                        ty: 172,
                         optional: true,
                         features: &[],
                     },
@@ -3150,7 +3151,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "image",
-                        ty: 172,
+                        ty: 173,
                         optional: false,
                         features: &[],
                     },
@@ -3240,7 +3241,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cache",
-                        ty: 173,
+                        ty: 174,
                         optional: false,
                         features: &[],
                     },
@@ -3362,7 +3363,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "image",
-                        ty: 174,
+                        ty: 175,
                         optional: false,
                         features: &[],
                     },
@@ -3374,13 +3375,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "inject-error",
-                        ty: 175,
+                        ty: 176,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "set-state",
-                        ty: 176,
+                        ty: 177,
                         optional: true,
                         features: &[],
                     },
@@ -3395,7 +3396,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "file",
-                    ty: 174,
+                    ty: 175,
                     optional: false,
                     features: &[],
                 }],
@@ -3416,13 +3417,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "locking",
-                        ty: 177,
+                        ty: 178,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio",
-                        ty: 178,
+                        ty: 179,
                         optional: true,
                         features: &[],
                     },
@@ -3450,7 +3451,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "server",
-                        ty: 160,
+                        ty: 161,
                         optional: false,
                         features: &[],
                     },
@@ -3512,13 +3513,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 174,
+                        ty: 175,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 179,
+                        ty: 180,
                         optional: true,
                         features: &[],
                     },
@@ -3570,7 +3571,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 174,
+                        ty: 175,
                         optional: false,
                         features: &[],
                     },
@@ -3604,7 +3605,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "file",
-                        ty: 174,
+                        ty: 175,
                         optional: false,
                         features: &[],
                     },
@@ -3735,41 +3736,41 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 180,
+                    ty: 181,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("file", 181),
-                    ("serial", 182),
-                    ("parallel", 182),
-                    ("pipe", 182),
-                    ("socket", 183),
-                    ("udp", 184),
-                    ("pty", 185),
-                    ("null", 186),
-                    ("mux", 187),
-                    ("hub", 188),
-                    ("msmouse", 186),
-                    ("wctablet", 186),
-                    ("braille", 186),
-                    ("testdev", 186),
-                    ("stdio", 189),
-                    ("spicevmc", 190),
-                    ("spiceport", 191),
-                    ("qemu-vdagent", 192),
-                    ("dbus", 193),
-                    ("vc", 194),
-                    ("ringbuf", 195),
-                    ("memory", 195),
+                    ("file", 182),
+                    ("serial", 183),
+                    ("parallel", 183),
+                    ("pipe", 183),
+                    ("socket", 184),
+                    ("udp", 185),
+                    ("pty", 186),
+                    ("null", 187),
+                    ("mux", 188),
+                    ("hub", 189),
+                    ("msmouse", 187),
+                    ("wctablet", 187),
+                    ("braille", 187),
+                    ("testdev", 187),
+                    ("stdio", 190),
+                    ("spicevmc", 191),
+                    ("spiceport", 192),
+                    ("qemu-vdagent", 193),
+                    ("dbus", 194),
+                    ("vc", 195),
+                    ("ringbuf", 196),
+                    ("memory", 196),
                 ],
             },
         },
         Type {
             name: "QMPCapabilityList",
             features: &[],
-            shape: Shape::Array(196),
+            shape: Shape::Array(197),
         },
         Type {
             name: "VersionTriple",
@@ -3826,26 +3827,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "meta-type",
-                        ty: 197,
+                        ty: 198,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 159,
+                        ty: 160,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("meta-type"),
                 variants: &[
-                    ("builtin", 198),
-                    ("enum", 199),
-                    ("array", 200),
-                    ("object", 201),
-                    ("alternate", 202),
-                    ("command", 203),
-                    ("event", 204),
+                    ("builtin", 199),
+                    ("enum", 200),
+                    ("array", 201),
+                    ("object", 202),
+                    ("alternate", 203),
+                    ("command", 204),
+                    ("event", 205),
                 ],
             },
         },
@@ -3944,6 +3945,10 @@ pub static SCHEMA: Schema = Schema {
                     features: &[],
                 },
                 EnumValue {
+                    name: "throttle-group",
+                    features: &[],
+                },
+                EnumValue {
                     name: "tls-creds-x509",
                     features: &[],
                 },
@@ -4020,7 +4025,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 205,
+                        ty: 206,
                         optional: true,
                         features: &[],
                     },
@@ -4114,7 +4119,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 205,
+                        ty: 206,
                         optional: true,
                         features: &[],
                     },
@@ -4184,7 +4189,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 205,
+                        ty: 206,
                         optional: true,
                         features: &[],
                     },
@@ -4256,7 +4261,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format",
-                        ty: 206,
+                        ty: 207,
                         optional: true,
                         features: &[],
                     },
@@ -4273,6 +4278,20 @@ pub static SCHEMA: Schema = Schema {
                         features: &[],
                     },
                 ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "ThrottleGroupProperties",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "limits",
+                    ty: 208,
+                    optional: true,
+                    features: &[],
+                }],
                 tag: None,
                 variants: &[],
             },
@@ -4296,7 +4315,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "endpoint",
-                        ty: 207,
+                        ty: 209,
                         optional: true,
                         features: &[],
                     },
@@ -4330,20 +4349,20 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "props",
-                        ty: 208,
+                        ty: 210,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "target",
-                        ty: 147,
+                        ty: 148,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("target"),
                 variants: &[
-                    ("s390x", 209),
+                    ("s390x", 211),
                     ("aarch64", 0),
                     ("alpha", 0),
                     ("arm", 0),
@@ -4442,7 +4461,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "compat-props",
-                        ty: 210,
+                        ty: 212,
                         optional: true,
                         features: &["unstable"],
                     },
@@ -4628,7 +4647,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 205,
+                        ty: 206,
                         optional: false,
                         features: &[],
                     },
@@ -4662,7 +4681,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "unavailable-features",
-                        ty: 159,
+                        ty: 160,
                         optional: true,
                         features: &[],
                     },
@@ -4840,7 +4859,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "dnssearch",
-                        ty: 211,
+                        ty: 213,
                         optional: true,
                         features: &[],
                     },
@@ -4876,13 +4895,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "hostfwd",
-                        ty: 211,
+                        ty: 213,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "guestfwd",
-                        ty: 211,
+                        ty: 213,
                         optional: true,
                         features: &[],
                     },
@@ -4984,7 +5003,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "addr",
-                        ty: 160,
+                        ty: 161,
                         optional: false,
                         features: &[],
                     },
@@ -5018,13 +5037,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "local",
-                        ty: 160,
+                        ty: 161,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "remote",
-                        ty: 160,
+                        ty: 161,
                         optional: true,
                         features: &[],
                     },
@@ -5074,19 +5093,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "multicast",
-                        ty: 212,
+                        ty: 214,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast",
-                        ty: 212,
+                        ty: 214,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vlan",
-                        ty: 212,
+                        ty: 214,
                         optional: false,
                         features: &[],
                     },
@@ -5122,13 +5141,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "unicast-table",
-                        ty: 159,
+                        ty: 160,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "multicast-table",
-                        ty: 159,
+                        ty: 160,
                         optional: false,
                         features: &[],
                     },
@@ -5148,12 +5167,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 213,
+                    ty: 215,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 214), ("unix", 215), ("vsock", 216), ("fd", 217)],
+                variants: &[("inet", 216), ("unix", 217), ("vsock", 218), ("fd", 219)],
             },
         },
         Type {
@@ -5162,12 +5181,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 218,
+                    ty: 220,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("block-node", 219), ("chardev", 220), ("migration", 0)],
+                variants: &[("block-node", 221), ("chardev", 222), ("migration", 0)],
             },
         },
         Type {
@@ -5183,7 +5202,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "devices",
-                        ty: 221,
+                        ty: 223,
                         optional: false,
                         features: &[],
                     },
@@ -5205,7 +5224,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "fds",
-                        ty: 222,
+                        ty: 224,
                         optional: false,
                         features: &[],
                     },
@@ -5227,7 +5246,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "parameters",
-                        ty: 223,
+                        ty: 225,
                         optional: false,
                         features: &[],
                     },
@@ -5361,7 +5380,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "reason",
-                        ty: 224,
+                        ty: 226,
                         optional: false,
                         features: &[],
                     },
@@ -5587,31 +5606,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "timed_stats",
-                        ty: 225,
+                        ty: 227,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_latency_histogram",
-                        ty: 226,
+                        ty: 228,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wr_latency_histogram",
-                        ty: 226,
+                        ty: 228,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_latency_histogram",
-                        ty: 226,
+                        ty: 228,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "flush_latency_histogram",
-                        ty: 226,
+                        ty: 228,
                         optional: true,
                         features: &[],
                     },
@@ -5632,8 +5651,8 @@ pub static SCHEMA: Schema = Schema {
                 }],
                 tag: Some("driver"),
                 variants: &[
-                    ("file", 227),
-                    ("host_device", 227),
+                    ("file", 229),
+                    ("host_device", 229),
                     ("blkdebug", 0),
                     ("copy-on-read", 0),
                     ("nbd", 0),
@@ -5718,13 +5737,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format-specific",
-                        ty: 228,
+                        ty: 230,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing-image",
-                        ty: 172,
+                        ty: 173,
                         optional: true,
                         features: &[],
                     },
@@ -5769,12 +5788,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlkdebugInjectErrorOptionsList",
             features: &[],
-            shape: Shape::Array(229),
+            shape: Shape::Array(231),
         },
         Type {
             name: "BlkdebugSetStateOptionsList",
             features: &[],
-            shape: Shape::Array(230),
+            shape: Shape::Array(232),
         },
         Type {
             name: "OnOffAuto",
@@ -5815,7 +5834,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockdevRefOrNull",
             features: &[],
-            shape: Shape::Alternate(&[15, 34, 231]),
+            shape: Shape::Alternate(&[15, 34, 233]),
         },
         Type {
             name: "ChardevBackendKind",
@@ -5917,7 +5936,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 232,
+                    ty: 234,
                     optional: false,
                     features: &[],
                 }],
@@ -5931,7 +5950,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 233,
+                    ty: 235,
                     optional: false,
                     features: &[],
                 }],
@@ -5945,7 +5964,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 234,
+                    ty: 236,
                     optional: false,
                     features: &[],
                 }],
@@ -5959,7 +5978,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 235,
+                    ty: 237,
                     optional: false,
                     features: &[],
                 }],
@@ -5973,7 +5992,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 236,
+                    ty: 238,
                     optional: false,
                     features: &[],
                 }],
@@ -5987,7 +6006,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 237,
+                    ty: 239,
                     optional: false,
                     features: &[],
                 }],
@@ -6001,7 +6020,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 238,
+                    ty: 240,
                     optional: false,
                     features: &[],
                 }],
@@ -6015,7 +6034,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 239,
+                    ty: 241,
                     optional: false,
                     features: &[],
                 }],
@@ -6029,7 +6048,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 240,
+                    ty: 242,
                     optional: false,
                     features: &[],
                 }],
@@ -6043,7 +6062,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 241,
+                    ty: 243,
                     optional: false,
                     features: &[],
                 }],
@@ -6057,7 +6076,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 242,
+                    ty: 244,
                     optional: false,
                     features: &[],
                 }],
@@ -6071,7 +6090,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 243,
+                    ty: 245,
                     optional: false,
                     features: &[],
                 }],
@@ -6085,7 +6104,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 244,
+                    ty: 246,
                     optional: false,
                     features: &[],
                 }],
@@ -6099,7 +6118,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 245,
+                    ty: 247,
                     optional: false,
                     features: &[],
                 }],
@@ -6113,7 +6132,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 246,
+                    ty: 248,
                     optional: false,
                     features: &[],
                 }],
@@ -6169,7 +6188,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "json-type",
-                    ty: 247,
+                    ty: 249,
                     optional: false,
                     features: &[],
                 }],
@@ -6184,13 +6203,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 248,
+                        ty: 250,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "values",
-                        ty: 159,
+                        ty: 160,
                         optional: false,
                         features: &["deprecated"],
                     },
@@ -6220,7 +6239,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 249,
+                        ty: 251,
                         optional: false,
                         features: &[],
                     },
@@ -6232,7 +6251,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "variants",
-                        ty: 250,
+                        ty: 252,
                         optional: true,
                         features: &[],
                     },
@@ -6247,7 +6266,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "members",
-                    ty: 251,
+                    ty: 253,
                     optional: false,
                     features: &[],
                 }],
@@ -6334,6 +6353,130 @@ pub static SCHEMA: Schema = Schema {
             ]),
         },
         Type {
+            name: "ThrottleLimits",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "iops-total",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops-total-max",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops-total-max-length",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops-read",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops-read-max",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops-read-max-length",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops-write",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops-write-max",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops-write-max-length",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps-total",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps-total-max",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps-total-max-length",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps-read",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps-read-max",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps-read-max-length",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps-write",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps-write-max",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps-write-max-length",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops-size",
+                        ty: 108,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
             name: "QCryptoTLSCredsEndpoint",
             features: &[],
             shape: Shape::Enum(&[
@@ -6418,7 +6561,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-state",
-                        ty: 252,
+                        ty: 254,
                         optional: false,
                         features: &[],
                     },
@@ -6430,7 +6573,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "entitlement",
-                        ty: 253,
+                        ty: 255,
                         optional: true,
                         features: &[],
                     },
@@ -6442,12 +6585,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CompatPropertyList",
             features: &[],
-            shape: Shape::Array(254),
+            shape: Shape::Array(256),
         },
         Type {
             name: "StringList",
             features: &[],
-            shape: Shape::Array(255),
+            shape: Shape::Array(257),
         },
         Type {
             name: "RxState",
@@ -6660,17 +6803,17 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciDeviceInfoList",
             features: &[],
-            shape: Shape::Array(256),
+            shape: Shape::Array(258),
         },
         Type {
             name: "FdsetFdInfoList",
             features: &[],
-            shape: Shape::Array(257),
+            shape: Shape::Array(259),
         },
         Type {
             name: "CommandLineParameterInfoList",
             features: &[],
-            shape: Shape::Array(258),
+            shape: Shape::Array(260),
         },
         Type {
             name: "S390CrashReason",
@@ -6701,7 +6844,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceTimedStatsList",
             features: &[],
-            shape: Shape::Array(259),
+            shape: Shape::Array(261),
         },
         Type {
             name: "BlockLatencyHistogramInfo",
@@ -6759,12 +6902,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 260,
+                    ty: 262,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("qcow2", 261), ("file", 262)],
+                variants: &[("qcow2", 263), ("file", 264)],
             },
         },
         Type {
@@ -6774,7 +6917,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 263,
+                        ty: 265,
                         optional: false,
                         features: &[],
                     },
@@ -6786,7 +6929,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "iotype",
-                        ty: 264,
+                        ty: 266,
                         optional: true,
                         features: &[],
                     },
@@ -6826,7 +6969,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 263,
+                        ty: 265,
                         optional: false,
                         features: &[],
                     },
@@ -6939,7 +7082,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "addr",
-                        ty: 265,
+                        ty: 267,
                         optional: false,
                         features: &[],
                     },
@@ -7027,13 +7170,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "remote",
-                        ty: 265,
+                        ty: 267,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "local",
-                        ty: 265,
+                        ty: 267,
                         optional: true,
                         features: &[],
                     },
@@ -7139,7 +7282,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "chardevs",
-                        ty: 159,
+                        ty: 160,
                         optional: false,
                         features: &[],
                     },
@@ -7409,22 +7552,22 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "SchemaInfoEnumMemberList",
             features: &[],
-            shape: Shape::Array(266),
+            shape: Shape::Array(268),
         },
         Type {
             name: "SchemaInfoObjectMemberList",
             features: &[],
-            shape: Shape::Array(267),
+            shape: Shape::Array(269),
         },
         Type {
             name: "SchemaInfoObjectVariantList",
             features: &[],
-            shape: Shape::Array(268),
+            shape: Shape::Array(270),
         },
         Type {
             name: "SchemaInfoAlternateMemberList",
             features: &[],
-            shape: Shape::Array(269),
+            shape: Shape::Array(271),
         },
         Type {
             name: "S390CpuState",
@@ -7541,13 +7684,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "class_info",
-                        ty: 270,
+                        ty: 272,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "id",
-                        ty: 271,
+                        ty: 273,
                         optional: false,
                         features: &[],
                     },
@@ -7571,13 +7714,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "pci_bridge",
-                        ty: 272,
+                        ty: 274,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "regions",
-                        ty: 273,
+                        ty: 275,
                         optional: false,
                         features: &[],
                     },
@@ -7621,7 +7764,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 274,
+                        ty: 276,
                         optional: false,
                         features: &[],
                     },
@@ -7727,19 +7870,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "avg_rd_queue_depth",
-                        ty: 275,
+                        ty: 277,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_queue_depth",
-                        ty: 275,
+                        ty: 277,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_queue_depth",
-                        ty: 275,
+                        ty: 277,
                         optional: false,
                         features: &[],
                     },
@@ -7768,7 +7911,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 276,
+                    ty: 278,
                     optional: false,
                     features: &[],
                 }],
@@ -7782,7 +7925,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 277,
+                    ty: 279,
                     optional: false,
                     features: &[],
                 }],
@@ -7864,12 +8007,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 213,
+                    ty: 215,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 278), ("unix", 279), ("vsock", 280), ("fd", 281)],
+                variants: &[("inet", 280), ("unix", 281), ("vsock", 282), ("fd", 283)],
             },
         },
         Type {
@@ -7885,7 +8028,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 159,
+                        ty: 160,
                         optional: true,
                         features: &[],
                     },
@@ -7919,7 +8062,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 159,
+                        ty: 160,
                         optional: true,
                         features: &[],
                     },
@@ -8027,13 +8170,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 282,
+                        ty: 284,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 221,
+                        ty: 223,
                         optional: true,
                         features: &[],
                     },
@@ -8045,7 +8188,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciMemoryRegionList",
             features: &[],
-            shape: Shape::Array(283),
+            shape: Shape::Array(285),
         },
         Type {
             name: "CommandLineParameterType",
@@ -8111,7 +8254,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "compression-type",
-                        ty: 284,
+                        ty: 286,
                         optional: false,
                         features: &[],
                     },
@@ -8140,7 +8283,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 214,
+                    ty: 216,
                     optional: false,
                     features: &[],
                 }],
@@ -8154,7 +8297,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 215,
+                    ty: 217,
                     optional: false,
                     features: &[],
                 }],
@@ -8168,7 +8311,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 216,
+                    ty: 218,
                     optional: false,
                     features: &[],
                 }],
@@ -8182,7 +8325,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 217,
+                    ty: 219,
                     optional: false,
                     features: &[],
                 }],
@@ -8215,19 +8358,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "io_range",
-                        ty: 285,
+                        ty: 287,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "memory_range",
-                        ty: 285,
+                        ty: 287,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetchable_range",
-                        ty: 285,
+                        ty: 287,
                         optional: false,
                         features: &[],
                     },

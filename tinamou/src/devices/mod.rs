@@ -27,9 +27,9 @@ mod types;
 mod unplug;
 pub mod virtio;
 pub mod virtio_balloon;
+pub mod virtio_blk;
 mod virtio_net;
 mod virtio_pci;
-pub mod virtio_blk;
 mod virtio_rng;
 
 use std::any::Any;
@@ -86,6 +86,10 @@ pub static CLASSES: Classes<Make> = Classes::new(&[
     &virtio_balloon::PCI_TRANSITIONAL,
     &virtio_balloon::PCI_NON_TRANSITIONAL,
     &virtio_blk::DEVICE,
+    &virtio_blk::PCI_BASE,
+    &virtio_blk::PCI,
+    &virtio_blk::PCI_TRANSITIONAL,
+    &virtio_blk::PCI_NON_TRANSITIONAL,
     &pci::PCI_DEVICE,
     &pci::PCI_HOST_BRIDGE,
     &pci::PCIE_HOST_BRIDGE,

@@ -9,6 +9,7 @@ use tinamou_virtio::blk::{Blk, MAX_SECTORS, Options};
 
 use super::disks::{self, DiskProperties, Held};
 use super::virtio::{self, Core};
+use super::virtio_pci::{self, Family, NotifyProperties};
 use super::{CLASSES, Class, Made, Plug, Plugged, Request};
 use crate::vm::Vm;
 
@@ -70,6 +71,26 @@ pub const DEVICE: Class = Class {
     make: Some(|vm, plug| virtio::on_slot(vm, plug, core)),
     ..Class::new("virtio-blk-device", "virtio-device")
 };
+
+/// The device behind PCI.
+const FAMILY: Family = Family {
+    inner: &DEVICE,
+    core,
+    class: 0x0100,
+    // One for each queue, and one for the configuration.
+    vectors: |settings| match settings.fill::<BlkProperties>().num_queues {
+        AUTO_QUEUES => 2,
+        queues => u32::from(queues) + 1,
+    },
+};
+
+virtio_pci::classes! {
+    "virtio-blk-pci",
+    alias: Some("virtio-blk"),
+    category: Category::Storage,
+    properties: &[NotifyProperties::SPECS],
+    FAMILY
+}
 
 /// The disk that a drive with `if=virtio` asks for.
 pub fn automatic(drive: &str) -> Request {
