@@ -13,6 +13,7 @@ use tinamou_qom::{ClassProperty, Property, Tree, Type, Types};
 
 use crate::devices;
 use crate::options::Config;
+use crate::options::config::Firmware;
 pub use iothread::Iothread;
 pub use memory::MemoryBackend;
 pub use secret::Secret;
@@ -67,6 +68,14 @@ pub fn remove_chardev(tree: &mut Tree, label: &str) {
     }
 }
 
+fn firmware(firmware: &Firmware) -> Option<String> {
+    match firmware {
+        Firmware::Default => None,
+        Firmware::None => Some("none".into()),
+        Firmware::File(path) => Some(path.display().to_string()),
+    }
+}
+
 fn machine_properties(tree: &mut Tree, config: &Config) -> Result<()> {
     let top = tree.resolve("/machine")?;
     let path =
@@ -77,10 +86,19 @@ fn machine_properties(tree: &mut Tree, config: &Config) -> Result<()> {
         ("append", config.append.clone()),
         ("dtb", path(&config.dtb)),
         ("dumpdtb", path(&config.machine.dumpdtb)),
+        ("firmware", firmware(&config.firmware)),
     ];
     for (name, text) in texts {
         let value = Value::String(text.unwrap_or_default());
         tree.add_property(top, name, Property::constant("string", value))?;
+    }
+    let switches = [
+        ("mem-merge", config.machine.mem_merge),
+        ("dump-guest-core", config.machine.dump_guest_core),
+    ];
+    for (name, on) in switches {
+        let value = Value::Bool(on.unwrap_or(true));
+        tree.add_property(top, name, Property::constant("bool", value))?;
     }
     let smp = config.smp;
     let topology = [
@@ -135,6 +153,10 @@ pub fn types() -> Types {
         is_abstract: true,
         ..kind(name, parent)
     };
+    let creatable = |name| Type {
+        interfaces: &["user-creatable"],
+        ..base(name, Some("object"))
+    };
     let objects = [
         Type {
             properties: vec![ClassProperty {
@@ -143,31 +165,33 @@ pub fn types() -> Types {
                 description: None,
                 default: None,
             }],
-            ..kind("object", None)
+            ..base("object", None)
         },
         kind("container", Some("object")),
-        base("machine", Some("object")),
+        Type {
+            properties: MACHINE.iter().map(class_property).collect(),
+            ..base("machine", Some("object"))
+        },
         kind("virt-machine", Some("machine")),
         kind("none-machine", Some("machine")),
-        base("event-loop-base", Some("object")),
-        base("memory-backend", Some("object")),
-        base("rng-backend", Some("object")),
-        base("secret_common", Some("object")),
-        base("tls-creds", Some("object")),
+        creatable("event-loop-base"),
+        creatable("memory-backend"),
+        creatable("rng-backend"),
+        creatable("secret_common"),
+        creatable("tls-creds"),
         base("chardev", Some("object")),
+        base("chardev-fd", Some("chardev")),
         kind("chardev-null", Some("chardev")),
-        kind("chardev-file", Some("chardev")),
+        kind("chardev-file", Some("chardev-fd")),
         kind("chardev-hub", Some("chardev")),
         kind("chardev-mux", Some("chardev")),
-        kind("chardev-pipe", Some("chardev")),
+        kind("chardev-pipe", Some("chardev-fd")),
         kind("chardev-pty", Some("chardev")),
         kind("chardev-ringbuf", Some("chardev")),
-        kind("chardev-serial", Some("chardev")),
+        kind("chardev-serial", Some("chardev-fd")),
         kind("chardev-socket", Some("chardev")),
-        kind("chardev-stdio", Some("chardev")),
+        kind("chardev-stdio", Some("chardev-fd")),
         kind("chardev-udp", Some("chardev")),
-        base("tls-creds", Some("object")),
-        kind("tls-creds-x509", Some("tls-creds")),
     ];
     let user = TYPES.iter().map(user_type);
     let all = objects.into_iter().chain(user).chain(devices::types());
@@ -175,20 +199,35 @@ pub fn types() -> Types {
 }
 
 fn user_type(user: &UserType) -> Type {
-    let property = |listed: &user::Listed| {
-        let (name, kind, description) = *listed;
-        ClassProperty {
-            name,
-            kind: kind.into(),
-            description,
-            default: None,
-        }
-    };
     Type {
         name: user.name,
         parent: Some(user.parent),
         is_abstract: false,
-        interfaces: &["user-creatable"],
-        properties: user.properties.iter().map(property).collect(),
+        interfaces: &[],
+        properties: user.properties.iter().map(class_property).collect(),
     }
 }
+
+fn class_property(&(name, kind, description): &user::Listed) -> ClassProperty {
+    ClassProperty {
+        name,
+        kind: kind.into(),
+        description,
+        default: None,
+    }
+}
+
+/// What every machine has.
+const MACHINE: &[user::Listed] = &[
+    ("kernel", "string", None),
+    ("initrd", "string", None),
+    ("append", "string", None),
+    ("dtb", "string", None),
+    ("dumpdtb", "string", None),
+    ("firmware", "string", None),
+    ("smp", "SMPConfiguration", None),
+    ("memory", "MemorySizeConfiguration", None),
+    ("memory-backend", "link<memory-backend>", None),
+    ("mem-merge", "bool", None),
+    ("dump-guest-core", "bool", None),
+];

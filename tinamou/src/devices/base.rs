@@ -25,8 +25,11 @@ pub const CPU: Class = Class {
 /// RISC-V processors.
 pub const RISCV_CPU: Class = Class::base("riscv-cpu", "cpu");
 
+/// RISC-V processors whose extensions are switched one by one.
+pub const DYNAMIC_CPU: Class = Class::base("riscv-dynamic-cpu", "riscv-cpu");
+
 /// The 64-bit base with what most guests want.
-pub const RV64_CPU: Class = Class::new("rv64-riscv-cpu", "riscv-cpu");
+pub const RV64_CPU: Class = Class::new("rv64-riscv-cpu", "riscv-dynamic-cpu");
 
 /// Every extension there is.
-pub const MAX_CPU: Class = Class::new("max-riscv-cpu", "riscv-cpu");
+pub const MAX_CPU: Class = Class::new("max-riscv-cpu", "riscv-dynamic-cpu");

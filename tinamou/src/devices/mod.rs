@@ -60,6 +60,7 @@ pub static CLASSES: Classes<Make> = Classes::new(&[
     &base::SYS_BUS_DEVICE,
     &base::CPU,
     &base::RISCV_CPU,
+    &base::DYNAMIC_CPU,
     &base::RV64_CPU,
     &base::MAX_CPU,
     &board::HART_ARRAY,

@@ -91,6 +91,7 @@ properties! {
 /// Everything on a PCI bus.
 pub const PCI_DEVICE: Class = Class {
     properties: &[PciProperties::SPECS],
+    live: &[("legacy-addr", "str")],
     bus: Some("PCI"),
     ..Class::base("pci-device", "device")
 };
@@ -115,6 +116,7 @@ pub const GPEX_HOST: Class = Class {
 pub const GPEX_ROOT: Class = Class {
     category: Some(Category::Bridge),
     user_creatable: false,
+    interfaces: &["conventional-pci-device"],
     ..Class::new("gpex-root", "pci-device")
 };
 

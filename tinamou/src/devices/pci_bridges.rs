@@ -145,12 +145,14 @@ pub const PORT: Class = Class {
 /// Every port with a slot.
 pub const SLOT: Class = Class {
     properties: &[SlotProperties::SPECS],
+    interfaces: &["hotplug-handler"],
     ..Class::base("pcie-slot", "pcie-port")
 };
 
 /// Every root port.
 pub const ROOT_PORT_BASE: Class = Class {
     properties: &[RootPortBaseProperties::SPECS],
+    interfaces: &["pci-express-device"],
     ..Class::base("pcie-root-port-base", "pcie-slot")
 };
 
@@ -166,6 +168,7 @@ pub const ROOT_PORT: Class = Class {
 pub const UPSTREAM: Class = Class {
     description: Some("TI X3130 Upstream Port of PCI Express Switch"),
     make: Some(make_upstream),
+    interfaces: &["pci-express-device"],
     ..Class::new("x3130-upstream", "pcie-port")
 };
 
@@ -174,6 +177,7 @@ pub const DOWNSTREAM: Class = Class {
     properties: &[DownstreamProperties::SPECS],
     description: Some("TI X3130 Downstream Port of PCI Express Switch"),
     make: Some(make_downstream),
+    interfaces: &["pci-express-device"],
     ..Class::new("xio3130-downstream", "pcie-slot")
 };
 
@@ -181,6 +185,7 @@ pub const DOWNSTREAM: Class = Class {
 pub const PCIE_PCI_BRIDGE: Class = Class {
     properties: &[PciePciBridgeProperties::SPECS],
     make: Some(make_pcie_pci_bridge),
+    interfaces: &["pci-express-device", "hotplug-handler"],
     ..Class::new("pcie-pci-bridge", "base-pci-bridge")
 };
 

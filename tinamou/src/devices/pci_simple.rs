@@ -34,6 +34,7 @@ pub const TESTDEV: Class = Class {
     description: Some("PCI Test Device"),
     category: Some(Category::Misc),
     make: Some(make_testdev),
+    interfaces: &["conventional-pci-device"],
     ..Class::new("pci-testdev", "pci-device")
 };
 
@@ -42,6 +43,7 @@ pub const PVPANIC: Class = Class {
     properties: &[PvpanicProperties::SPECS],
     category: Some(Category::Misc),
     make: Some(make_pvpanic),
+    interfaces: &["conventional-pci-device"],
     ..Class::new("pvpanic-pci", "pci-device")
 };
 
@@ -50,6 +52,7 @@ pub const I6300ESB: Class = Class {
     description: Some("Intel 6300ESB"),
     category: Some(Category::Watchdog),
     make: Some(make_i6300esb),
+    interfaces: &["conventional-pci-device"],
     ..Class::new("i6300esb", "pci-device")
 };
 

@@ -67,10 +67,21 @@ impl Object<'_> {
                 let property = Property::writable::<Value>(
                     spec.name,
                     &spec.kind.type_name(),
-                    move || value.clone(),
+                    {
+                        let value = value.clone();
+                        move || value.clone()
+                    },
                     move |_| Err(refused.clone()),
                 );
-                tree.add_property(object, spec.name, property)
+                tree.add_property(object, spec.name, property)?;
+                match legacy(spec.kind) {
+                    Some(name) => {
+                        let shown = tinamou_qdev::print(spec.kind, &value).unwrap_or_default();
+                        let shown = Property::constant("str", Value::String(shown));
+                        tree.add_property(object, name, shown)
+                    }
+                    None => Ok(()),
+                }
             }
         }
     }
@@ -86,6 +97,11 @@ impl Object<'_> {
             "Attempt to set property '{name}' on {device} (type '{class}') after it was realized"
         ))
     }
+}
+
+/// The further property that shows an address the way people write it.
+fn legacy(kind: Kind) -> Option<&'static str> {
+    (kind == Kind::PciAddress).then_some("legacy-addr")
 }
 
 /// Adds a bus under the device that has it.

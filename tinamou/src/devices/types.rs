@@ -23,23 +23,28 @@ pub fn types() -> Vec<Type> {
         parent: Some(parent),
         is_abstract,
         interfaces: &[],
-        properties: Vec::new(),
+        properties: match name {
+            "bus" => vec![plain(&("realized", "bool"))],
+            _ => Vec::new(),
+        },
     });
     CLASSES.iter().map(device_type).chain(buses).collect()
 }
 
 fn device_type(class: &'static Class) -> Type {
-    let inner = CLASSES.inner(class);
-    let inherited = class.inner.and(inner).into_iter();
-    let inherited = inherited.flat_map(|inner| CLASSES.properties(inner));
-    let mut properties: Vec<_> = class.own().chain(inherited).map(class_property).collect();
+    let inside = class.inner.and_then(|inner| CLASSES.find(inner)).into_iter();
+    let inside = inside.flat_map(|inner| CLASSES.ancestry(inner));
+    let classes = std::iter::once(class).chain(inside);
+    let mut properties: Vec<_> = classes.flat_map(class_properties).collect();
     if class.name == "device" {
-        properties.extend(COMMON.iter().map(|(name, kind)| ClassProperty {
-            name,
-            kind: Cow::Borrowed(kind),
-            description: None,
-            default: None,
-        }));
+        properties.extend(COMMON.iter().map(plain));
+    }
+    if let Some(inner) = class.inner {
+        let child = Cow::Owned(format!("child<{inner}>"));
+        properties.push(ClassProperty {
+            kind: child,
+            ..plain(&("virtio-backend", ""))
+        });
     }
     Type {
         name: class.name,
@@ -58,11 +63,27 @@ const COMMON: &[(&str, &str)] = &[
     ("hotpluggable", "bool"),
 ];
 
+/// What a class adds to its parent.
+fn class_properties(class: &'static Class) -> impl Iterator<Item = ClassProperty> {
+    let settable = class.own().map(class_property);
+    settable.chain(class.live.iter().map(plain))
+}
+
 fn class_property(spec: &'static Spec) -> ClassProperty {
     ClassProperty {
         name: spec.name,
         kind: Cow::Owned(spec.kind.type_name()),
         description: spec.description(),
         default: spec.shown_default(),
+    }
+}
+
+/// A property that nobody sets.
+fn plain((name, kind): &(&'static str, &'static str)) -> ClassProperty {
+    ClassProperty {
+        name,
+        kind: Cow::Borrowed(kind),
+        description: None,
+        default: None,
     }
 }

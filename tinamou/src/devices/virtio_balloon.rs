@@ -37,6 +37,10 @@ pub const DEVICE: Class = Class {
     properties: &[BalloonProperties::SPECS],
     category: Some(Category::Misc),
     make: Some(|vm, plug| virtio::on_slot(vm, plug, core)),
+    live: &[
+        ("guest-stats-polling-interval", "int"),
+        ("guest-stats", "guest statistics"),
+    ],
     ..Class::new("virtio-balloon-device", "virtio-device")
 };
 

@@ -11,6 +11,7 @@ use tinamou_qmp::session::Version;
 use tinamou_qom::Tree;
 use tokio::runtime::Handle;
 
+use super::machine::main_memory_id;
 use super::{Failure, Start};
 use crate::devices::{self, Devices};
 use crate::fds::Fds;
@@ -50,6 +51,7 @@ impl Start<'_> {
             let added = self.objects.add_to_tree(&mut qom, id);
             added.map_err(Failure::new)?;
         }
+        self.link_main_memory(&mut qom)?;
         let vm = Vm {
             objects: self.objects.clone(),
             config: self.config.clone(),
@@ -68,6 +70,15 @@ impl Start<'_> {
             exit: None,
         };
         Ok(Service { vm, main_loop })
+    }
+
+    /// Lets the machine show which object is its memory.
+    fn link_main_memory(&self, qom: &mut Tree) -> Result<(), Failure> {
+        let id = main_memory_id(&self.config);
+        let memory = qom.resolve(&format!("/objects/{id}")).ok();
+        let top = qom.resolve("/machine").map_err(Failure::new)?;
+        qom.add_link(top, "memory-backend", "memory-backend", memory)
+            .map_err(Failure::new)
     }
 
     fn board_devices(&self, qom: &mut Tree, machine: &Machine) -> Result<Devices, Failure> {

@@ -11,6 +11,7 @@ mod log;
 mod options;
 mod pci;
 mod qemu_qmp;
+mod qom;
 mod qtest;
 mod schema;
 mod startup;

@@ -75,6 +75,9 @@ pub struct Class<M> {
     pub interfaces: &'static [&'static str],
     /// Tables of properties beside its parent's.
     pub properties: &'static [&'static [Spec]],
+    /// Properties that no one sets beforehand and that a device has while it
+    /// lives: name and type.
+    pub live: &'static [(&'static str, &'static str)],
     /// The class of the device inside, whose properties can be set on this one.
     pub inner: Option<&'static str>,
     /// The type of bus it plugs into, if not its parent's.
@@ -104,6 +107,7 @@ impl<M> Class<M> {
             is_abstract: false,
             interfaces: &[],
             properties: &[],
+            live: &[],
             inner: None,
             bus: None,
             alias: None,

@@ -103,7 +103,9 @@ impl Types {
             "parent_bus",
         ];
         let mut properties = self.inherited(kind);
-        properties.retain(|property| !HIDDEN.contains(&property.name));
+        properties.retain(|property| {
+            !HIDDEN.contains(&property.name) && !property.name.starts_with("legacy-")
+        });
         Ok(properties)
     }
 

@@ -1,0 +1,89 @@
+//! Types of objects and their properties are QEMU's, as far as they are there.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::support::{QEMU, Vm, installed, skip, tinamou};
+
+/// What the two programs say of the same thing, by name.
+type Listing = BTreeMap<String, Value>;
+
+fn start(program: &Path) -> Vm {
+    Vm::start(program, &["-M", "virt", "-m", "64", "-S", "-nodefaults"])
+}
+
+fn listing(reply: &Value) -> Listing {
+    let entries = reply.as_array().expect("a list").iter();
+    let name = |entry: &Value| entry["name"].as_str().expect("a name").to_owned();
+    entries.map(|entry| (name(entry), entry.clone())).collect()
+}
+
+/// Parts of QEMU's machine that are objects there and have none of their own
+/// here.
+fn is_internal(kind: &str) -> bool {
+    ["child<memory-region>", "child<irq>", "link<irq>"].contains(&kind)
+}
+
+#[test]
+fn types_agree_with_qemu() {
+    if !installed(QEMU) {
+        return skip("qemu-system-riscv64 is not installed");
+    }
+    let (ours, theirs) = (start(&tinamou()), start(Path::new(QEMU)));
+    let (mut ours, mut theirs) = (ours.qmp(), theirs.qmp());
+    let arguments = [
+        json!({"abstract": true}),
+        json!({"implements": "device"}),
+        json!({"implements": "user-creatable", "abstract": true}),
+        json!({"implements": "hotplug-handler"}),
+        json!({"implements": "pci-express-device"}),
+        json!({"implements": "conventional-pci-device"}),
+    ];
+    let mut all = Listing::new();
+    for arguments in arguments {
+        let mut list = |qmp: &mut crate::support::Qmp| {
+            let reply = qmp.execute("qom-list-types", arguments.clone());
+            listing(&reply.expect("types"))
+        };
+        let (found, known) = (list(&mut ours), list(&mut theirs));
+        for (name, entry) in &found {
+            assert_eq!(Some(entry), known.get(name), "{arguments}");
+        }
+        if all.is_empty() {
+            all = found;
+        } else {
+            let missing: Vec<_> = known
+                .keys()
+                .filter(|name| all.contains_key(*name) && !found.contains_key(*name))
+                .filter(|name| *name != "virt-machine")
+                .collect();
+            assert!(missing.is_empty(), "{arguments}: {missing:?}");
+        }
+    }
+    assert!(all.len() > 60, "{all:?}");
+}
+
+#[test]
+fn properties_of_devices_agree_with_qemu() {
+    if !installed(QEMU) {
+        return skip("qemu-system-riscv64 is not installed");
+    }
+    let (ours, theirs) = (start(&tinamou()), start(Path::new(QEMU)));
+    let (mut ours, mut theirs) = (ours.qmp(), theirs.qmp());
+    let types = ours.execute("qom-list-types", json!({"implements": "pci-device"}));
+    let mut types = listing(&types.expect("types"));
+    let virtio = ours.execute("qom-list-types", json!({"implements": "virtio-device"}));
+    types.extend(listing(&virtio.expect("types")));
+    assert!(types.len() > 5, "{types:?}");
+    for name in types.keys() {
+        let mut list = |qmp: &mut crate::support::Qmp| {
+            let reply = qmp.execute("device-list-properties", json!({"typename": name}));
+            listing(&reply.expect(name))
+        };
+        let (found, mut known) = (list(&mut ours), list(&mut theirs));
+        known.retain(|_, entry| !entry["type"].as_str().is_some_and(is_internal));
+        assert_eq!(found, known, "{name}");
+    }
+}
