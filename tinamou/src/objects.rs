@@ -178,7 +178,7 @@ pub fn types() -> Types {
         creatable("memory-backend"),
         creatable("rng-backend"),
         creatable("secret_common"),
-        creatable("tls-creds"),
+        base("tls-creds", Some("object")),
         base("chardev", Some("object")),
         base("chardev-fd", Some("chardev")),
         kind("chardev-null", Some("chardev")),
@@ -203,7 +203,7 @@ fn user_type(user: &UserType) -> Type {
         name: user.name,
         parent: Some(user.parent),
         is_abstract: false,
-        interfaces: &[],
+        interfaces: &["user-creatable"],
         properties: user.properties.iter().map(class_property).collect(),
     }
 }

@@ -2,8 +2,8 @@
 
 use tinamou_api as api;
 use tinamou_monitor::Call;
-use tinamou_qmp::{Result, Value};
-use tinamou_qom::{ClassProperty, PropertyInfo};
+use tinamou_qmp::{Error, Result, Value};
+use tinamou_qom::{ClassProperty, ObjectId, PropertyInfo};
 
 use crate::vm::Vm;
 
@@ -25,14 +25,20 @@ pub fn qom_list(
 
 /// `qom-get`
 pub fn qom_get(vm: &mut Vm, _: &mut Call, args: api::QomGetArguments) -> Result<Value> {
-    vm.qom.get(vm.qom.resolve(&args.path)?, &args.property)
+    vm.qom.get(object(vm, &args.path)?, &args.property)
 }
 
 /// `qom-set`
 pub fn qom_set(vm: &mut Vm, _: &mut Call, args: api::QomSetArguments) -> Result<api::Empty> {
     vm.qom
-        .set(vm.qom.resolve(&args.path)?, &args.property, args.value)?;
+        .set(object(vm, &args.path)?, &args.property, args.value)?;
     Ok(api::Empty {})
+}
+
+/// The object at a path; one that leads to several leads nowhere here.
+fn object(vm: &Vm, path: &str) -> Result<ObjectId> {
+    let found = vm.qom.resolve(path);
+    found.map_err(|_| Error::device_not_found(path))
 }
 
 /// `qom-list-types`

@@ -37,6 +37,11 @@ impl Ejections {
         self.0.rung.notified().await;
     }
 
+    /// Has the main loop look.
+    pub fn ring(&self) {
+        self.0.rung.notify_one();
+    }
+
     /// The tickets of those that were.
     pub fn take(&self) -> BTreeSet<u64> {
         let mut waiting = self

@@ -48,9 +48,25 @@ impl Vm {
         {
             return Err(Error::generic(format!("Duplicate device ID '{id}'")).into());
         }
-        let settings = self.settings(request, class)?;
-        self.realize(class, id, bus, &settings, hotplug)
-            .map_err(Fault::from)
+        // QEMU counts those that fail from here on.
+        let (place, path) = match id {
+            Some(id) => (Place::Named(id), format!("/machine/peripheral/{id}")),
+            None => {
+                let number = self.devices.next_anonymous();
+                let path = format!("/machine/peripheral-anon/device[{number}]");
+                (Place::Anonymous(number), path)
+            }
+        };
+        let plug = Plug {
+            class,
+            id,
+            path: &path,
+            bus,
+            settings: &self.settings(request, class)?,
+            hotplugged: hotplug,
+            ticket: self.devices.new_ticket(),
+        };
+        self.realize(&plug, place).map_err(Fault::from)
     }
 
     fn find_bus(&self, request: &Request, class: &'static Class) -> Result<Option<BusId>, Fault> {
@@ -95,40 +111,20 @@ impl Vm {
         Ok(settings)
     }
 
-    fn realize(
-        &mut self,
-        class: &'static Class,
-        id: Option<&str>,
-        bus: Option<BusId>,
-        settings: &Settings,
-        hotplugged: bool,
-    ) -> Result<()> {
-        let Some(make) = class.make else {
+    fn realize(&mut self, plug: &Plug<'_>, place: Place<'_>) -> Result<()> {
+        let Some(make) = plug.class.make else {
             return Err(Error::expects(Some("driver"), "a pluggable device type"));
         };
-        let (place, path) = match id {
-            Some(id) => (Place::Named(id), format!("/machine/peripheral/{id}")),
-            None => {
-                let number = self.devices.next_anonymous();
-                let path = format!("/machine/peripheral-anon/device[{number}]");
-                (Place::Anonymous(number), path)
-            }
-        };
-        let ticket = self.devices.new_ticket();
-        let plug = Plug {
-            class,
-            id,
-            path: &path,
-            bus,
-            settings,
-            hotplugged,
-            ticket: ticket.clone(),
-        };
-        let made = make(self, &plug)?;
-        let device = self
-            .devices
-            .insert(&mut self.qom, place, class, bus, hotplugged, made)?;
-        self.devices.set_ticket(device, &ticket);
+        let made = make(self, plug)?;
+        let device = self.devices.insert(
+            &mut self.qom,
+            place,
+            plug.class,
+            plug.bus,
+            plug.hotplugged,
+            made,
+        )?;
+        self.devices.set_ticket(device, &plug.ticket);
         Ok(())
     }
 }

@@ -50,6 +50,8 @@ pub struct Devices {
     pub(super) bus_objects: HashMap<BusId, ObjectId>,
     anonymous: usize,
     tickets: u64,
+    /// Ids and paths of devices that are out, until that is said.
+    gone: Vec<(Option<String>, String)>,
 }
 
 impl Devices {
@@ -116,6 +118,17 @@ impl Devices {
     pub fn new_ticket(&mut self) -> Ticket {
         self.tickets += 1;
         self.ejections.ticket(self.tickets)
+    }
+
+    /// Notes that a device is out, and has the main loop say so.
+    pub fn add_gone(&mut self, id: Option<String>, path: String) {
+        self.gone.push((id, path));
+        self.ejections.ring();
+    }
+
+    /// The devices that are out and not spoken of yet.
+    pub fn take_gone(&mut self) -> Vec<(Option<String>, String)> {
+        std::mem::take(&mut self.gone)
     }
 
     /// The number of the next device without an id.

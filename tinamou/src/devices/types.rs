@@ -32,7 +32,10 @@ pub fn types() -> Vec<Type> {
 }
 
 fn device_type(class: &'static Class) -> Type {
-    let inside = class.inner.and_then(|inner| CLASSES.find(inner)).into_iter();
+    let inside = class
+        .inner
+        .and_then(|inner| CLASSES.find(inner))
+        .into_iter();
     let inside = inside.flat_map(|inner| CLASSES.ancestry(inner));
     let classes = std::iter::once(class).chain(inside);
     let mut properties: Vec<_> = classes.flat_map(class_properties).collect();

@@ -29,13 +29,20 @@ impl Vm {
         match self.devices.entry_mut(device).device.unplug()? {
             Unplug::Done => self.remove_device(device),
             // The guest may have had nothing to let go of.
-            Unplug::Asked => self.remove_ejected(),
+            Unplug::Asked => self.take_out_ejected(),
         }
         Ok(())
     }
 
-    /// Takes out what guests have let go of.
+    /// Takes out what guests have let go of, and says what is gone.
     pub fn remove_ejected(&mut self) {
+        self.take_out_ejected();
+        for (device, path) in self.devices.take_gone() {
+            self.events.emit(&api::DeviceDeletedEvent { device, path });
+        }
+    }
+
+    fn take_out_ejected(&mut self) {
         for ticket in self.devices.ejections.take() {
             if let Some(device) = self.devices.find_ticket(ticket) {
                 self.remove_device(device);
@@ -43,14 +50,13 @@ impl Vm {
         }
     }
 
-    /// Takes a device out with everything below it, and says so.
+    /// Takes a device out with everything below it. That is said a little
+    /// later, so that it follows the reply to a command that did it, as with
+    /// QEMU.
     fn remove_device(&mut self, device: DeviceId) {
         for removed in self.devices.remove(&mut self.qom, device) {
             removed.device.remove(self);
-            self.events.emit(&api::DeviceDeletedEvent {
-                device: removed.id,
-                path: removed.path,
-            });
+            self.devices.add_gone(removed.id, removed.path);
         }
     }
 
