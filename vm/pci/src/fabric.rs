@@ -253,7 +253,7 @@ impl Windows {
             let pairs = windows
                 .iter()
                 .flat_map(|window| from.iter().map(move |outer| intersection(outer, window)));
-            pairs.filter(|range| !range.is_empty()).collect()
+            merge(pairs.filter(|range| !range.is_empty()).collect())
         };
         Self {
             io: through(io.as_slice(), &self.io),
@@ -266,7 +266,38 @@ fn intersection(one: &Range<u64>, other: &Range<u64>) -> Range<u64> {
     one.start.max(other.start)..one.end.min(other.end)
 }
 
+/// Joins ranges that overlap: bridges behind each other would else multiply them.
+fn merge(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut merged: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match merged.last_mut().filter(|last| last.end >= range.start) {
+            Some(last) => last.end = last.end.max(range.end),
+            None => merged.push(range),
+        }
+    }
+    merged
+}
+
 /// A window of a bridge as a range, unless it ends before it begins.
 fn open((base, limit): (u64, u64)) -> Option<Range<u64>> {
     (base <= limit).then(|| base..limit.saturating_add(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_that_overlap_are_one() {
+        let check = |ranges: &[Range<u64>], expected: &[Range<u64>]| {
+            assert_eq!(merge(ranges.to_vec()), expected);
+        };
+        check(&[], &[]);
+        check(&[4..6, 0..2], &[0..2, 4..6]);
+        check(
+            &[4..6, 0..4, 1..3],
+            iter::once(0..6).collect::<Vec<_>>().as_slice(),
+        );
+    }
 }

@@ -131,7 +131,7 @@ impl ConfigSpace {
         let bar = (*self.bars.get(usize::from(index))?)?;
         let register = self.bar_register(index);
         let enable = if bar.io { command::IO } else { command::MEMORY };
-        if self.word(header::COMMAND) & enable == 0 {
+        if self.word(header::COMMAND) & enable == 0 || self.power_state() != 0 {
             return None;
         }
         let low = u64::from(self.long(register));

@@ -7,6 +7,7 @@ use crate::spec::{capability, express, header, msi, msix, pm};
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Places {
     express: Option<u16>,
+    pm: Option<u16>,
     msi: Option<u16>,
     msix: Option<u16>,
     /// The last of the extended capabilities.
@@ -142,6 +143,7 @@ impl ConfigSpace {
         if writable {
             self.set_writable_word(offset + pm::CONTROL, pm::STATE_MASK);
         }
+        self.places.pm = Some(offset);
         offset
     }
 
@@ -253,6 +255,24 @@ impl ConfigSpace {
     #[must_use]
     pub fn msix_offset(&self) -> Option<u16> {
         self.places.msix
+    }
+
+    /// The power state, 0 for fully on to 3 for off (PCI PM 1.2 §5.3).
+    pub(super) fn power_state(&self) -> u16 {
+        let register = self.places.pm.map(|at| at + pm::CONTROL);
+        register.map_or(0, |register| self.word(register) & pm::STATE_MASK)
+    }
+
+    /// Keeps the power state that was if the present one is one the function does not have: it
+    /// has 0 and 3.
+    pub(super) fn keep_power_state(&mut self, before: u16) {
+        let Some(register) = self.places.pm.map(|at| at + pm::CONTROL) else {
+            return;
+        };
+        if matches!(self.power_state(), 1 | 2) {
+            let kept = self.word(register) & !pm::STATE_MASK;
+            self.set_word(register, kept | before);
+        }
     }
 
     /// Whether the guest has just asked for a reset of this function; the bit reads as zero.

@@ -134,7 +134,6 @@ impl ConfigSpace {
         let controls =
             command::IO | command::MEMORY | command::MASTER | command::SERR | command::INTX_DISABLE;
         space.set_writable_word(header::COMMAND, controls);
-        // The error bits of the status register are never set.
         space.set_writable_byte(header::CACHE_LINE_SIZE, 0xff);
         space.set_writable_byte(header::INTERRUPT_LINE, 0xff);
         space
@@ -293,7 +292,7 @@ impl ConfigSpace {
 
     /// Takes a write of the guest: `size` is 1, 2 or 4.
     pub(crate) fn write(&mut self, offset: u16, size: u8, value: u32) -> Effects {
-        let before = self.decoding();
+        let (before, power) = (self.decoding(), self.power_state());
         for (offset, byte) in (offset..).zip(&value.to_le_bytes()[..usize::from(size.min(4))]) {
             let index = usize::from(offset);
             if index >= self.bytes.len() {
@@ -303,8 +302,9 @@ impl ConfigSpace {
             let kept = self.bytes[index] & !(byte & self.clearable[index]);
             self.bytes[index] = kept & !writable | byte & writable;
         }
+        self.keep_power_state(power);
         Effects {
-            decoding: self.decoding() != before,
+            decoding: self.decoding() != before || self.power_state() != power,
             interrupts: true,
             function_reset: self.take_function_reset(),
         }

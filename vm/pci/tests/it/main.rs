@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod bars;
+mod config;
 mod fuzz;
 mod hotplug;
 mod rig;
