@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tinamou_api as api;
-use tinamou_block::throttle::{Bucket, Group, Limits, Rate};
+use tinamou_block::throttle::{BadLimits, Bucket, Group, Limits, Rate};
 use tinamou_qmp::{Error, Object, Result, Value};
 use tinamou_qom::Property;
 
@@ -56,11 +56,10 @@ pub fn properties(group: &Arc<Group>) -> Vec<(&'static str, Property)> {
 
 /// The limits given on top of those in force.
 fn limits(given: &api::ThrottleLimits, old: Limits) -> Result<Limits> {
+    // A number below zero is out of range, like one that is too high.
     let number = |given: Option<i64>, old: u64| match given {
         None => Ok(old),
-        Some(given) => u64::try_from(given).map_err(|_| {
-            Error::generic("Property values must be in the range [0, 9223372036854775807]")
-        }),
+        Some(given) => u64::try_from(given).map_err(|_| range()),
     };
     let rate = |bucket, average, burst, length| -> Result<Rate> {
         let old = old.rate(bucket);
@@ -126,4 +125,8 @@ fn value(limits: &Limits) -> Value {
     }
     members.insert("iops-size".to_owned(), number(limits.op_size));
     Value::Object(members)
+}
+
+fn range() -> Error {
+    Error::generic(BadLimits::Range.to_string())
 }
