@@ -4,9 +4,17 @@ use std::fs;
 
 use serde_json::json;
 
-use super::{Boot, Guest, Kernel, Program, on_qemu};
+use super::{Boot, Guest, Kernel, Program, on_qemu, on_tinamou};
 
 on_qemu! {
+    inflating_frees_memory_of_the_host
+    the_last_value_is_never_lost
+    statistics_come_at_the_asked_interval
+    free_pages_are_reported_by_themselves
+    deflate_on_oom_saves_the_guest
+}
+
+on_tinamou! {
     inflating_frees_memory_of_the_host
     the_last_value_is_never_lost
     statistics_come_at_the_asked_interval

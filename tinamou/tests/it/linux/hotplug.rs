@@ -30,15 +30,20 @@ on_tinamou! {
     a_reset_lets_go_of_what_was_asked_for
 }
 
+on_tinamou! {
+    pciehp_polls
+    pciehp_by_msi
+}
+
 const PORTS: &str = "-device pcie-root-port,id=rp1,chassis=1,slot=1 \
                      -device pcie-root-port,id=rp2,chassis=2,slot=2";
 
 /// Each kind of device, the driver that binds to it, and what it needs behind it.
 const KINDS: [(&str, &str); 5] = [
+    ("virtio-rng-pci", "virtio_rng"),
+    ("virtio-balloon-pci", "virtio_balloon"),
     ("virtio-net-pci", "virtio_net"),
     ("virtio-blk-pci", "virtio_blk"),
-    ("virtio-balloon-pci", "virtio_balloon"),
-    ("virtio-rng-pci", "virtio_rng"),
     ("virtio-serial-pci", "virtio_console"),
 ];
 
