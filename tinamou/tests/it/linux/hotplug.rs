@@ -30,11 +30,6 @@ on_tinamou! {
     a_reset_lets_go_of_what_was_asked_for
 }
 
-on_tinamou! {
-    pciehp_polls
-    pciehp_by_msi
-}
-
 const PORTS: &str = "-device pcie-root-port,id=rp1,chassis=1,slot=1 \
                      -device pcie-root-port,id=rp2,chassis=2,slot=2";
 
