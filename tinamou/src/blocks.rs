@@ -117,6 +117,13 @@ pub async fn add_drive(
     config: &DriveConfig,
     warn: impl FnOnce(String),
 ) -> Result<Arc<BlockBackend>> {
+    if graph.find(&config.id).is_some() {
+        let desc = format!(
+            "Device name '{}' conflicts with an existing node name",
+            config.id
+        );
+        return Err(Error::generic(desc));
+    }
     let medium = match &config.file {
         None if !config.options.contains_key("file") && config.format.is_none() => None,
         _ => Some(open(graph, config, warn).await?),
@@ -166,6 +173,7 @@ async fn open(
     };
     let mut options = options(config, &format)?;
     options.read_only = Some(config.read_only || config.snapshot);
+    options.auto_read_only.get_or_insert(true);
     let node = match config.snapshot {
         false => graph.open(options).await,
         true => graph.open_snapshot(options).await,
@@ -206,25 +214,58 @@ fn options(config: &DriveConfig, format: &str) -> Result<api::BlockdevOptions> {
     } else if let Some(name) = &config.file {
         members.insert("filename".into(), Value::String(name.clone()));
     }
+    let protocol = match members.get("file") {
+        Some(Value::Object(file)) => text(file.get("driver")),
+        _ => None,
+    };
     members.insert("driver".into(), Value::String(format.to_owned()));
+    plain_sizes(&mut members);
     let mut source = ValueSource::keyval(members);
-    api::BlockdevOptions::visit(&mut source, None).map_err(|error| refused(error, format))
+    let visited = api::BlockdevOptions::visit(&mut source, None);
+    visited.map_err(|error| refused(error, format, protocol.as_deref().unwrap_or("file")))
+}
+
+fn text(value: Option<&Value>) -> Option<String> {
+    match value {
+        Some(Value::String(text)) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+/// Drives take sizes with units where nodes take plain numbers.
+fn plain_sizes(members: &mut Object) {
+    for (key, value) in members {
+        match value {
+            Value::Object(members) => plain_sizes(members),
+            Value::String(text) if key == "size" || key == "offset" => {
+                let units = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
+                let unit = units
+                    .iter()
+                    .find(|(unit, _)| text.to_ascii_uppercase().ends_with(*unit));
+                let Some((_, shift)) = unit else { continue };
+                let number = text[..text.len() - 1].parse::<u64>().ok();
+                if let Some(bytes) = number.and_then(|number| number.checked_mul(1 << shift)) {
+                    *text = bytes.to_string();
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// What the visitor says, as `-drive` says it.
-fn refused(error: Error, format: &str) -> Error {
+fn refused(error: Error, format: &str, protocol: &str) -> Error {
     let quoted = |prefix: &str, suffix: &str| {
         let name = error.desc.strip_prefix(prefix)?.strip_suffix(suffix)?;
         Some(name.to_owned())
     };
     if let Some(name) = quoted("Parameter '", "' is unexpected") {
-        let kind = if name.contains('.') {
-            "protocol"
-        } else {
-            "format"
-        };
-        let desc = format!("Block {kind} '{format}' does not support the option '{name}'");
-        return Error::generic(desc);
+        return Error::generic(match name.strip_prefix("file.") {
+            Some(name) => {
+                format!("Block protocol '{protocol}' doesn't support the option '{name}'")
+            }
+            None => format!("Block format '{format}' does not support the option '{name}'"),
+        });
     }
     if let Some(driver) = quoted("Parameter 'driver' does not accept value '", "'") {
         return Error::generic(format!("Unknown driver '{driver}'"));

@@ -145,6 +145,7 @@ pub fn block_latency_histogram_set(
             // To remove a histogram cannot fail.
             let _ = stats.set_histogram(operation, None);
         }
+        let _ = stats.set_zone_append_histogram(None);
         return Ok(api::Empty {});
     }
     for (operation, own, name) in rows {
@@ -157,6 +158,11 @@ pub fn block_latency_histogram_set(
                 let id = &args.id;
                 Error::generic(format!("Device '{id}' set {name} boundaries fail"))
             })?;
+    }
+    if let Some(boundaries) = args.boundaries_zap.as_deref().or(all) {
+        let set = stats.set_zone_append_histogram(Some(boundaries));
+        let id = &args.id;
+        set.map_err(|_| Error::generic(format!("Device '{id}' set zap boundaries fail")))?;
     }
     Ok(api::Empty {})
 }
@@ -248,10 +254,16 @@ fn remove_medium(blocks: &Graph, named: &Named) -> Result<()> {
 }
 
 fn insert_medium(named: &Named, node: &Arc<tinamou_block::Node>) -> Result<()> {
-    check_open(named)?;
+    let refuse = |desc: &str| Err(Error::generic(desc));
+    if let Some(disk) = named.disk.disk() {
+        match disk.tray() {
+            None => return refuse("Device is not removable"),
+            Some(tray) if !tray.open => return refuse("Tray of the device is not open"),
+            Some(_) => {}
+        }
+    }
     if named.disk.medium().is_some() {
-        let desc = format!("There already is a medium in device '{}'", named.name);
-        return Err(Error::generic(desc));
+        return refuse("There already is a medium in the device");
     }
     named.disk.insert(node).map_err(wire)
 }

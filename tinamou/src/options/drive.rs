@@ -151,7 +151,7 @@ fn drive(params: &Params, snapshot: bool, others: &[DriveConfig]) -> Result<Driv
         .clone()
         .unwrap_or_else(|| format!("{prefix}{index}"));
     if others.iter().any(|other| other.id == id) {
-        return Err(Error::new(format!("Device with id '{id}' already exists")));
+        return Err(Error::new(format!("Duplicate ID '{id}' for drive")));
     }
     let read_only = params.boolean("read-only")?.or(params.boolean("readonly")?);
     Ok(DriveConfig {

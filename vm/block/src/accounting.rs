@@ -55,6 +55,7 @@ pub struct Stats {
 #[derive(Debug)]
 struct Inner {
     operations: [Counters; 4],
+    zone_append: Option<Histogram>,
     last_access: Option<Instant>,
     account_invalid: bool,
     account_failed: bool,
@@ -74,6 +75,7 @@ impl Default for Stats {
         Self {
             inner: Mutex::new(Inner {
                 operations: Default::default(),
+                zone_append: None,
                 last_access: None,
                 account_invalid: true,
                 account_failed: true,
@@ -162,6 +164,24 @@ impl Stats {
         let histogram = boundaries.map(Histogram::new).transpose()?;
         self.inner().operations[operation as usize].histogram = histogram;
         Ok(())
+    }
+
+    /// The same for appends to zones, which no disk has: nothing is ever counted.
+    ///
+    /// # Errors
+    /// The bounds do not rise.
+    pub fn set_zone_append_histogram(
+        &self,
+        boundaries: Option<&[u64]>,
+    ) -> Result<(), BadBoundaries> {
+        let histogram = boundaries.map(Histogram::new).transpose()?;
+        self.inner().zone_append = histogram;
+        Ok(())
+    }
+
+    /// The histogram of appends to zones.
+    pub fn zone_append_histogram(&self) -> Option<Histogram> {
+        self.inner().zone_append.clone()
     }
 
     /// What has been counted of an operation.

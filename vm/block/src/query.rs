@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tinamou_api as api;
 
-use crate::accounting::{Counters, Histogram, Operation, Summary, nanoseconds};
+use crate::accounting::{Histogram, Operation, Summary, nanoseconds};
 use crate::backend::BlockBackend;
 use crate::driver::Specific;
 use crate::node::{DetectZeroes, Node};
@@ -292,9 +292,10 @@ fn count(to: &mut api::BlockDeviceStats, backend: &BlockBackend) {
     to.idle_time_ns = stats.idle().map(time);
     (to.account_invalid, to.account_failed) = stats.accounts();
     to.timed_stats = stats.intervals().iter().map(timed).collect();
-    to.rd_latency_histogram = histogram(&read);
-    to.wr_latency_histogram = histogram(&write);
-    to.flush_latency_histogram = histogram(&flush);
+    to.rd_latency_histogram = read.histogram.as_ref().map(histogram);
+    to.wr_latency_histogram = write.histogram.as_ref().map(histogram);
+    to.zone_append_latency_histogram = stats.zone_append_histogram().as_ref().map(histogram);
+    to.flush_latency_histogram = flush.histogram.as_ref().map(histogram);
 }
 
 fn timed(summary: &Summary) -> api::BlockDeviceTimedStats {
@@ -325,12 +326,11 @@ fn timed(summary: &Summary) -> api::BlockDeviceTimedStats {
     }
 }
 
-fn histogram(counters: &Counters) -> Option<api::BlockLatencyHistogramInfo> {
-    let info = |histogram: &Histogram| api::BlockLatencyHistogramInfo {
+fn histogram(histogram: &Histogram) -> api::BlockLatencyHistogramInfo {
+    api::BlockLatencyHistogramInfo {
         boundaries: histogram.boundaries().to_vec(),
         bins: histogram.bins().to_vec(),
-    };
-    counters.histogram.as_ref().map(info)
+    }
 }
 
 fn time(time: Duration) -> i64 {

@@ -4,6 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use tinamou_api as api;
 use tinamou_api::{BlkdebugEvent as Event, BlkdebugIOType as Kind};
 
 use crate::driver::{Driver, Extent, Io, Zeroes};
@@ -197,6 +198,9 @@ impl Driver for Blkdebug {
     fn children(&self) -> Vec<&Edge> {
         vec![&self.image]
     }
+
+    /// It shows nothing of the image below.
+    fn describe(&self, _: &mut api::BlockNodeInfo) {}
 
     fn filename(&self) -> String {
         format!("blkdebug::{}", self.image.filename())

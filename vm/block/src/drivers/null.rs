@@ -4,6 +4,8 @@ use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
+use tinamou_api as api;
+
 use crate::driver::{Driver, Extent, Io, Zeroes};
 
 /// The two names it goes by.
@@ -88,6 +90,10 @@ impl Driver for Null {
             zero: self.read_zeroes,
         };
         Box::pin(async move { Ok(extent) })
+    }
+
+    fn describe(&self, info: &mut api::BlockNodeInfo) {
+        info.actual_size = Some(0);
     }
 
     fn filename(&self) -> String {
