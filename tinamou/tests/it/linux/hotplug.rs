@@ -37,8 +37,8 @@ const PORTS: &str = "-device pcie-root-port,id=rp1,chassis=1,slot=1 \
 const KINDS: [(&str, &str); 5] = [
     ("virtio-rng-pci", "virtio_rng"),
     ("virtio-balloon-pci", "virtio_balloon"),
-    ("virtio-net-pci", "virtio_net"),
     ("virtio-blk-pci", "virtio_blk"),
+    ("virtio-net-pci", "virtio_net"),
     ("virtio-serial-pci", "virtio_console"),
 ];
 
@@ -108,7 +108,7 @@ fn pciehp_polls(program: Program) {
     let Some(mut guest) = boot.up() else {
         return;
     };
-    let (kind, driver) = KINDS[1];
+    let (kind, driver) = KINDS[0];
     plug(&mut guest, kind, driver);
     unplug(&mut guest, kind, driver);
     guest.power_off();
@@ -121,7 +121,7 @@ fn pciehp_by_msi(program: Program) {
     let Some(mut guest) = boot.up() else {
         return;
     };
-    for (kind, driver) in &KINDS[1..4] {
+    for (kind, driver) in &KINDS[..3] {
         plug(&mut guest, kind, driver);
         unplug(&mut guest, kind, driver);
     }
