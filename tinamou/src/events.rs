@@ -17,6 +17,7 @@ pub const EVENTS: &[&str] = &[
     api::StopEvent::NAME,
     api::ResumeEvent::NAME,
     api::BalloonChangeEvent::NAME,
+    api::VserportChangeEvent::NAME,
     api::BlockIoErrorEvent::NAME,
     api::BlockWriteThresholdEvent::NAME,
     api::DeviceTrayMovedEvent::NAME,

@@ -311,10 +311,15 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
+            name: "VSERPORT_CHANGE",
+            features: &[],
+            shape: EntryShape::Event { data: 40 },
+        },
+        Entry {
             name: "qmp_capabilities",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 40,
+                arguments: 41,
                 returns: 0,
                 allow_oob: false,
             },
@@ -324,7 +329,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 41,
+                returns: 42,
                 allow_oob: false,
             },
         },
@@ -333,7 +338,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 42,
+                returns: 43,
                 allow_oob: false,
             },
         },
@@ -351,7 +356,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 43,
+                returns: 44,
                 allow_oob: false,
             },
         },
@@ -359,8 +364,8 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-list",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 44,
-                returns: 45,
+                arguments: 45,
+                returns: 46,
                 allow_oob: false,
             },
         },
@@ -368,8 +373,8 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-get",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 46,
-                returns: 47,
+                arguments: 47,
+                returns: 48,
                 allow_oob: false,
             },
         },
@@ -377,7 +382,7 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-set",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 48,
+                arguments: 49,
                 returns: 0,
                 allow_oob: false,
             },
@@ -386,8 +391,8 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-list-types",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 49,
-                returns: 50,
+                arguments: 50,
+                returns: 51,
                 allow_oob: false,
             },
         },
@@ -395,22 +400,13 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-list-properties",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 51,
-                returns: 45,
+                arguments: 52,
+                returns: 46,
                 allow_oob: false,
             },
         },
         Entry {
             name: "object-add",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 52,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "object-del",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 53,
@@ -419,11 +415,20 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "device-list-properties",
+            name: "object-del",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 54,
-                returns: 45,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "device-list-properties",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 55,
+                returns: 46,
                 allow_oob: false,
             },
         },
@@ -431,7 +436,7 @@ pub static SCHEMA: Schema = Schema {
             name: "device_add",
             features: &["json-cli", "json-cli-hotplug"],
             shape: EntryShape::Command {
-                arguments: 55,
+                arguments: 56,
                 returns: 0,
                 allow_oob: false,
             },
@@ -440,7 +445,7 @@ pub static SCHEMA: Schema = Schema {
             name: "device_del",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 56,
+                arguments: 57,
                 returns: 0,
                 allow_oob: false,
             },
@@ -448,19 +453,19 @@ pub static SCHEMA: Schema = Schema {
         Entry {
             name: "DEVICE_DELETED",
             features: &[],
-            shape: EntryShape::Event { data: 57 },
+            shape: EntryShape::Event { data: 58 },
         },
         Entry {
             name: "DEVICE_UNPLUG_GUEST_ERROR",
             features: &[],
-            shape: EntryShape::Event { data: 58 },
+            shape: EntryShape::Event { data: 59 },
         },
         Entry {
             name: "query-cpus-fast",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 59,
+                returns: 60,
                 allow_oob: false,
             },
         },
@@ -468,8 +473,8 @@ pub static SCHEMA: Schema = Schema {
             name: "query-machines",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 60,
-                returns: 61,
+                arguments: 61,
+                returns: 62,
                 allow_oob: false,
             },
         },
@@ -478,7 +483,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 62,
+                returns: 63,
                 allow_oob: false,
             },
         },
@@ -487,7 +492,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 63,
+                returns: 64,
                 allow_oob: false,
             },
         },
@@ -532,21 +537,12 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 64,
+                returns: 65,
                 allow_oob: false,
             },
         },
         Entry {
             name: "memsave",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 65,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "pmemsave",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 66,
@@ -555,10 +551,19 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "balloon",
+            name: "pmemsave",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 67,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "balloon",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 68,
                 returns: 0,
                 allow_oob: false,
             },
@@ -568,21 +573,21 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 68,
+                returns: 69,
                 allow_oob: false,
             },
         },
         Entry {
             name: "BALLOON_CHANGE",
             features: &[],
-            shape: EntryShape::Event { data: 69 },
+            shape: EntryShape::Event { data: 70 },
         },
         Entry {
             name: "query-memory-size-summary",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 70,
+                returns: 71,
                 allow_oob: false,
             },
         },
@@ -590,7 +595,7 @@ pub static SCHEMA: Schema = Schema {
             name: "dumpdtb",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 71,
+                arguments: 72,
                 returns: 0,
                 allow_oob: false,
             },
@@ -600,7 +605,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 72,
+                returns: 73,
                 allow_oob: false,
             },
         },
@@ -609,21 +614,12 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 73,
+                returns: 74,
                 allow_oob: false,
             },
         },
         Entry {
             name: "set_link",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 74,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "netdev_add",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 75,
@@ -632,7 +628,7 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "netdev_del",
+            name: "netdev_add",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 76,
@@ -641,24 +637,33 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "query-rx-filter",
+            name: "netdev_del",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 77,
-                returns: 78,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "query-rx-filter",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 78,
+                returns: 79,
                 allow_oob: false,
             },
         },
         Entry {
             name: "NIC_RX_FILTER_CHANGED",
             features: &[],
-            shape: EntryShape::Event { data: 79 },
+            shape: EntryShape::Event { data: 80 },
         },
         Entry {
             name: "announce-self",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 80,
+                arguments: 81,
                 returns: 0,
                 allow_oob: false,
             },
@@ -666,18 +671,18 @@ pub static SCHEMA: Schema = Schema {
         Entry {
             name: "NETDEV_STREAM_CONNECTED",
             features: &[],
-            shape: EntryShape::Event { data: 81 },
+            shape: EntryShape::Event { data: 82 },
         },
         Entry {
             name: "NETDEV_STREAM_DISCONNECTED",
             features: &[],
-            shape: EntryShape::Event { data: 82 },
+            shape: EntryShape::Event { data: 83 },
         },
         Entry {
             name: "yank",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 83,
+                arguments: 84,
                 returns: 0,
                 allow_oob: true,
             },
@@ -687,7 +692,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 84,
+                returns: 85,
                 allow_oob: true,
             },
         },
@@ -696,7 +701,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 85,
+                returns: 86,
                 allow_oob: false,
             },
         },
@@ -705,7 +710,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 86,
+                returns: 87,
                 allow_oob: false,
             },
         },
@@ -731,7 +736,7 @@ pub static SCHEMA: Schema = Schema {
             name: "human-monitor-command",
             features: &["savevm-monitor-nodes"],
             shape: EntryShape::Command {
-                arguments: 87,
+                arguments: 88,
                 returns: 34,
                 allow_oob: false,
             },
@@ -740,7 +745,7 @@ pub static SCHEMA: Schema = Schema {
             name: "getfd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 88,
+                arguments: 89,
                 returns: 0,
                 allow_oob: false,
             },
@@ -749,7 +754,7 @@ pub static SCHEMA: Schema = Schema {
             name: "closefd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 89,
+                arguments: 90,
                 returns: 0,
                 allow_oob: false,
             },
@@ -758,8 +763,8 @@ pub static SCHEMA: Schema = Schema {
             name: "add-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 90,
-                returns: 91,
+                arguments: 91,
+                returns: 92,
                 allow_oob: false,
             },
         },
@@ -767,7 +772,7 @@ pub static SCHEMA: Schema = Schema {
             name: "remove-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 92,
+                arguments: 93,
                 returns: 0,
                 allow_oob: false,
             },
@@ -786,7 +791,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 93,
+                returns: 94,
                 allow_oob: false,
             },
         },
@@ -794,8 +799,8 @@ pub static SCHEMA: Schema = Schema {
             name: "query-command-line-options",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 94,
-                returns: 95,
+                arguments: 95,
+                returns: 96,
                 allow_oob: false,
             },
         },
@@ -804,7 +809,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 96,
+                returns: 97,
                 allow_oob: false,
             },
         },
@@ -826,13 +831,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "running",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "status",
-                        ty: 98,
+                        ty: 99,
                         optional: false,
                         features: &[],
                     },
@@ -848,13 +853,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 99,
+                        ty: 100,
                         optional: false,
                         features: &[],
                     },
@@ -870,13 +875,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 99,
+                        ty: 100,
                         optional: false,
                         features: &[],
                     },
@@ -891,7 +896,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "action",
-                    ty: 100,
+                    ty: 101,
                     optional: false,
                     features: &[],
                 }],
@@ -906,25 +911,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "reboot",
-                        ty: 101,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "shutdown",
                         ty: 102,
                         optional: true,
                         features: &[],
                     },
                     Member {
-                        name: "panic",
+                        name: "shutdown",
                         ty: 103,
                         optional: true,
                         features: &[],
                     },
                     Member {
+                        name: "panic",
+                        ty: 104,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
                         name: "watchdog",
-                        ty: 100,
+                        ty: 101,
                         optional: true,
                         features: &[],
                     },
@@ -940,13 +945,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "action",
-                        ty: 104,
+                        ty: 105,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "info",
-                        ty: 105,
+                        ty: 106,
                         optional: true,
                         features: &[],
                     },
@@ -962,13 +967,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "action",
-                        ty: 104,
+                        ty: 105,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "info",
-                        ty: 105,
+                        ty: 106,
                         optional: true,
                         features: &[],
                     },
@@ -983,7 +988,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "action",
-                    ty: 100,
+                    ty: 101,
                     optional: false,
                     features: &[],
                 }],
@@ -994,7 +999,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockInfoList",
             features: &[],
-            shape: Shape::Array(106),
+            shape: Shape::Array(107),
         },
         Type {
             name: "query-blockstats-arg",
@@ -1002,7 +1007,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "query-nodes",
-                    ty: 97,
+                    ty: 98,
                     optional: true,
                     features: &[],
                 }],
@@ -1013,7 +1018,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockStatsList",
             features: &[],
-            shape: Shape::Array(107),
+            shape: Shape::Array(108),
         },
         Type {
             name: "block_resize-arg",
@@ -1034,7 +1039,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
@@ -1049,7 +1054,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "flat",
-                    ty: 97,
+                    ty: 98,
                     optional: true,
                     features: &[],
                 }],
@@ -1060,7 +1065,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceInfoList",
             features: &[],
-            shape: Shape::Array(109),
+            shape: Shape::Array(110),
         },
         Type {
             name: "BlockdevOptions",
@@ -1069,7 +1074,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "driver",
-                        ty: 110,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
@@ -1081,53 +1086,53 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "discard",
-                        ty: 111,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "cache",
                         ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
+                        name: "cache",
+                        ty: 113,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
                         name: "read-only",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "auto-read-only",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "force-share",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "detect-zeroes",
-                        ty: 113,
+                        ty: 114,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("driver"),
                 variants: &[
-                    ("blkdebug", 114),
-                    ("copy-on-read", 115),
-                    ("file", 116),
-                    ("host_device", 116),
-                    ("nbd", 117),
-                    ("null-aio", 118),
-                    ("null-co", 118),
-                    ("qcow2", 119),
-                    ("raw", 120),
-                    ("throttle", 121),
+                    ("blkdebug", 115),
+                    ("copy-on-read", 116),
+                    ("file", 117),
+                    ("host_device", 117),
+                    ("nbd", 118),
+                    ("null-aio", 119),
+                    ("null-co", 119),
+                    ("qcow2", 120),
+                    ("raw", 121),
+                    ("throttle", 122),
                 ],
             },
         },
@@ -1137,7 +1142,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "options",
-                    ty: 122,
+                    ty: 123,
                     optional: false,
                     features: &[],
                 }],
@@ -1184,19 +1189,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "operation",
-                        ty: 123,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "action",
                         ty: 124,
                         optional: false,
                         features: &[],
                     },
                     Member {
+                        name: "action",
+                        ty: 125,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
                         name: "nospace",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -1224,13 +1229,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "amount-exceeded",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
@@ -1252,7 +1257,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
@@ -1280,7 +1285,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -1308,7 +1313,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -1406,13 +1411,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-only-mode",
-                        ty: 125,
+                        ty: 126,
                         optional: true,
                         features: &[],
                     },
@@ -1440,7 +1445,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "tray-open",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
@@ -1468,115 +1473,115 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "bps",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
@@ -1604,31 +1609,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "boundaries",
-                        ty: 126,
+                        ty: 127,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-read",
-                        ty: 126,
+                        ty: 127,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-write",
-                        ty: 126,
+                        ty: 127,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-zap",
-                        ty: 126,
+                        ty: 127,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-flush",
-                        ty: 126,
+                        ty: 127,
                         optional: true,
                         features: &[],
                     },
@@ -1640,12 +1645,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ChardevInfoList",
             features: &[],
-            shape: Shape::Array(127),
+            shape: Shape::Array(128),
         },
         Type {
             name: "ChardevBackendInfoList",
             features: &[],
-            shape: Shape::Array(128),
+            shape: Shape::Array(129),
         },
         Type {
             name: "ringbuf-write-arg",
@@ -1666,7 +1671,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format",
-                        ty: 129,
+                        ty: 130,
                         optional: true,
                         features: &[],
                     },
@@ -1688,13 +1693,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 129,
+                        ty: 130,
                         optional: true,
                         features: &[],
                     },
@@ -1721,7 +1726,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backend",
-                        ty: 130,
+                        ty: 131,
                         optional: false,
                         features: &[],
                     },
@@ -1757,7 +1762,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backend",
-                        ty: 130,
+                        ty: 131,
                         optional: false,
                         features: &[],
                     },
@@ -1795,12 +1800,34 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "VSERPORT_CHANGE-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "id",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "open",
+                        ty: 98,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
             name: "qmp_capabilities-arg",
             features: &[],
             shape: Shape::Object {
                 members: &[Member {
                     name: "enable",
-                    ty: 131,
+                    ty: 132,
                     optional: true,
                     features: &[],
                 }],
@@ -1815,7 +1842,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qemu",
-                        ty: 132,
+                        ty: 133,
                         optional: false,
                         features: &[],
                     },
@@ -1833,12 +1860,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandInfoList",
             features: &[],
-            shape: Shape::Array(133),
+            shape: Shape::Array(134),
         },
         Type {
             name: "SchemaInfoList",
             features: &[],
-            shape: Shape::Array(134),
+            shape: Shape::Array(135),
         },
         Type {
             name: "qom-list-arg",
@@ -1857,7 +1884,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectPropertyInfoList",
             features: &[],
-            shape: Shape::Array(135),
+            shape: Shape::Array(136),
         },
         Type {
             name: "qom-get-arg",
@@ -1905,7 +1932,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "value",
-                        ty: 47,
+                        ty: 48,
                         optional: false,
                         features: &[],
                     },
@@ -1927,7 +1954,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -1939,7 +1966,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectTypeInfoList",
             features: &[],
-            shape: Shape::Array(136),
+            shape: Shape::Array(137),
         },
         Type {
             name: "qom-list-properties-arg",
@@ -1962,7 +1989,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qom-type",
-                        ty: 137,
+                        ty: 138,
                         optional: false,
                         features: &[],
                     },
@@ -1975,14 +2002,14 @@ pub static SCHEMA: Schema = Schema {
                 ],
                 tag: Some("qom-type"),
                 variants: &[
-                    ("iothread", 138),
-                    ("memory-backend-file", 139),
-                    ("memory-backend-memfd", 140),
-                    ("memory-backend-ram", 141),
-                    ("rng-random", 142),
-                    ("secret", 143),
-                    ("throttle-group", 144),
-                    ("tls-creds-x509", 145),
+                    ("iothread", 139),
+                    ("memory-backend-file", 140),
+                    ("memory-backend-memfd", 141),
+                    ("memory-backend-ram", 142),
+                    ("rng-random", 143),
+                    ("secret", 144),
+                    ("throttle-group", 145),
+                    ("tls-creds-x509", 146),
                     ("rng-builtin", 0),
                 ],
             },
@@ -2104,7 +2131,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuInfoFastList",
             features: &[],
-            shape: Shape::Array(146),
+            shape: Shape::Array(147),
         },
         Type {
             name: "query-machines-arg",
@@ -2112,7 +2139,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "compat-props",
-                    ty: 97,
+                    ty: 98,
                     optional: true,
                     features: &["unstable"],
                 }],
@@ -2123,7 +2150,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MachineInfoList",
             features: &[],
-            shape: Shape::Array(147),
+            shape: Shape::Array(148),
         },
         Type {
             name: "TargetInfo",
@@ -2131,7 +2158,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arch",
-                    ty: 148,
+                    ty: 149,
                     optional: false,
                     features: &[],
                 }],
@@ -2160,13 +2187,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "enabled",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "present",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
@@ -2182,13 +2209,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
@@ -2200,7 +2227,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
@@ -2216,13 +2243,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
@@ -2243,7 +2270,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "value",
-                    ty: 108,
+                    ty: 109,
                     optional: false,
                     features: &[],
                 }],
@@ -2257,7 +2284,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 108,
+                    ty: 109,
                     optional: false,
                     features: &[],
                 }],
@@ -2271,7 +2298,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 108,
+                    ty: 109,
                     optional: false,
                     features: &[],
                 }],
@@ -2286,13 +2313,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base-memory",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "plugged-memory",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
@@ -2318,12 +2345,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MemdevList",
             features: &[],
-            shape: Shape::Array(149),
+            shape: Shape::Array(150),
         },
         Type {
             name: "CpuDefinitionInfoList",
             features: &[],
-            shape: Shape::Array(150),
+            shape: Shape::Array(151),
         },
         Type {
             name: "set_link-arg",
@@ -2338,7 +2365,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "up",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
@@ -2360,20 +2387,20 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 151,
+                        ty: 152,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("type"),
                 variants: &[
-                    ("nic", 152),
-                    ("user", 153),
-                    ("tap", 154),
-                    ("socket", 155),
-                    ("stream", 156),
-                    ("dgram", 157),
-                    ("hubport", 158),
+                    ("nic", 153),
+                    ("user", 154),
+                    ("tap", 155),
+                    ("socket", 156),
+                    ("stream", 157),
+                    ("dgram", 158),
+                    ("hubport", 159),
                     ("none", 0),
                 ],
             },
@@ -2409,7 +2436,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "RxFilterInfoList",
             features: &[],
-            shape: Shape::Array(159),
+            shape: Shape::Array(160),
         },
         Type {
             name: "NIC_RX_FILTER_CHANGED-arg",
@@ -2440,31 +2467,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "initial",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rounds",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "step",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "interfaces",
-                        ty: 160,
+                        ty: 161,
                         optional: true,
                         features: &[],
                     },
@@ -2492,7 +2519,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "addr",
-                        ty: 161,
+                        ty: 162,
                         optional: false,
                         features: &[],
                     },
@@ -2521,7 +2548,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "instances",
-                    ty: 84,
+                    ty: 85,
                     optional: false,
                     features: &[],
                 }],
@@ -2532,12 +2559,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "YankInstanceList",
             features: &[],
-            shape: Shape::Array(162),
+            shape: Shape::Array(163),
         },
         Type {
             name: "PciInfoList",
             features: &[],
-            shape: Shape::Array(163),
+            shape: Shape::Array(164),
         },
         Type {
             name: "NameInfo",
@@ -2566,7 +2593,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
@@ -2610,7 +2637,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
@@ -2632,13 +2659,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
@@ -2654,13 +2681,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
@@ -2672,7 +2699,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetInfoList",
             features: &[],
-            shape: Shape::Array(164),
+            shape: Shape::Array(165),
         },
         Type {
             name: "query-command-line-options-arg",
@@ -2691,12 +2718,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandLineOptionInfoList",
             features: &[],
-            shape: Shape::Array(165),
+            shape: Shape::Array(166),
         },
         Type {
             name: "IOThreadInfoList",
             features: &[],
-            shape: Shape::Array(166),
+            shape: Shape::Array(167),
         },
         Type {
             name: "bool",
@@ -2931,12 +2958,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 167,
+                    ty: 168,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("hyper-v", 168), ("s390", 169)],
+                variants: &[("hyper-v", 169), ("s390", 170)],
             },
         },
         Type {
@@ -2964,31 +2991,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "removable",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "locked",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "inserted",
-                        ty: 109,
+                        ty: 110,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tray_open",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "io-status",
-                        ty: 170,
+                        ty: 171,
                         optional: true,
                         features: &[],
                     },
@@ -3022,25 +3049,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "stats",
-                        ty: 171,
+                        ty: 172,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "driver-specific",
-                        ty: 172,
+                        ty: 173,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "parent",
-                        ty: 107,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 107,
+                        ty: 108,
                         optional: true,
                         features: &[],
                     },
@@ -3073,7 +3100,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "ro",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
@@ -3091,145 +3118,145 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backing_file_depth",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "active",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "detect_zeroes",
-                        ty: 113,
+                        ty: 114,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "image",
-                        ty: 173,
+                        ty: 174,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
@@ -3241,13 +3268,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cache",
-                        ty: 174,
+                        ty: 175,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write_threshold",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
@@ -3323,13 +3350,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "direct",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -3363,25 +3390,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "image",
-                        ty: 175,
+                        ty: 176,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "align",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "inject-error",
-                        ty: 176,
+                        ty: 177,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "set-state",
-                        ty: 177,
+                        ty: 178,
                         optional: true,
                         features: &[],
                     },
@@ -3396,7 +3423,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "file",
-                    ty: 175,
+                    ty: 176,
                     optional: false,
                     features: &[],
                 }],
@@ -3417,25 +3444,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "locking",
-                        ty: 178,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "aio",
                         ty: 179,
                         optional: true,
                         features: &[],
                     },
                     Member {
+                        name: "aio",
+                        ty: 180,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
                         name: "aio-max-batch",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drop-cache",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -3451,7 +3478,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "server",
-                        ty: 161,
+                        ty: 162,
                         optional: false,
                         features: &[],
                     },
@@ -3463,13 +3490,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "reconnect-delay",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "open-timeout",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
@@ -3485,19 +3512,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "size",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "latency-ns",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-zeroes",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -3513,49 +3540,49 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 175,
+                        ty: 176,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 180,
+                        ty: 181,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-request",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-snapshot",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-other",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cache-size",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "l2-cache-size",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-cache-size",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
@@ -3571,19 +3598,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 175,
+                        ty: 176,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "offset",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
@@ -3605,7 +3632,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "file",
-                        ty: 175,
+                        ty: 176,
                         optional: false,
                         features: &[],
                     },
@@ -3672,7 +3699,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "intList",
             features: &[],
-            shape: Shape::Array(108),
+            shape: Shape::Array(109),
         },
         Type {
             name: "ChardevInfo",
@@ -3693,7 +3720,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "frontend-open",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
@@ -3736,41 +3763,41 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 181,
+                    ty: 182,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("file", 182),
-                    ("serial", 183),
-                    ("parallel", 183),
-                    ("pipe", 183),
-                    ("socket", 184),
-                    ("udp", 185),
-                    ("pty", 186),
-                    ("null", 187),
-                    ("mux", 188),
-                    ("hub", 189),
-                    ("msmouse", 187),
-                    ("wctablet", 187),
-                    ("braille", 187),
-                    ("testdev", 187),
-                    ("stdio", 190),
-                    ("spicevmc", 191),
-                    ("spiceport", 192),
-                    ("qemu-vdagent", 193),
-                    ("dbus", 194),
-                    ("vc", 195),
-                    ("ringbuf", 196),
-                    ("memory", 196),
+                    ("file", 183),
+                    ("serial", 184),
+                    ("parallel", 184),
+                    ("pipe", 184),
+                    ("socket", 185),
+                    ("udp", 186),
+                    ("pty", 187),
+                    ("null", 188),
+                    ("mux", 189),
+                    ("hub", 190),
+                    ("msmouse", 188),
+                    ("wctablet", 188),
+                    ("braille", 188),
+                    ("testdev", 188),
+                    ("stdio", 191),
+                    ("spicevmc", 192),
+                    ("spiceport", 193),
+                    ("qemu-vdagent", 194),
+                    ("dbus", 195),
+                    ("vc", 196),
+                    ("ringbuf", 197),
+                    ("memory", 197),
                 ],
             },
         },
         Type {
             name: "QMPCapabilityList",
             features: &[],
-            shape: Shape::Array(197),
+            shape: Shape::Array(198),
         },
         Type {
             name: "VersionTriple",
@@ -3779,19 +3806,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "major",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "minor",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "micro",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
@@ -3827,26 +3854,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "meta-type",
-                        ty: 198,
+                        ty: 199,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 160,
+                        ty: 161,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("meta-type"),
                 variants: &[
-                    ("builtin", 199),
-                    ("enum", 200),
-                    ("array", 201),
-                    ("object", 202),
-                    ("alternate", 203),
-                    ("command", 204),
-                    ("event", 205),
+                    ("builtin", 200),
+                    ("enum", 201),
+                    ("array", 202),
+                    ("object", 203),
+                    ("alternate", 204),
+                    ("command", 205),
+                    ("event", 206),
                 ],
             },
         },
@@ -3875,7 +3902,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "default-value",
-                        ty: 47,
+                        ty: 48,
                         optional: true,
                         features: &[],
                     },
@@ -3897,7 +3924,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -3961,37 +3988,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "aio-max-batch",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-pool-min",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-pool-max",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-max-ns",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-grow",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-shrink",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
@@ -4007,73 +4034,73 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "dump",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 126,
+                        ty: 127,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 206,
+                        ty: 207,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "align",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "offset",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "discard-data",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -4085,7 +4112,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "readonly",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -4101,61 +4128,61 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "dump",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 126,
+                        ty: 127,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 206,
+                        ty: 207,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "seal",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -4171,55 +4198,55 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "dump",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 126,
+                        ty: 127,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 206,
+                        ty: 207,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
@@ -4261,7 +4288,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format",
-                        ty: 207,
+                        ty: 208,
                         optional: true,
                         features: &[],
                     },
@@ -4288,7 +4315,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "limits",
-                    ty: 208,
+                    ty: 209,
                     optional: true,
                     features: &[],
                 }],
@@ -4303,7 +4330,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "verify-peer",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -4315,7 +4342,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "endpoint",
-                        ty: 209,
+                        ty: 210,
                         optional: true,
                         features: &[],
                     },
@@ -4331,7 +4358,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-index",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
@@ -4343,26 +4370,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "thread-id",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "props",
-                        ty: 210,
+                        ty: 211,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "target",
-                        ty: 148,
+                        ty: 149,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("target"),
                 variants: &[
-                    ("s390x", 211),
+                    ("s390x", 212),
                     ("aarch64", 0),
                     ("alpha", 0),
                     ("arm", 0),
@@ -4413,31 +4440,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "is-default",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cpu-max",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "hotpluggable-cpus",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "numa-mem-supported",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "deprecated",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
@@ -4455,13 +4482,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "acpi",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compat-props",
-                        ty: 212,
+                        ty: 213,
                         optional: true,
                         features: &["unstable"],
                     },
@@ -4605,49 +4632,49 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dump",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 126,
+                        ty: 127,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 206,
+                        ty: 207,
                         optional: false,
                         features: &[],
                     },
@@ -4669,19 +4696,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "migration-safe",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "static",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unavailable-features",
-                        ty: 160,
+                        ty: 161,
                         optional: true,
                         features: &[],
                     },
@@ -4699,7 +4726,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "deprecated",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
@@ -4777,7 +4804,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "vectors",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
@@ -4799,19 +4826,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "restrict",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv4",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv6",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -4859,7 +4886,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "dnssearch",
-                        ty: 213,
+                        ty: 214,
                         optional: true,
                         features: &[],
                     },
@@ -4877,7 +4904,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "ipv6-prefixlen",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
@@ -4895,13 +4922,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "hostfwd",
-                        ty: 213,
+                        ty: 214,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "guestfwd",
-                        ty: 213,
+                        ty: 214,
                         optional: true,
                         features: &[],
                     },
@@ -5003,25 +5030,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "addr",
-                        ty: 161,
+                        ty: 162,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "server",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reconnect",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "reconnect-ms",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
@@ -5037,13 +5064,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "local",
-                        ty: 161,
+                        ty: 162,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "remote",
-                        ty: 161,
+                        ty: 162,
                         optional: true,
                         features: &[],
                     },
@@ -5059,7 +5086,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "hubid",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
@@ -5087,43 +5114,43 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "promiscuous",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "multicast",
-                        ty: 214,
+                        ty: 215,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast",
-                        ty: 214,
+                        ty: 215,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vlan",
-                        ty: 214,
+                        ty: 215,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "broadcast-allowed",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "multicast-overflow",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast-overflow",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
@@ -5135,19 +5162,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "vlan-table",
-                        ty: 126,
+                        ty: 127,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast-table",
-                        ty: 160,
+                        ty: 161,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "multicast-table",
-                        ty: 160,
+                        ty: 161,
                         optional: false,
                         features: &[],
                     },
@@ -5167,12 +5194,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 215,
+                    ty: 216,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 216), ("unix", 217), ("vsock", 218), ("fd", 219)],
+                variants: &[("inet", 217), ("unix", 218), ("vsock", 219), ("fd", 220)],
             },
         },
         Type {
@@ -5181,12 +5208,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 220,
+                    ty: 221,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("block-node", 221), ("chardev", 222), ("migration", 0)],
+                variants: &[("block-node", 222), ("chardev", 223), ("migration", 0)],
             },
         },
         Type {
@@ -5196,13 +5223,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 223,
+                        ty: 224,
                         optional: false,
                         features: &[],
                     },
@@ -5218,13 +5245,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fds",
-                        ty: 224,
+                        ty: 225,
                         optional: false,
                         features: &[],
                     },
@@ -5246,7 +5273,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "parameters",
-                        ty: 225,
+                        ty: 226,
                         optional: false,
                         features: &[],
                     },
@@ -5268,31 +5295,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "thread-id",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "poll-max-ns",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "poll-grow",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "poll-shrink",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "aio-max-batch",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
@@ -5322,31 +5349,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "arg1",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg2",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg3",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg4",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg5",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
@@ -5362,25 +5389,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "core",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-mask",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-addr",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 226,
+                        ty: 227,
                         optional: false,
                         features: &[],
                     },
@@ -5414,223 +5441,223 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "rd_bytes",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_bytes",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_bytes",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_bytes",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_operations",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_operations",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_operations",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_operations",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_operations",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_total_time_ns",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_total_time_ns",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_total_time_ns",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_total_time_ns",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_total_time_ns",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_highest_offset",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_merged",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_merged",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_merged",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_merged",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idle_time_ns",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "failed_rd_operations",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_wr_operations",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_zone_append_operations",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_flush_operations",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_unmap_operations",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_rd_operations",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_wr_operations",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_zone_append_operations",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_flush_operations",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_unmap_operations",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_invalid",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_failed",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "timed_stats",
-                        ty: 227,
+                        ty: 228,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_latency_histogram",
-                        ty: 228,
+                        ty: 229,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wr_latency_histogram",
-                        ty: 228,
+                        ty: 229,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_latency_histogram",
-                        ty: 228,
+                        ty: 229,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "flush_latency_histogram",
-                        ty: 228,
+                        ty: 229,
                         optional: true,
                         features: &[],
                     },
@@ -5645,14 +5672,14 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "driver",
-                    ty: 110,
+                    ty: 111,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("driver"),
                 variants: &[
-                    ("file", 229),
-                    ("host_device", 229),
+                    ("file", 230),
+                    ("host_device", 230),
                     ("blkdebug", 0),
                     ("copy-on-read", 0),
                     ("nbd", 0),
@@ -5683,37 +5710,37 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "dirty-flag",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "actual-size",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "virtual-size",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "cluster-size",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "compressed",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -5737,13 +5764,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format-specific",
-                        ty: 230,
+                        ty: 231,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing-image",
-                        ty: 173,
+                        ty: 174,
                         optional: true,
                         features: &[],
                     },
@@ -5759,19 +5786,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "writeback",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "direct",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 97,
+                        ty: 98,
                         optional: false,
                         features: &[],
                     },
@@ -5788,12 +5815,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlkdebugInjectErrorOptionsList",
             features: &[],
-            shape: Shape::Array(231),
+            shape: Shape::Array(232),
         },
         Type {
             name: "BlkdebugSetStateOptionsList",
             features: &[],
-            shape: Shape::Array(232),
+            shape: Shape::Array(233),
         },
         Type {
             name: "OnOffAuto",
@@ -5834,7 +5861,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockdevRefOrNull",
             features: &[],
-            shape: Shape::Alternate(&[15, 34, 233]),
+            shape: Shape::Alternate(&[15, 34, 234]),
         },
         Type {
             name: "ChardevBackendKind",
@@ -5936,7 +5963,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 234,
+                    ty: 235,
                     optional: false,
                     features: &[],
                 }],
@@ -5950,7 +5977,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 235,
+                    ty: 236,
                     optional: false,
                     features: &[],
                 }],
@@ -5964,7 +5991,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 236,
+                    ty: 237,
                     optional: false,
                     features: &[],
                 }],
@@ -5978,7 +6005,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 237,
+                    ty: 238,
                     optional: false,
                     features: &[],
                 }],
@@ -5992,7 +6019,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 238,
+                    ty: 239,
                     optional: false,
                     features: &[],
                 }],
@@ -6006,7 +6033,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 239,
+                    ty: 240,
                     optional: false,
                     features: &[],
                 }],
@@ -6020,7 +6047,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 240,
+                    ty: 241,
                     optional: false,
                     features: &[],
                 }],
@@ -6034,7 +6061,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 241,
+                    ty: 242,
                     optional: false,
                     features: &[],
                 }],
@@ -6048,7 +6075,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 242,
+                    ty: 243,
                     optional: false,
                     features: &[],
                 }],
@@ -6062,7 +6089,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 243,
+                    ty: 244,
                     optional: false,
                     features: &[],
                 }],
@@ -6076,7 +6103,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 244,
+                    ty: 245,
                     optional: false,
                     features: &[],
                 }],
@@ -6090,7 +6117,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 245,
+                    ty: 246,
                     optional: false,
                     features: &[],
                 }],
@@ -6104,7 +6131,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 246,
+                    ty: 247,
                     optional: false,
                     features: &[],
                 }],
@@ -6118,7 +6145,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 247,
+                    ty: 248,
                     optional: false,
                     features: &[],
                 }],
@@ -6132,7 +6159,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 248,
+                    ty: 249,
                     optional: false,
                     features: &[],
                 }],
@@ -6188,7 +6215,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "json-type",
-                    ty: 249,
+                    ty: 250,
                     optional: false,
                     features: &[],
                 }],
@@ -6203,13 +6230,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 250,
+                        ty: 251,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "values",
-                        ty: 160,
+                        ty: 161,
                         optional: false,
                         features: &["deprecated"],
                     },
@@ -6239,7 +6266,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 251,
+                        ty: 252,
                         optional: false,
                         features: &[],
                     },
@@ -6251,7 +6278,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "variants",
-                        ty: 252,
+                        ty: 253,
                         optional: true,
                         features: &[],
                     },
@@ -6266,7 +6293,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "members",
-                    ty: 253,
+                    ty: 254,
                     optional: false,
                     features: &[],
                 }],
@@ -6293,7 +6320,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "allow-oob",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -6359,115 +6386,115 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "iops-total",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-total-max",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-total-max-length",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-read",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-read-max",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-read-max-length",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-write",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-write-max",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-write-max-length",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-total",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-total-max",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-total-max-length",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-read",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-read-max",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-read-max-length",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-write",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-write-max",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-write-max-length",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-size",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
@@ -6497,55 +6524,55 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "node-id",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drawer-id",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "book-id",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "socket-id",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "die-id",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cluster-id",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "module-id",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "core-id",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-id",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
@@ -6561,19 +6588,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-state",
-                        ty: 254,
+                        ty: 255,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dedicated",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "entitlement",
-                        ty: 255,
+                        ty: 256,
                         optional: true,
                         features: &[],
                     },
@@ -6585,12 +6612,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CompatPropertyList",
             features: &[],
-            shape: Shape::Array(256),
+            shape: Shape::Array(257),
         },
         Type {
             name: "StringList",
             features: &[],
-            shape: Shape::Array(257),
+            shape: Shape::Array(258),
         },
         Type {
             name: "RxState",
@@ -6651,37 +6678,37 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "numeric",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "to",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv4",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv6",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "keep-alive",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mptcp",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -6703,13 +6730,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tight",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -6803,17 +6830,17 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciDeviceInfoList",
             features: &[],
-            shape: Shape::Array(258),
+            shape: Shape::Array(259),
         },
         Type {
             name: "FdsetFdInfoList",
             features: &[],
-            shape: Shape::Array(259),
+            shape: Shape::Array(260),
         },
         Type {
             name: "CommandLineParameterInfoList",
             features: &[],
-            shape: Shape::Array(260),
+            shape: Shape::Array(261),
         },
         Type {
             name: "S390CrashReason",
@@ -6844,7 +6871,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceTimedStatsList",
             features: &[],
-            shape: Shape::Array(261),
+            shape: Shape::Array(262),
         },
         Type {
             name: "BlockLatencyHistogramInfo",
@@ -6853,13 +6880,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "boundaries",
-                        ty: 126,
+                        ty: 127,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bins",
-                        ty: 126,
+                        ty: 127,
                         optional: false,
                         features: &[],
                     },
@@ -6875,19 +6902,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "discard-nb-ok",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-nb-failed",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-bytes-ok",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
@@ -6902,12 +6929,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 262,
+                    ty: 263,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("qcow2", 263), ("file", 264)],
+                variants: &[("qcow2", 264), ("file", 265)],
             },
         },
         Type {
@@ -6917,43 +6944,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 265,
+                        ty: 266,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iotype",
-                        ty: 266,
+                        ty: 267,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "errno",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "sector",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "once",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "immediately",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -6969,19 +6996,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 265,
+                        ty: 266,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "new_state",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
@@ -7008,7 +7035,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -7026,7 +7053,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "append",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -7048,7 +7075,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -7076,13 +7103,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "addr",
-                        ty: 267,
+                        ty: 268,
                         optional: false,
                         features: &[],
                     },
@@ -7100,49 +7127,49 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "server",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wait",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "nodelay",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "telnet",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tn3270",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "websocket",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reconnect",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "reconnect-ms",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
@@ -7164,19 +7191,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "remote",
-                        ty: 267,
+                        ty: 268,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "local",
-                        ty: 267,
+                        ty: 268,
                         optional: true,
                         features: &[],
                     },
@@ -7198,7 +7225,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -7226,7 +7253,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -7248,7 +7275,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -7276,13 +7303,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "chardevs",
-                        ty: 160,
+                        ty: 161,
                         optional: false,
                         features: &[],
                     },
@@ -7304,13 +7331,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "signal",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -7332,7 +7359,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -7360,7 +7387,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -7388,19 +7415,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mouse",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "clipboard",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -7422,7 +7449,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -7450,31 +7477,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "width",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "height",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cols",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "rows",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
@@ -7496,13 +7523,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
@@ -7552,22 +7579,22 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "SchemaInfoEnumMemberList",
             features: &[],
-            shape: Shape::Array(268),
+            shape: Shape::Array(269),
         },
         Type {
             name: "SchemaInfoObjectMemberList",
             features: &[],
-            shape: Shape::Array(269),
+            shape: Shape::Array(270),
         },
         Type {
             name: "SchemaInfoObjectVariantList",
             features: &[],
-            shape: Shape::Array(270),
+            shape: Shape::Array(271),
         },
         Type {
             name: "SchemaInfoAlternateMemberList",
             features: &[],
-            shape: Shape::Array(271),
+            shape: Shape::Array(272),
         },
         Type {
             name: "S390CpuState",
@@ -7666,43 +7693,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "slot",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "function",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "class_info",
-                        ty: 272,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "id",
                         ty: 273,
                         optional: false,
                         features: &[],
                     },
                     Member {
+                        name: "id",
+                        ty: 274,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
                         name: "irq",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "irq_pin",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
@@ -7714,13 +7741,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "pci_bridge",
-                        ty: 274,
+                        ty: 275,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "regions",
-                        ty: 275,
+                        ty: 276,
                         optional: false,
                         features: &[],
                     },
@@ -7736,7 +7763,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fd",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
@@ -7764,7 +7791,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 276,
+                        ty: 277,
                         optional: false,
                         features: &[],
                     },
@@ -7792,97 +7819,97 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "interval_length",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_rd_latency_ns",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_rd_latency_ns",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_latency_ns",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_wr_latency_ns",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_wr_latency_ns",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_latency_ns",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_zone_append_latency_ns",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_zone_append_latency_ns",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_latency_ns",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_flush_latency_ns",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_flush_latency_ns",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_flush_latency_ns",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_queue_depth",
-                        ty: 277,
+                        ty: 278,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_queue_depth",
-                        ty: 277,
+                        ty: 278,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_queue_depth",
-                        ty: 277,
+                        ty: 278,
                         optional: false,
                         features: &[],
                     },
@@ -7911,7 +7938,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 278,
+                    ty: 279,
                     optional: false,
                     features: &[],
                 }],
@@ -7925,7 +7952,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 279,
+                    ty: 280,
                     optional: false,
                     features: &[],
                 }],
@@ -8007,12 +8034,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 215,
+                    ty: 216,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 280), ("unix", 281), ("vsock", 282), ("fd", 283)],
+                variants: &[("inet", 281), ("unix", 282), ("vsock", 283), ("fd", 284)],
             },
         },
         Type {
@@ -8028,7 +8055,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 160,
+                        ty: 161,
                         optional: true,
                         features: &[],
                     },
@@ -8056,13 +8083,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "default",
-                        ty: 47,
+                        ty: 48,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 160,
+                        ty: 161,
                         optional: true,
                         features: &[],
                     },
@@ -8120,7 +8147,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "class",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
@@ -8136,25 +8163,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vendor",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "subsystem",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "subsystem-vendor",
-                        ty: 108,
+                        ty: 109,
                         optional: true,
                         features: &[],
                     },
@@ -8170,13 +8197,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 284,
+                        ty: 285,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 223,
+                        ty: 224,
                         optional: true,
                         features: &[],
                     },
@@ -8188,7 +8215,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciMemoryRegionList",
             features: &[],
-            shape: Shape::Array(285),
+            shape: Shape::Array(286),
         },
         Type {
             name: "CommandLineParameterType",
@@ -8230,31 +8257,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "extended-l2",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "lazy-refcounts",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "corrupt",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-bits",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compression-type",
-                        ty: 286,
+                        ty: 287,
                         optional: false,
                         features: &[],
                     },
@@ -8269,7 +8296,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "extent-size-hint",
-                    ty: 108,
+                    ty: 109,
                     optional: true,
                     features: &[],
                 }],
@@ -8283,7 +8310,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 216,
+                    ty: 217,
                     optional: false,
                     features: &[],
                 }],
@@ -8297,7 +8324,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 217,
+                    ty: 218,
                     optional: false,
                     features: &[],
                 }],
@@ -8311,7 +8338,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 218,
+                    ty: 219,
                     optional: false,
                     features: &[],
                 }],
@@ -8325,7 +8352,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 219,
+                    ty: 220,
                     optional: false,
                     features: &[],
                 }],
@@ -8340,37 +8367,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "number",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "secondary",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "subordinate",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "io_range",
-                        ty: 287,
+                        ty: 288,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "memory_range",
-                        ty: 287,
+                        ty: 288,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetchable_range",
-                        ty: 287,
+                        ty: 288,
                         optional: false,
                         features: &[],
                     },
@@ -8386,7 +8413,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bar",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
@@ -8398,25 +8425,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "address",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetch",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mem_type_64",
-                        ty: 97,
+                        ty: 98,
                         optional: true,
                         features: &[],
                     },
@@ -8440,13 +8467,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "limit",
-                        ty: 108,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },

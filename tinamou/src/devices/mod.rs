@@ -31,6 +31,7 @@ pub mod virtio_blk;
 mod virtio_net;
 mod virtio_pci;
 mod virtio_rng;
+mod virtio_serial;
 
 use std::any::Any;
 
@@ -80,6 +81,14 @@ pub static CLASSES: Classes<Make> = Classes::new(&[
     &virtio_rng::PCI,
     &virtio_rng::PCI_TRANSITIONAL,
     &virtio_rng::PCI_NON_TRANSITIONAL,
+    &virtio_serial::DEVICE,
+    &virtio_serial::PCI_BASE,
+    &virtio_serial::PCI,
+    &virtio_serial::PCI_TRANSITIONAL,
+    &virtio_serial::PCI_NON_TRANSITIONAL,
+    &virtio_serial::PORT_BASE,
+    &virtio_serial::PORT,
+    &virtio_serial::CONSOLE,
     &virtio_net::DEVICE,
     &virtio_balloon::DEVICE,
     &virtio_balloon::PCI_BASE,

@@ -15,6 +15,7 @@ pub fn types() -> Vec<Type> {
         ("PCI", "bus", false),
         ("PCIE", "PCI", false),
         ("virtio-bus", "bus", true),
+        ("virtio-serial-bus", "bus", false),
         ("virtio-mmio-bus", "virtio-bus", false),
         ("virtio-pci-bus", "virtio-bus", false),
     ];

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::sync::Notify;
@@ -41,6 +42,17 @@ pub enum SerialEvent {
 pub struct SerialPipe {
     shared: Arc<Shared>,
     pump: AbortHandle,
+    /// Hangs up when the character device is free.
+    freed: Mutex<mpsc::Receiver<()>>,
+}
+
+/// How long dropping a pipe waits for the I/O thread to free the character device.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The front end, and what is dropped after it.
+struct Claim {
+    frontend: Frontend,
+    _held: mpsc::Sender<()>,
 }
 
 struct Shared {
@@ -62,10 +74,7 @@ struct Queues {
 
 impl SerialPipe {
     /// Joins `frontend` to a device that wants to be told by `notify`.
-    pub fn new(
-        mut frontend: Frontend,
-        notify: impl Fn(SerialEvent) + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(frontend: Frontend, notify: impl Fn(SerialEvent) + Send + Sync + 'static) -> Self {
         let shared = Arc::new(Shared {
             chardev: frontend.chardev().clone(),
             queues: Mutex::default(),
@@ -82,14 +91,20 @@ impl SerialPipe {
         });
         let (runtime, pumped) = (&frontend.chardev().port().runtime.clone(), &shared);
         let pumped = Arc::clone(pumped);
+        let (held, freed) = mpsc::channel();
+        let mut claim = Claim {
+            frontend,
+            _held: held,
+        };
         let pump = runtime.spawn(async move {
-            while let Some(connection) = frontend.accept().await {
+            while let Some(connection) = accept(&mut claim).await {
                 pumped.pump(connection).await;
             }
         });
         Self {
             shared,
             pump: pump.abort_handle(),
+            freed: Mutex::new(freed),
         }
     }
 
@@ -149,7 +164,14 @@ impl SerialPipe {
 impl Drop for SerialPipe {
     fn drop(&mut self) {
         self.pump.abort();
+        // Whoever drops a pipe may use the character device next.
+        let _ = lock(&self.freed).recv_timeout(PATIENCE);
     }
+}
+
+/// The next peer; the claim as a whole stays with the task.
+async fn accept(claim: &mut Claim) -> Option<Connection> {
+    claim.frontend.accept().await
 }
 
 impl Shared {

@@ -44,6 +44,7 @@ pub mod mmio;
 pub mod net;
 pub mod pci;
 pub mod rng;
+pub mod serial;
 pub mod spec;
 
 pub use chain::{Chain, Reader, Segment, Writer};
