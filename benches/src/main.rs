@@ -4,6 +4,7 @@
 //! Linux guest is measured when `TINAMOU_GUEST` names what `guest/linux` makes.
 
 mod devices;
+mod disk;
 mod guest;
 mod linux;
 mod monitor;
@@ -45,6 +46,7 @@ fn measure(program: &Program) -> io::Result<Vec<Row>> {
     let mut rows = monitor::measure(program)?;
     rows.extend(guest::measure(program)?);
     rows.extend(devices::measure(program)?);
+    rows.extend(disk::measure(program)?);
     Ok(rows)
 }
 
