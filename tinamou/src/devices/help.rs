@@ -62,16 +62,26 @@ pub fn properties(driver: &str) -> Result<String> {
             "a non-abstract device type",
         ));
     }
-    let mut specs = all_properties(class);
-    specs.sort_by_key(|spec| spec.name);
-    if specs.is_empty() {
+    let settable = all_properties(class).into_iter().map(property);
+    let mut lines: Vec<_> = settable.chain(live_properties(class)).collect();
+    lines.sort();
+    if lines.is_empty() {
         return Ok(format!("There are no options for {}.\n", class.name));
     }
-    let mut text = format!("{} options:\n", class.name);
-    for spec in specs {
-        text.push_str(&property(spec));
-    }
-    Ok(text)
+    Ok(format!("{} options:\n{}", class.name, lines.concat()))
+}
+
+/// What a device has beside what can be set, which QEMU lists as well.
+fn live_properties(class: &'static Class) -> Vec<String> {
+    let outer_and_inner = std::iter::successors(Some(class), |class| CLASSES.inner(class));
+    let live = outer_and_inner
+        .flat_map(|class| CLASSES.ancestry(class))
+        .flat_map(|class| class.live)
+        .filter(|(name, _)| !name.starts_with("legacy-"));
+    let live = live.map(|(name, kind)| format!("  {name}=<{kind}>\n"));
+    let inner = CLASSES.inner(class);
+    let child = inner.map(|inner| format!("  virtio-backend=<child<{}>>\n", inner.name));
+    live.chain(child).collect()
 }
 
 /// The properties of a class and of the device inside.

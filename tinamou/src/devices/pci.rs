@@ -114,6 +114,7 @@ pub const GPEX_HOST: Class = Class {
 
 /// What the board's bridge is on its own bus.
 pub const GPEX_ROOT: Class = Class {
+    description: Some("QEMU generic PCIe host bridge"),
     category: Some(Category::Bridge),
     user_creatable: false,
     interfaces: &["conventional-pci-device"],
