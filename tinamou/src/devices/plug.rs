@@ -149,7 +149,6 @@ fn model(driver: Option<&str>, hotplug: bool) -> Result<&'static Class> {
 }
 
 fn unknown(class: &'static Class, name: &str) -> Error {
-    let class = class.name;
     let fixed = [
         "type",
         "parent_bus",
@@ -157,11 +156,13 @@ fn unknown(class: &'static Class, name: &str) -> Error {
         "hotplugged",
         "hotpluggable",
     ];
-    let fault = if fixed.contains(&name) {
+    let is_child = name == "virtio-backend" && CLASSES.inner(class).is_some();
+    let fault = if fixed.contains(&name) || is_child {
         "is not writable"
     } else {
         "not found"
     };
+    let class = class.name;
     Error::generic(format!("Property '{class}.{name}' {fault}"))
 }
 
