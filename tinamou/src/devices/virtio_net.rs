@@ -8,6 +8,7 @@ use tinamou_virtio::Virtio;
 use tinamou_virtio::net::{Net, NetProperties};
 
 use super::virtio::{self, Core, Plain};
+use super::virtio_pci::{self, Family, NotifyProperties};
 use super::{Class, Fault, Made, Plug, Request};
 use crate::netdevs;
 use crate::options::config;
@@ -20,6 +21,22 @@ pub const DEVICE: Class = Class {
     make: Some(|vm, plug| virtio::on_slot(vm, plug, core)),
     ..Class::new("virtio-net-device", "virtio-device")
 };
+
+/// The device behind PCI: an Ethernet controller, with a vector for each queue and one more.
+const FAMILY: Family = Family {
+    inner: &DEVICE,
+    core,
+    class: 0x0200,
+    vectors: |_| 4,
+};
+
+virtio_pci::classes! {
+    "virtio-net-pci",
+    alias: Some("virtio-net"),
+    category: Category::Network,
+    properties: &[NotifyProperties::SPECS],
+    FAMILY
+}
 
 /// Makes the device for any transport.
 pub fn core(vm: &mut Vm, plug: &Plug<'_>, transport: u64) -> Result<Core> {
@@ -48,7 +65,11 @@ pub fn core(vm: &mut Vm, plug: &Plug<'_>, transport: u64) -> Result<Core> {
 fn filter_changed(vm: &Vm, plug: &Plug<'_>) -> impl Fn() + Send + Sync + 'static {
     let events = vm.events.clone();
     let name = plug.id.map(str::to_owned);
-    let path = plug.path.to_owned();
+    // The device is inside a function, if it is not in a slot of the board.
+    let path = match plug.class.name == DEVICE.name {
+        true => plug.path.to_owned(),
+        false => format!("{}/virtio-backend", plug.path),
+    };
     move || {
         events.emit(&api::NicRxFilterChangedEvent {
             name: name.clone(),
@@ -70,7 +91,7 @@ pub fn add_nic(vm: &mut Vm, card: &config::NicConfig) -> Result<(), Fault> {
         }
         properties.push(("mac".to_owned(), text(mac)));
     }
-    let model = card.model.as_deref().unwrap_or(DEVICE.name);
+    let model = card.model.as_deref().unwrap_or(PCI.name);
     let request = Request {
         driver: Some(model.to_owned()),
         properties,

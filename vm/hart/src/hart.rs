@@ -314,6 +314,8 @@ impl Hart {
         csrs.medeleg = crate::trap::DELEGABLE & !CALL_FROM_SUPERVISOR;
         csrs.mideleg = interrupt::SUPERVISOR;
         csrs.mcounteren = counter::CY | counter::TM | counter::IR;
+        // As OpenSBI leaves it: kernels without a driver for the counters rely on it.
+        csrs.scounteren = csrs.mcounteren;
         csrs.menvcfg = envcfg::CBIE | envcfg::CBCFE | envcfg::CBZE;
         if isa.has(Extension::Svadu) {
             csrs.menvcfg |= envcfg::ADUE;

@@ -19,6 +19,7 @@ mod boot;
 mod hotplug;
 mod rx_filter;
 mod serial;
+mod usernet;
 
 /// Makes each story a test on real QEMU.
 macro_rules! on_qemu {
