@@ -8,6 +8,7 @@ mod disk;
 mod guest;
 mod linux;
 mod monitor;
+mod network;
 mod peer;
 mod table;
 
@@ -47,6 +48,7 @@ fn measure(program: &Program) -> io::Result<Vec<Row>> {
     rows.extend(guest::measure(program)?);
     rows.extend(devices::measure(program)?);
     rows.extend(disk::measure(program)?);
+    rows.extend(network::measure(program)?);
     Ok(rows)
 }
 

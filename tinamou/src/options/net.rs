@@ -30,14 +30,9 @@ pub(crate) fn read_netdev(low: &mut LowArgs, text: &str, origin: &Origin) -> Res
         return Ok(());
     }
     let config = netdev(text, origin)?;
-    let id = config.members.get("id");
-    if id.is_some()
-        && low
-            .netdevs
-            .iter()
-            .any(|other| other.members.get("id") == id)
-    {
-        let id = id.and_then(as_text).unwrap_or_default();
+    let id = config.netdev().map_err(|error| Error::new(error.desc))?.id;
+    let is_same = |other: &NetdevConfig| other.members.get("id").and_then(as_text) == Some(&id);
+    if low.netdevs.iter().any(is_same) {
         return Err(Error::new(format!("Duplicate ID '{id}' for netdev")));
     }
     low.netdevs.push(config);

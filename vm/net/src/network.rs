@@ -594,15 +594,20 @@ impl Network {
         let state = self.state();
         let mut loose = Vec::new();
         for hub in hubs(&state) {
-            let mut has_nic = false;
+            let (mut has_nic, mut has_netdev) = (false, false);
             for port in ports_of(&state, hub) {
                 match peer_of_port(&state, port) {
                     None => loose.push(format!("hub port {} has no peer", port.name)),
-                    Some(peer) => has_nic |= !peer.is_netdev(),
+                    Some(peer) if peer.is_netdev() => has_netdev = true,
+                    Some(_) => has_nic = true,
                 }
             }
-            if !has_nic {
-                loose.push(format!("hub {hub} with no nics"));
+            match (has_nic, has_netdev) {
+                (false, true) => loose.push(format!("hub {hub} with no nics")),
+                (true, false) => {
+                    loose.push(format!("hub {hub} is not connected to host network"));
+                }
+                _ => {}
             }
         }
         for client in &state.clients {

@@ -89,7 +89,7 @@ fn every_change_is_told_once_until_asked(program: Program) {
         ),
     ] {
         guest.run(&format!(
-            "{change} && {another} add {group} && {another} del {group}"
+            "{change} && {another} add {group} && {another} del {group} && usleep 200000"
         ));
         assert_eq!(guest.events(), changed(), "{change}");
         assert_eq!(filter(&mut guest)[member], expected, "{change}");

@@ -57,6 +57,7 @@ fn bytes_pass_both_ways(program: Program) {
         let (mut stream, _) = listener.accept().expect("the guest calls");
         let mut received = Vec::new();
         stream.read_to_end(&mut received).expect("all of it");
+        drop(stream);
         let (mut stream, _) = listener.accept().expect("the guest calls again");
         stream.write_all(&vec![b'x'; LENGTH]).expect("sent");
         received.len()
