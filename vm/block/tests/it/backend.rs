@@ -179,3 +179,33 @@ fn without_a_medium_there_is_nothing() {
         assert_eq!(error.raw_os_error(), Some(123));
     });
 }
+
+#[test]
+fn a_write_beyond_the_threshold_is_told_once() {
+    #[derive(Default)]
+    struct Heard(std::sync::Mutex<Vec<(String, u64, u64)>>);
+
+    impl tinamou_block::Observer for Heard {
+        fn io_error(&self, _: &tinamou_block::IoError) {}
+
+        fn write_threshold(&self, node: &str, exceeded: u64, threshold: u64) {
+            let mut heard = self.0.lock().expect("no panic");
+            heard.push((node.to_owned(), exceeded, threshold));
+        }
+    }
+
+    run(async {
+        let heard = Arc::new(Heard::default());
+        let runtime = tokio::runtime::Handle::current();
+        let graph = tinamou_block::Graph::new(runtime, Arc::clone(&heard) as _);
+        let options = crate::support::options("{'driver': 'null-co', 'node-name': 'n'}");
+        let node = graph.add(options).await.expect("a node");
+        node.set_write_threshold(4096);
+        for offset in [0, 4000, 4096, 8192] {
+            node.write(offset, &[1; 96]).await.expect("a write");
+        }
+        assert_eq!(node.write_threshold(), 0);
+        let heard = heard.0.lock().expect("no panic");
+        assert_eq!(*heard, [("n".to_owned(), 96, 4096)]);
+    });
+}

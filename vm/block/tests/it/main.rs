@@ -4,5 +4,6 @@ mod backend;
 mod durability;
 mod files;
 mod hostile;
+mod nbd;
 mod qcow2;
 mod support;
