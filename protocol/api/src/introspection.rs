@@ -813,6 +813,51 @@ pub static SCHEMA: Schema = Schema {
                 allow_oob: false,
             },
         },
+        Entry {
+            name: "x-query-virtio",
+            features: &["unstable"],
+            shape: EntryShape::Command {
+                arguments: 0,
+                returns: 98,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "x-query-virtio-status",
+            features: &["unstable"],
+            shape: EntryShape::Command {
+                arguments: 99,
+                returns: 100,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "x-query-virtio-queue-status",
+            features: &["unstable"],
+            shape: EntryShape::Command {
+                arguments: 101,
+                returns: 102,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "x-query-virtio-vhost-queue-status",
+            features: &["unstable"],
+            shape: EntryShape::Command {
+                arguments: 103,
+                returns: 104,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "x-query-virtio-queue-element",
+            features: &["unstable"],
+            shape: EntryShape::Command {
+                arguments: 105,
+                returns: 106,
+                allow_oob: false,
+            },
+        },
     ],
     types: &[
         Type {
@@ -831,13 +876,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "running",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "status",
-                        ty: 99,
+                        ty: 108,
                         optional: false,
                         features: &[],
                     },
@@ -853,13 +898,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 100,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
@@ -875,13 +920,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 100,
+                        ty: 109,
                         optional: false,
                         features: &[],
                     },
@@ -896,7 +941,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "action",
-                    ty: 101,
+                    ty: 110,
                     optional: false,
                     features: &[],
                 }],
@@ -911,25 +956,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "reboot",
-                        ty: 102,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "shutdown",
-                        ty: 103,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "panic",
-                        ty: 104,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "watchdog",
-                        ty: 101,
+                        ty: 110,
                         optional: true,
                         features: &[],
                     },
@@ -945,13 +990,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "action",
-                        ty: 105,
+                        ty: 114,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "info",
-                        ty: 106,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -967,13 +1012,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "action",
-                        ty: 105,
+                        ty: 114,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "info",
-                        ty: 106,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -988,7 +1033,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "action",
-                    ty: 101,
+                    ty: 110,
                     optional: false,
                     features: &[],
                 }],
@@ -999,7 +1044,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockInfoList",
             features: &[],
-            shape: Shape::Array(107),
+            shape: Shape::Array(116),
         },
         Type {
             name: "query-blockstats-arg",
@@ -1007,7 +1052,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "query-nodes",
-                    ty: 98,
+                    ty: 107,
                     optional: true,
                     features: &[],
                 }],
@@ -1018,7 +1063,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockStatsList",
             features: &[],
-            shape: Shape::Array(108),
+            shape: Shape::Array(117),
         },
         Type {
             name: "block_resize-arg",
@@ -1039,7 +1084,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
@@ -1054,7 +1099,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "flat",
-                    ty: 98,
+                    ty: 107,
                     optional: true,
                     features: &[],
                 }],
@@ -1065,7 +1110,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceInfoList",
             features: &[],
-            shape: Shape::Array(110),
+            shape: Shape::Array(119),
         },
         Type {
             name: "BlockdevOptions",
@@ -1074,7 +1119,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "driver",
-                        ty: 111,
+                        ty: 120,
                         optional: false,
                         features: &[],
                     },
@@ -1086,53 +1131,53 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "discard",
-                        ty: 112,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cache",
-                        ty: 113,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-only",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "auto-read-only",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "force-share",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "detect-zeroes",
-                        ty: 114,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("driver"),
                 variants: &[
-                    ("blkdebug", 115),
-                    ("copy-on-read", 116),
-                    ("file", 117),
-                    ("host_device", 117),
-                    ("nbd", 118),
-                    ("null-aio", 119),
-                    ("null-co", 119),
-                    ("qcow2", 120),
-                    ("raw", 121),
-                    ("throttle", 122),
+                    ("blkdebug", 124),
+                    ("copy-on-read", 125),
+                    ("file", 126),
+                    ("host_device", 126),
+                    ("nbd", 127),
+                    ("null-aio", 128),
+                    ("null-co", 128),
+                    ("qcow2", 129),
+                    ("raw", 130),
+                    ("throttle", 131),
                 ],
             },
         },
@@ -1142,7 +1187,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "options",
-                    ty: 123,
+                    ty: 132,
                     optional: false,
                     features: &[],
                 }],
@@ -1189,19 +1234,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "operation",
-                        ty: 124,
+                        ty: 133,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "action",
-                        ty: 125,
+                        ty: 134,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "nospace",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -1229,13 +1274,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "amount-exceeded",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
@@ -1257,7 +1302,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
@@ -1285,7 +1330,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -1313,7 +1358,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -1411,13 +1456,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-only-mode",
-                        ty: 126,
+                        ty: 135,
                         optional: true,
                         features: &[],
                     },
@@ -1445,7 +1490,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "tray-open",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
@@ -1473,115 +1518,115 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "bps",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -1609,31 +1654,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "boundaries",
-                        ty: 127,
+                        ty: 136,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-read",
-                        ty: 127,
+                        ty: 136,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-write",
-                        ty: 127,
+                        ty: 136,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-zap",
-                        ty: 127,
+                        ty: 136,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-flush",
-                        ty: 127,
+                        ty: 136,
                         optional: true,
                         features: &[],
                     },
@@ -1645,12 +1690,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ChardevInfoList",
             features: &[],
-            shape: Shape::Array(128),
+            shape: Shape::Array(137),
         },
         Type {
             name: "ChardevBackendInfoList",
             features: &[],
-            shape: Shape::Array(129),
+            shape: Shape::Array(138),
         },
         Type {
             name: "ringbuf-write-arg",
@@ -1671,7 +1716,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format",
-                        ty: 130,
+                        ty: 139,
                         optional: true,
                         features: &[],
                     },
@@ -1693,13 +1738,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 130,
+                        ty: 139,
                         optional: true,
                         features: &[],
                     },
@@ -1726,7 +1771,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backend",
-                        ty: 131,
+                        ty: 140,
                         optional: false,
                         features: &[],
                     },
@@ -1762,7 +1807,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backend",
-                        ty: 131,
+                        ty: 140,
                         optional: false,
                         features: &[],
                     },
@@ -1812,7 +1857,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "open",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
@@ -1827,7 +1872,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "enable",
-                    ty: 132,
+                    ty: 141,
                     optional: true,
                     features: &[],
                 }],
@@ -1842,7 +1887,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qemu",
-                        ty: 133,
+                        ty: 142,
                         optional: false,
                         features: &[],
                     },
@@ -1860,12 +1905,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandInfoList",
             features: &[],
-            shape: Shape::Array(134),
+            shape: Shape::Array(143),
         },
         Type {
             name: "SchemaInfoList",
             features: &[],
-            shape: Shape::Array(135),
+            shape: Shape::Array(144),
         },
         Type {
             name: "qom-list-arg",
@@ -1884,7 +1929,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectPropertyInfoList",
             features: &[],
-            shape: Shape::Array(136),
+            shape: Shape::Array(145),
         },
         Type {
             name: "qom-get-arg",
@@ -1954,7 +1999,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -1966,7 +2011,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectTypeInfoList",
             features: &[],
-            shape: Shape::Array(137),
+            shape: Shape::Array(146),
         },
         Type {
             name: "qom-list-properties-arg",
@@ -1989,7 +2034,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qom-type",
-                        ty: 138,
+                        ty: 147,
                         optional: false,
                         features: &[],
                     },
@@ -2002,14 +2047,14 @@ pub static SCHEMA: Schema = Schema {
                 ],
                 tag: Some("qom-type"),
                 variants: &[
-                    ("iothread", 139),
-                    ("memory-backend-file", 140),
-                    ("memory-backend-memfd", 141),
-                    ("memory-backend-ram", 142),
-                    ("rng-random", 143),
-                    ("secret", 144),
-                    ("throttle-group", 145),
-                    ("tls-creds-x509", 146),
+                    ("iothread", 148),
+                    ("memory-backend-file", 149),
+                    ("memory-backend-memfd", 150),
+                    ("memory-backend-ram", 151),
+                    ("rng-random", 152),
+                    ("secret", 153),
+                    ("throttle-group", 154),
+                    ("tls-creds-x509", 155),
                     ("rng-builtin", 0),
                 ],
             },
@@ -2131,7 +2176,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuInfoFastList",
             features: &[],
-            shape: Shape::Array(147),
+            shape: Shape::Array(156),
         },
         Type {
             name: "query-machines-arg",
@@ -2139,7 +2184,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "compat-props",
-                    ty: 98,
+                    ty: 107,
                     optional: true,
                     features: &["unstable"],
                 }],
@@ -2150,7 +2195,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MachineInfoList",
             features: &[],
-            shape: Shape::Array(148),
+            shape: Shape::Array(157),
         },
         Type {
             name: "TargetInfo",
@@ -2158,7 +2203,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arch",
-                    ty: 149,
+                    ty: 158,
                     optional: false,
                     features: &[],
                 }],
@@ -2187,13 +2232,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "enabled",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "present",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
@@ -2209,13 +2254,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
@@ -2227,7 +2272,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -2243,13 +2288,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
@@ -2270,7 +2315,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "value",
-                    ty: 109,
+                    ty: 118,
                     optional: false,
                     features: &[],
                 }],
@@ -2284,7 +2329,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 109,
+                    ty: 118,
                     optional: false,
                     features: &[],
                 }],
@@ -2298,7 +2343,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 109,
+                    ty: 118,
                     optional: false,
                     features: &[],
                 }],
@@ -2313,13 +2358,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base-memory",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "plugged-memory",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -2345,12 +2390,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MemdevList",
             features: &[],
-            shape: Shape::Array(150),
+            shape: Shape::Array(159),
         },
         Type {
             name: "CpuDefinitionInfoList",
             features: &[],
-            shape: Shape::Array(151),
+            shape: Shape::Array(160),
         },
         Type {
             name: "set_link-arg",
@@ -2365,7 +2410,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "up",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
@@ -2387,20 +2432,20 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 152,
+                        ty: 161,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("type"),
                 variants: &[
-                    ("nic", 153),
-                    ("user", 154),
-                    ("tap", 155),
-                    ("socket", 156),
-                    ("stream", 157),
-                    ("dgram", 158),
-                    ("hubport", 159),
+                    ("nic", 162),
+                    ("user", 163),
+                    ("tap", 164),
+                    ("socket", 165),
+                    ("stream", 166),
+                    ("dgram", 167),
+                    ("hubport", 168),
                     ("none", 0),
                 ],
             },
@@ -2436,7 +2481,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "RxFilterInfoList",
             features: &[],
-            shape: Shape::Array(160),
+            shape: Shape::Array(169),
         },
         Type {
             name: "NIC_RX_FILTER_CHANGED-arg",
@@ -2467,31 +2512,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "initial",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rounds",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "step",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "interfaces",
-                        ty: 161,
+                        ty: 170,
                         optional: true,
                         features: &[],
                     },
@@ -2519,7 +2564,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "addr",
-                        ty: 162,
+                        ty: 171,
                         optional: false,
                         features: &[],
                     },
@@ -2559,12 +2604,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "YankInstanceList",
             features: &[],
-            shape: Shape::Array(163),
+            shape: Shape::Array(172),
         },
         Type {
             name: "PciInfoList",
             features: &[],
-            shape: Shape::Array(164),
+            shape: Shape::Array(173),
         },
         Type {
             name: "NameInfo",
@@ -2593,7 +2638,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -2637,7 +2682,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -2659,13 +2704,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
@@ -2681,13 +2726,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -2699,7 +2744,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetInfoList",
             features: &[],
-            shape: Shape::Array(165),
+            shape: Shape::Array(174),
         },
         Type {
             name: "query-command-line-options-arg",
@@ -2718,12 +2763,461 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandLineOptionInfoList",
             features: &[],
-            shape: Shape::Array(166),
+            shape: Shape::Array(175),
         },
         Type {
             name: "IOThreadInfoList",
             features: &[],
-            shape: Shape::Array(167),
+            shape: Shape::Array(176),
+        },
+        Type {
+            name: "VirtioInfoList",
+            features: &[],
+            shape: Shape::Array(177),
+        },
+        Type {
+            name: "x-query-virtio-status-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "path",
+                    ty: 34,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "VirtioStatus",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "name",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "device-id",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "vhost-started",
+                        ty: 107,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "device-endian",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "guest-features",
+                        ty: 178,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "host-features",
+                        ty: 178,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "backend-features",
+                        ty: 178,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "num-vqs",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "status",
+                        ty: 179,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "isr",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "queue-sel",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "vm-running",
+                        ty: 107,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "broken",
+                        ty: 107,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "disabled",
+                        ty: 107,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "use-started",
+                        ty: 107,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "started",
+                        ty: 107,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "start-on-kick",
+                        ty: 107,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "disable-legacy-check",
+                        ty: 107,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bus-name",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "use-guest-notifier-mask",
+                        ty: 107,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "vhost-dev",
+                        ty: 180,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "x-query-virtio-queue-status-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "path",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "queue",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "VirtQueueStatus",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "name",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "queue-index",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "inuse",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "vring-num",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "vring-num-default",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "vring-align",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "vring-desc",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "vring-avail",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "vring-used",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "last-avail-idx",
+                        ty: 118,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "shadow-avail-idx",
+                        ty: 118,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "used-idx",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "signalled-used",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "signalled-used-valid",
+                        ty: 107,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "x-query-virtio-vhost-queue-status-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "path",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "queue",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "VirtVhostQueueStatus",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "name",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "kick",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "call",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "desc",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "avail",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "used",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "num",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "desc-phys",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "desc-size",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "avail-phys",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "avail-size",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "used-phys",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "used-size",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "x-query-virtio-queue-element-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "path",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "queue",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "index",
+                        ty: 118,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "VirtioQueueElement",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "name",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "index",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "descs",
+                        ty: 181,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "avail",
+                        ty: 182,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "used",
+                        ty: 183,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
         },
         Type {
             name: "bool",
@@ -2958,12 +3452,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 168,
+                    ty: 184,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("hyper-v", 169), ("s390", 170)],
+                variants: &[("hyper-v", 185), ("s390", 186)],
             },
         },
         Type {
@@ -2991,31 +3485,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "removable",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "locked",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "inserted",
-                        ty: 110,
+                        ty: 119,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tray_open",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "io-status",
-                        ty: 171,
+                        ty: 187,
                         optional: true,
                         features: &[],
                     },
@@ -3049,25 +3543,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "stats",
-                        ty: 172,
+                        ty: 188,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "driver-specific",
-                        ty: 173,
+                        ty: 189,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "parent",
-                        ty: 108,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 108,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -3100,7 +3594,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "ro",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
@@ -3118,145 +3612,145 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backing_file_depth",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "active",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "detect_zeroes",
-                        ty: 114,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "image",
-                        ty: 174,
+                        ty: 190,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -3268,13 +3762,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cache",
-                        ty: 175,
+                        ty: 191,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write_threshold",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
@@ -3350,13 +3844,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "direct",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -3390,25 +3884,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "image",
-                        ty: 176,
+                        ty: 192,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "align",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "inject-error",
-                        ty: 177,
+                        ty: 193,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "set-state",
-                        ty: 178,
+                        ty: 194,
                         optional: true,
                         features: &[],
                     },
@@ -3423,7 +3917,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "file",
-                    ty: 176,
+                    ty: 192,
                     optional: false,
                     features: &[],
                 }],
@@ -3444,25 +3938,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "locking",
-                        ty: 179,
+                        ty: 195,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio",
-                        ty: 180,
+                        ty: 196,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio-max-batch",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drop-cache",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -3478,7 +3972,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "server",
-                        ty: 162,
+                        ty: 171,
                         optional: false,
                         features: &[],
                     },
@@ -3490,13 +3984,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "reconnect-delay",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "open-timeout",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -3512,19 +4006,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "size",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "latency-ns",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-zeroes",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -3540,49 +4034,49 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 176,
+                        ty: 192,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 181,
+                        ty: 197,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-request",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-snapshot",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-other",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cache-size",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "l2-cache-size",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-cache-size",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -3598,19 +4092,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 176,
+                        ty: 192,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "offset",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -3632,7 +4126,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "file",
-                        ty: 176,
+                        ty: 192,
                         optional: false,
                         features: &[],
                     },
@@ -3699,7 +4193,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "intList",
             features: &[],
-            shape: Shape::Array(109),
+            shape: Shape::Array(118),
         },
         Type {
             name: "ChardevInfo",
@@ -3720,7 +4214,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "frontend-open",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
@@ -3763,41 +4257,41 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 182,
+                    ty: 198,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("file", 183),
-                    ("serial", 184),
-                    ("parallel", 184),
-                    ("pipe", 184),
-                    ("socket", 185),
-                    ("udp", 186),
-                    ("pty", 187),
-                    ("null", 188),
-                    ("mux", 189),
-                    ("hub", 190),
-                    ("msmouse", 188),
-                    ("wctablet", 188),
-                    ("braille", 188),
-                    ("testdev", 188),
-                    ("stdio", 191),
-                    ("spicevmc", 192),
-                    ("spiceport", 193),
-                    ("qemu-vdagent", 194),
-                    ("dbus", 195),
-                    ("vc", 196),
-                    ("ringbuf", 197),
-                    ("memory", 197),
+                    ("file", 199),
+                    ("serial", 200),
+                    ("parallel", 200),
+                    ("pipe", 200),
+                    ("socket", 201),
+                    ("udp", 202),
+                    ("pty", 203),
+                    ("null", 204),
+                    ("mux", 205),
+                    ("hub", 206),
+                    ("msmouse", 204),
+                    ("wctablet", 204),
+                    ("braille", 204),
+                    ("testdev", 204),
+                    ("stdio", 207),
+                    ("spicevmc", 208),
+                    ("spiceport", 209),
+                    ("qemu-vdagent", 210),
+                    ("dbus", 211),
+                    ("vc", 212),
+                    ("ringbuf", 213),
+                    ("memory", 213),
                 ],
             },
         },
         Type {
             name: "QMPCapabilityList",
             features: &[],
-            shape: Shape::Array(198),
+            shape: Shape::Array(214),
         },
         Type {
             name: "VersionTriple",
@@ -3806,19 +4300,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "major",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "minor",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "micro",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
@@ -3854,26 +4348,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "meta-type",
-                        ty: 199,
+                        ty: 215,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 161,
+                        ty: 170,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("meta-type"),
                 variants: &[
-                    ("builtin", 200),
-                    ("enum", 201),
-                    ("array", 202),
-                    ("object", 203),
-                    ("alternate", 204),
-                    ("command", 205),
-                    ("event", 206),
+                    ("builtin", 216),
+                    ("enum", 217),
+                    ("array", 218),
+                    ("object", 219),
+                    ("alternate", 220),
+                    ("command", 221),
+                    ("event", 222),
                 ],
             },
         },
@@ -3924,7 +4418,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -3988,37 +4482,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "aio-max-batch",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-pool-min",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-pool-max",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-max-ns",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-grow",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-shrink",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -4034,73 +4528,73 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "dump",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 127,
+                        ty: 136,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 207,
+                        ty: 223,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "align",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "offset",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "discard-data",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -4112,7 +4606,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "readonly",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -4128,61 +4622,61 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "dump",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 127,
+                        ty: 136,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 207,
+                        ty: 223,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "seal",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -4198,55 +4692,55 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "dump",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 127,
+                        ty: 136,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 207,
+                        ty: 223,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
@@ -4288,7 +4782,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format",
-                        ty: 208,
+                        ty: 224,
                         optional: true,
                         features: &[],
                     },
@@ -4315,7 +4809,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "limits",
-                    ty: 209,
+                    ty: 225,
                     optional: true,
                     features: &[],
                 }],
@@ -4330,7 +4824,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "verify-peer",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -4342,7 +4836,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "endpoint",
-                        ty: 210,
+                        ty: 226,
                         optional: true,
                         features: &[],
                     },
@@ -4358,7 +4852,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-index",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
@@ -4370,26 +4864,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "thread-id",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "props",
-                        ty: 211,
+                        ty: 227,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "target",
-                        ty: 149,
+                        ty: 158,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("target"),
                 variants: &[
-                    ("s390x", 212),
+                    ("s390x", 228),
                     ("aarch64", 0),
                     ("alpha", 0),
                     ("arm", 0),
@@ -4440,31 +4934,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "is-default",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cpu-max",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "hotpluggable-cpus",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "numa-mem-supported",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "deprecated",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
@@ -4482,13 +4976,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "acpi",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compat-props",
-                        ty: 213,
+                        ty: 229,
                         optional: true,
                         features: &["unstable"],
                     },
@@ -4632,49 +5126,49 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dump",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 127,
+                        ty: 136,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 207,
+                        ty: 223,
                         optional: false,
                         features: &[],
                     },
@@ -4696,19 +5190,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "migration-safe",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "static",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unavailable-features",
-                        ty: 161,
+                        ty: 170,
                         optional: true,
                         features: &[],
                     },
@@ -4726,7 +5220,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "deprecated",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
@@ -4804,7 +5298,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "vectors",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -4826,19 +5320,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "restrict",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv4",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv6",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -4886,7 +5380,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "dnssearch",
-                        ty: 214,
+                        ty: 230,
                         optional: true,
                         features: &[],
                     },
@@ -4904,7 +5398,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "ipv6-prefixlen",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -4922,13 +5416,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "hostfwd",
-                        ty: 214,
+                        ty: 230,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "guestfwd",
-                        ty: 214,
+                        ty: 230,
                         optional: true,
                         features: &[],
                     },
@@ -5030,25 +5524,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "addr",
-                        ty: 162,
+                        ty: 171,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "server",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reconnect",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "reconnect-ms",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -5064,13 +5558,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "local",
-                        ty: 162,
+                        ty: 171,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "remote",
-                        ty: 162,
+                        ty: 171,
                         optional: true,
                         features: &[],
                     },
@@ -5086,7 +5580,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "hubid",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
@@ -5114,43 +5608,43 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "promiscuous",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "multicast",
-                        ty: 215,
+                        ty: 231,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast",
-                        ty: 215,
+                        ty: 231,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vlan",
-                        ty: 215,
+                        ty: 231,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "broadcast-allowed",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "multicast-overflow",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast-overflow",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
@@ -5162,19 +5656,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "vlan-table",
-                        ty: 127,
+                        ty: 136,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast-table",
-                        ty: 161,
+                        ty: 170,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "multicast-table",
-                        ty: 161,
+                        ty: 170,
                         optional: false,
                         features: &[],
                     },
@@ -5194,12 +5688,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 216,
+                    ty: 232,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 217), ("unix", 218), ("vsock", 219), ("fd", 220)],
+                variants: &[("inet", 233), ("unix", 234), ("vsock", 235), ("fd", 236)],
             },
         },
         Type {
@@ -5208,12 +5702,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 221,
+                    ty: 237,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("block-node", 222), ("chardev", 223), ("migration", 0)],
+                variants: &[("block-node", 238), ("chardev", 239), ("migration", 0)],
             },
         },
         Type {
@@ -5223,13 +5717,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 224,
+                        ty: 240,
                         optional: false,
                         features: &[],
                     },
@@ -5245,13 +5739,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fds",
-                        ty: 225,
+                        ty: 241,
                         optional: false,
                         features: &[],
                     },
@@ -5273,7 +5767,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "parameters",
-                        ty: 226,
+                        ty: 242,
                         optional: false,
                         features: &[],
                     },
@@ -5295,31 +5789,240 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "thread-id",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "poll-max-ns",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "poll-grow",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "poll-shrink",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "aio-max-batch",
-                        ty: 109,
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "VirtioInfo",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "path",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "name",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "VirtioDeviceFeatures",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "transports",
+                        ty: 170,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "dev-features",
+                        ty: 170,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "unknown-dev-features",
+                        ty: 118,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "VirtioDeviceStatus",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "statuses",
+                        ty: 170,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "unknown-statuses",
+                        ty: 118,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "VhostStatus",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "n-mem-sections",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "n-tmp-sections",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "nvqs",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "vq-index",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "features",
+                        ty: 178,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "acked-features",
+                        ty: 178,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "backend-features",
+                        ty: 178,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "protocol-features",
+                        ty: 243,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "max-queues",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "backend-cap",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "log-enabled",
+                        ty: 107,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "log-size",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "VirtioRingDescList",
+            features: &[],
+            shape: Shape::Array(244),
+        },
+        Type {
+            name: "VirtioRingAvail",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "flags",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "idx",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "ring",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "VirtioRingUsed",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "flags",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "idx",
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
@@ -5349,31 +6052,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "arg1",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg2",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg3",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg4",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg5",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
@@ -5389,25 +6092,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "core",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-mask",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-addr",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 227,
+                        ty: 245,
                         optional: false,
                         features: &[],
                     },
@@ -5441,223 +6144,223 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "rd_bytes",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_bytes",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_bytes",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_bytes",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_operations",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_operations",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_operations",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_operations",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_operations",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_total_time_ns",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_total_time_ns",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_total_time_ns",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_total_time_ns",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_total_time_ns",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_highest_offset",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_merged",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_merged",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_merged",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_merged",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idle_time_ns",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "failed_rd_operations",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_wr_operations",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_zone_append_operations",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_flush_operations",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_unmap_operations",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_rd_operations",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_wr_operations",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_zone_append_operations",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_flush_operations",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_unmap_operations",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_invalid",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_failed",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "timed_stats",
-                        ty: 228,
+                        ty: 246,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_latency_histogram",
-                        ty: 229,
+                        ty: 247,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wr_latency_histogram",
-                        ty: 229,
+                        ty: 247,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_latency_histogram",
-                        ty: 229,
+                        ty: 247,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "flush_latency_histogram",
-                        ty: 229,
+                        ty: 247,
                         optional: true,
                         features: &[],
                     },
@@ -5672,14 +6375,14 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "driver",
-                    ty: 111,
+                    ty: 120,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("driver"),
                 variants: &[
-                    ("file", 230),
-                    ("host_device", 230),
+                    ("file", 248),
+                    ("host_device", 248),
                     ("blkdebug", 0),
                     ("copy-on-read", 0),
                     ("nbd", 0),
@@ -5710,37 +6413,37 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "dirty-flag",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "actual-size",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "virtual-size",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "cluster-size",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "compressed",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -5764,13 +6467,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format-specific",
-                        ty: 231,
+                        ty: 249,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing-image",
-                        ty: 174,
+                        ty: 190,
                         optional: true,
                         features: &[],
                     },
@@ -5786,19 +6489,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "writeback",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "direct",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 98,
+                        ty: 107,
                         optional: false,
                         features: &[],
                     },
@@ -5815,12 +6518,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlkdebugInjectErrorOptionsList",
             features: &[],
-            shape: Shape::Array(232),
+            shape: Shape::Array(250),
         },
         Type {
             name: "BlkdebugSetStateOptionsList",
             features: &[],
-            shape: Shape::Array(233),
+            shape: Shape::Array(251),
         },
         Type {
             name: "OnOffAuto",
@@ -5861,7 +6564,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockdevRefOrNull",
             features: &[],
-            shape: Shape::Alternate(&[15, 34, 234]),
+            shape: Shape::Alternate(&[15, 34, 252]),
         },
         Type {
             name: "ChardevBackendKind",
@@ -5963,7 +6666,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 235,
+                    ty: 253,
                     optional: false,
                     features: &[],
                 }],
@@ -5977,7 +6680,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 236,
+                    ty: 254,
                     optional: false,
                     features: &[],
                 }],
@@ -5991,7 +6694,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 237,
+                    ty: 255,
                     optional: false,
                     features: &[],
                 }],
@@ -6005,7 +6708,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 238,
+                    ty: 256,
                     optional: false,
                     features: &[],
                 }],
@@ -6019,7 +6722,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 239,
+                    ty: 257,
                     optional: false,
                     features: &[],
                 }],
@@ -6033,7 +6736,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 240,
+                    ty: 258,
                     optional: false,
                     features: &[],
                 }],
@@ -6047,7 +6750,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 241,
+                    ty: 259,
                     optional: false,
                     features: &[],
                 }],
@@ -6061,7 +6764,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 242,
+                    ty: 260,
                     optional: false,
                     features: &[],
                 }],
@@ -6075,7 +6778,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 243,
+                    ty: 261,
                     optional: false,
                     features: &[],
                 }],
@@ -6089,7 +6792,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 244,
+                    ty: 262,
                     optional: false,
                     features: &[],
                 }],
@@ -6103,7 +6806,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 245,
+                    ty: 263,
                     optional: false,
                     features: &[],
                 }],
@@ -6117,7 +6820,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 246,
+                    ty: 264,
                     optional: false,
                     features: &[],
                 }],
@@ -6131,7 +6834,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 247,
+                    ty: 265,
                     optional: false,
                     features: &[],
                 }],
@@ -6145,7 +6848,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 248,
+                    ty: 266,
                     optional: false,
                     features: &[],
                 }],
@@ -6159,7 +6862,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 249,
+                    ty: 267,
                     optional: false,
                     features: &[],
                 }],
@@ -6215,7 +6918,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "json-type",
-                    ty: 250,
+                    ty: 268,
                     optional: false,
                     features: &[],
                 }],
@@ -6230,13 +6933,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 251,
+                        ty: 269,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "values",
-                        ty: 161,
+                        ty: 170,
                         optional: false,
                         features: &["deprecated"],
                     },
@@ -6266,7 +6969,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 252,
+                        ty: 270,
                         optional: false,
                         features: &[],
                     },
@@ -6278,7 +6981,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "variants",
-                        ty: 253,
+                        ty: 271,
                         optional: true,
                         features: &[],
                     },
@@ -6293,7 +6996,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "members",
-                    ty: 254,
+                    ty: 272,
                     optional: false,
                     features: &[],
                 }],
@@ -6320,7 +7023,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "allow-oob",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -6386,115 +7089,115 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "iops-total",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-total-max",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-total-max-length",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-read",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-read-max",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-read-max-length",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-write",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-write-max",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-write-max-length",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-total",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-total-max",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-total-max-length",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-read",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-read-max",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-read-max-length",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-write",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-write-max",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-write-max-length",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-size",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -6524,55 +7227,55 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "node-id",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drawer-id",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "book-id",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "socket-id",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "die-id",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cluster-id",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "module-id",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "core-id",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-id",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -6588,19 +7291,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-state",
-                        ty: 255,
+                        ty: 273,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dedicated",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "entitlement",
-                        ty: 256,
+                        ty: 274,
                         optional: true,
                         features: &[],
                     },
@@ -6612,12 +7315,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CompatPropertyList",
             features: &[],
-            shape: Shape::Array(257),
+            shape: Shape::Array(275),
         },
         Type {
             name: "StringList",
             features: &[],
-            shape: Shape::Array(258),
+            shape: Shape::Array(276),
         },
         Type {
             name: "RxState",
@@ -6678,37 +7381,37 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "numeric",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "to",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv4",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv6",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "keep-alive",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mptcp",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -6730,13 +7433,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tight",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -6830,17 +7533,67 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciDeviceInfoList",
             features: &[],
-            shape: Shape::Array(259),
+            shape: Shape::Array(277),
         },
         Type {
             name: "FdsetFdInfoList",
             features: &[],
-            shape: Shape::Array(260),
+            shape: Shape::Array(278),
         },
         Type {
             name: "CommandLineParameterInfoList",
             features: &[],
-            shape: Shape::Array(261),
+            shape: Shape::Array(279),
+        },
+        Type {
+            name: "VhostDeviceProtocols",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "protocols",
+                        ty: 170,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "unknown-protocols",
+                        ty: 118,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "VirtioRingDesc",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "addr",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "len",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "flags",
+                        ty: 170,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
         },
         Type {
             name: "S390CrashReason",
@@ -6871,7 +7624,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceTimedStatsList",
             features: &[],
-            shape: Shape::Array(262),
+            shape: Shape::Array(280),
         },
         Type {
             name: "BlockLatencyHistogramInfo",
@@ -6880,13 +7633,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "boundaries",
-                        ty: 127,
+                        ty: 136,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bins",
-                        ty: 127,
+                        ty: 136,
                         optional: false,
                         features: &[],
                     },
@@ -6902,19 +7655,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "discard-nb-ok",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-nb-failed",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-bytes-ok",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
@@ -6929,12 +7682,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 263,
+                    ty: 281,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("qcow2", 264), ("file", 265)],
+                variants: &[("qcow2", 282), ("file", 283)],
             },
         },
         Type {
@@ -6944,43 +7697,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 266,
+                        ty: 284,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iotype",
-                        ty: 267,
+                        ty: 285,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "errno",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "sector",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "once",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "immediately",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -6996,19 +7749,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 266,
+                        ty: 284,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "new_state",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
@@ -7035,7 +7788,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -7053,7 +7806,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "append",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -7075,7 +7828,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -7103,13 +7856,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "addr",
-                        ty: 268,
+                        ty: 286,
                         optional: false,
                         features: &[],
                     },
@@ -7127,49 +7880,49 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "server",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wait",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "nodelay",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "telnet",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tn3270",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "websocket",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reconnect",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "reconnect-ms",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -7191,19 +7944,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "remote",
-                        ty: 268,
+                        ty: 286,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "local",
-                        ty: 268,
+                        ty: 286,
                         optional: true,
                         features: &[],
                     },
@@ -7225,7 +7978,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -7253,7 +8006,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -7275,7 +8028,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -7303,13 +8056,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "chardevs",
-                        ty: 161,
+                        ty: 170,
                         optional: false,
                         features: &[],
                     },
@@ -7331,13 +8084,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "signal",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -7359,7 +8112,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -7387,7 +8140,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -7415,19 +8168,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mouse",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "clipboard",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -7449,7 +8202,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -7477,31 +8230,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "width",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "height",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cols",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "rows",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -7523,13 +8276,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -7579,22 +8332,22 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "SchemaInfoEnumMemberList",
             features: &[],
-            shape: Shape::Array(269),
+            shape: Shape::Array(287),
         },
         Type {
             name: "SchemaInfoObjectMemberList",
             features: &[],
-            shape: Shape::Array(270),
+            shape: Shape::Array(288),
         },
         Type {
             name: "SchemaInfoObjectVariantList",
             features: &[],
-            shape: Shape::Array(271),
+            shape: Shape::Array(289),
         },
         Type {
             name: "SchemaInfoAlternateMemberList",
             features: &[],
-            shape: Shape::Array(272),
+            shape: Shape::Array(290),
         },
         Type {
             name: "S390CpuState",
@@ -7693,43 +8446,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "slot",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "function",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "class_info",
-                        ty: 273,
+                        ty: 291,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "id",
-                        ty: 274,
+                        ty: 292,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "irq",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "irq_pin",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
@@ -7741,13 +8494,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "pci_bridge",
-                        ty: 275,
+                        ty: 293,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "regions",
-                        ty: 276,
+                        ty: 294,
                         optional: false,
                         features: &[],
                     },
@@ -7763,7 +8516,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fd",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
@@ -7791,7 +8544,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 277,
+                        ty: 295,
                         optional: false,
                         features: &[],
                     },
@@ -7819,97 +8572,97 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "interval_length",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_rd_latency_ns",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_rd_latency_ns",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_latency_ns",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_wr_latency_ns",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_wr_latency_ns",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_latency_ns",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_zone_append_latency_ns",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_zone_append_latency_ns",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_latency_ns",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_flush_latency_ns",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_flush_latency_ns",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_flush_latency_ns",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_queue_depth",
-                        ty: 278,
+                        ty: 296,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_queue_depth",
-                        ty: 278,
+                        ty: 296,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_queue_depth",
-                        ty: 278,
+                        ty: 296,
                         optional: false,
                         features: &[],
                     },
@@ -7938,7 +8691,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 279,
+                    ty: 297,
                     optional: false,
                     features: &[],
                 }],
@@ -7952,7 +8705,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 280,
+                    ty: 298,
                     optional: false,
                     features: &[],
                 }],
@@ -8034,12 +8787,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 216,
+                    ty: 232,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 281), ("unix", 282), ("vsock", 283), ("fd", 284)],
+                variants: &[("inet", 299), ("unix", 300), ("vsock", 301), ("fd", 302)],
             },
         },
         Type {
@@ -8055,7 +8808,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 161,
+                        ty: 170,
                         optional: true,
                         features: &[],
                     },
@@ -8089,7 +8842,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 161,
+                        ty: 170,
                         optional: true,
                         features: &[],
                     },
@@ -8147,7 +8900,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "class",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
@@ -8163,25 +8916,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vendor",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "subsystem",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "subsystem-vendor",
-                        ty: 109,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -8197,13 +8950,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 285,
+                        ty: 303,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 224,
+                        ty: 240,
                         optional: true,
                         features: &[],
                     },
@@ -8215,7 +8968,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciMemoryRegionList",
             features: &[],
-            shape: Shape::Array(286),
+            shape: Shape::Array(304),
         },
         Type {
             name: "CommandLineParameterType",
@@ -8257,31 +9010,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "extended-l2",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "lazy-refcounts",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "corrupt",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-bits",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compression-type",
-                        ty: 287,
+                        ty: 305,
                         optional: false,
                         features: &[],
                     },
@@ -8296,7 +9049,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "extent-size-hint",
-                    ty: 109,
+                    ty: 118,
                     optional: true,
                     features: &[],
                 }],
@@ -8310,7 +9063,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 217,
+                    ty: 233,
                     optional: false,
                     features: &[],
                 }],
@@ -8324,7 +9077,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 218,
+                    ty: 234,
                     optional: false,
                     features: &[],
                 }],
@@ -8338,7 +9091,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 219,
+                    ty: 235,
                     optional: false,
                     features: &[],
                 }],
@@ -8352,7 +9105,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 220,
+                    ty: 236,
                     optional: false,
                     features: &[],
                 }],
@@ -8367,37 +9120,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "number",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "secondary",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "subordinate",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "io_range",
-                        ty: 288,
+                        ty: 306,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "memory_range",
-                        ty: 288,
+                        ty: 306,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetchable_range",
-                        ty: 288,
+                        ty: 306,
                         optional: false,
                         features: &[],
                     },
@@ -8413,7 +9166,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bar",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
@@ -8425,25 +9178,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "address",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetch",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mem_type_64",
-                        ty: 98,
+                        ty: 107,
                         optional: true,
                         features: &[],
                     },
@@ -8467,13 +9220,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "limit",
-                        ty: 109,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },

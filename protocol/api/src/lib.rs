@@ -22,6 +22,7 @@ mod qdev;
 mod qom;
 mod run_state;
 mod sockets;
+mod virtio;
 mod yank;
 
 pub use block::*;
@@ -43,6 +44,7 @@ pub use qdev::*;
 pub use qom::*;
 pub use run_state::*;
 pub use sockets::*;
+pub use virtio::*;
 pub use yank::*;
 
 /// What a command returns that returns nothing.

@@ -14,6 +14,7 @@ pub mod pci;
 mod qdev;
 mod qom;
 mod run_state;
+pub mod virtio;
 mod yank;
 
 use tinamou_api as api;
@@ -104,6 +105,11 @@ pub fn table() -> Table<Vm, Shared> {
         .main::<api::RemoveFd>(misc::remove_fd)
         .main::<api::QueryFdsets>(misc::query_fdsets)
         .shared::<api::QueryCommandLineOptions>(misc::query_command_line_options)
-        .main::<api::QueryIothreads>(object::query_iothreads);
+        .main::<api::QueryIothreads>(object::query_iothreads)
+        .main::<api::XQueryVirtio>(virtio::query_virtio)
+        .main::<api::XQueryVirtioStatus>(virtio::query_virtio_status)
+        .main::<api::XQueryVirtioQueueStatus>(virtio::query_virtio_queue_status)
+        .main::<api::XQueryVirtioVhostQueueStatus>(virtio::query_virtio_vhost_queue_status)
+        .main::<api::XQueryVirtioQueueElement>(virtio::query_virtio_queue_element);
     table
 }

@@ -51,6 +51,7 @@ pub use chain::{Chain, Reader, Segment, Writer};
 pub use device::VirtioDevice;
 pub use error::Error;
 pub use port::{Interrupt, Port, Site};
+pub use queue::element::{Element, ElementDescriptor, Unreadable};
 pub use queue::{Position, Setup};
 pub use spec::{DeviceType, feature};
 pub use virtio::{RingOptions, Virtio};

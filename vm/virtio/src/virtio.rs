@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::task::AbortHandle;
 
 use crate::port::{Interrupt, Port, Site};
+use crate::queue::element::{self, Element, Unreadable};
 use crate::queue::{Position, Setup};
 use crate::spec::{DeviceType, feature, status};
 use crate::{Error, VirtioDevice};
@@ -192,6 +193,24 @@ impl Virtio {
     #[must_use]
     pub fn position(&self, queue: usize) -> Option<Position> {
         self.port.cell(queue).map(|cell| cell.ring().position())
+    }
+
+    /// A chain that the driver has put into a queue: entry `index` of the available ring, or the
+    /// next one to take.
+    ///
+    /// # Errors
+    /// There is nothing that could be looked at.
+    pub fn element(&self, queue: usize, index: Option<u16>) -> Result<Element, Unreadable> {
+        let cell = self.port.cell(queue).ok_or(Unreadable::Queue(queue))?;
+        if self.port.has(feature::RING_PACKED) {
+            return Err(Unreadable::Packed);
+        }
+        let (setup, position) = {
+            let ring = cell.ring();
+            (ring.setup, ring.position())
+        };
+        let index = index.unwrap_or(position.last_available);
+        element::read(&setup, &self.port.site().memory.view(), index)
     }
 
     /// The driver sets up a queue.

@@ -142,6 +142,14 @@ impl VirtioMmio {
         self.registers().queue_sel
     }
 
+    /// The alignment of a queue's last part, as a legacy driver has told it.
+    #[must_use]
+    pub fn alignment(&self, queue: usize) -> u32 {
+        let registers = self.registers();
+        let queue = registers.queues.get(queue);
+        queue.map_or(ALIGNMENT, |queue| queue.alignment)
+    }
+
     /// The interrupt status.
     #[must_use]
     pub fn interrupt_status(&self) -> u32 {

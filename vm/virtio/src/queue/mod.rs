@@ -1,5 +1,6 @@
 //! One virtqueue: where it lies, how far it has come, and its two layouts behind one face.
 
+pub(crate) mod element;
 mod packed;
 mod split;
 
