@@ -22,6 +22,7 @@ mod plug;
 mod qtree;
 mod registry;
 pub mod request;
+mod scsi_disk;
 mod tree;
 mod types;
 mod unplug;
@@ -31,6 +32,7 @@ pub mod virtio_blk;
 mod virtio_net;
 mod virtio_pci;
 mod virtio_rng;
+mod virtio_scsi;
 mod virtio_serial;
 
 use std::any::Any;
@@ -104,6 +106,16 @@ pub static CLASSES: Classes<Make> = Classes::new(&[
     &virtio_blk::PCI,
     &virtio_blk::PCI_TRANSITIONAL,
     &virtio_blk::PCI_NON_TRANSITIONAL,
+    &virtio_scsi::COMMON,
+    &virtio_scsi::DEVICE,
+    &virtio_scsi::PCI_BASE,
+    &virtio_scsi::PCI,
+    &virtio_scsi::PCI_TRANSITIONAL,
+    &virtio_scsi::PCI_NON_TRANSITIONAL,
+    &scsi_disk::SCSI_DEVICE,
+    &scsi_disk::BASE,
+    &scsi_disk::HD,
+    &scsi_disk::CD,
     &pci::PCI_DEVICE,
     &pci::PCI_HOST_BRIDGE,
     &pci::PCIE_HOST_BRIDGE,

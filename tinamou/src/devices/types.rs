@@ -16,6 +16,7 @@ pub fn types() -> Vec<Type> {
         ("PCIE", "PCI", false),
         ("virtio-bus", "bus", true),
         ("virtio-serial-bus", "bus", false),
+        ("SCSI", "bus", false),
         ("virtio-mmio-bus", "virtio-bus", false),
         ("virtio-pci-bus", "virtio-bus", false),
     ];

@@ -44,6 +44,7 @@ pub mod mmio;
 pub mod net;
 pub mod pci;
 pub mod rng;
+pub mod scsi;
 pub mod serial;
 pub mod spec;
 
