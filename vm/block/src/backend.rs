@@ -458,7 +458,7 @@ impl BlockBackend {
     /// Tells whoever watches that the tray has moved.
     pub fn tray_moved(&self, open: bool) {
         if let Some(holder) = self.attached() {
-            self.observer.tray_moved(&self.name, &holder.qom_path, open);
+            self.observer.tray_moved(&self.name, &holder.id, open);
         }
     }
 
