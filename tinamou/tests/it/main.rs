@@ -1,6 +1,7 @@
 //! Black-box tests: the binary as its users meet it. One program for all, so
 //! that what they share is built once.
 
+mod book;
 mod descriptors;
 mod fuzz;
 mod guest;

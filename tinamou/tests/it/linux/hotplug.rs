@@ -21,6 +21,7 @@ on_qemu! {
 }
 
 on_tinamou! {
+    devices_come_and_go
     pciehp_polls
     pciehp_by_msi
     the_guest_decides_when

@@ -102,10 +102,9 @@ fn thousands_of_changes_are_one_event(program: Program) {
     let Some(mut guest) = boot(program, Kernel::Small) else {
         return;
     };
-    // What the kernel joins by itself comes before what the test counts.
-    guest.run("t up; t until grep 3333ff123456 /proc/net/dev_mcast");
-    filter(&mut guest);
-    guest.events();
+    guest.run("t up");
+    // The kernel programs the card when it comes to it, so the flag may fall once more.
+    while filter(&mut guest).is_null() || !guest.events().is_empty() {}
 
     // Nobody reads the session while the guest makes its changes.
     let output = guest.run("t churn 1000");
