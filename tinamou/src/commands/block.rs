@@ -21,12 +21,23 @@ struct Named {
 /// `eject`
 pub fn eject(vm: &mut Vm, _: &mut Call, args: api::EjectArguments) -> Result<api::Empty> {
     let named = named(vm, args.device.as_deref(), args.id.as_deref())?;
-    match open_tray(&named, args.force.unwrap_or(false))? {
-        Opened::Asked => return Err(locked(&named.name)),
-        Opened::Open | Opened::NoTray => {}
-    }
-    remove_medium(&vm.blocks, &named)?;
+    take_out(vm, &named, args.force.unwrap_or(false))?;
     Ok(api::Empty {})
+}
+
+/// `eject` of HMP: takes the medium out of a drive.
+///
+/// # Errors
+/// There is no such drive, it has no tray, or the guest keeps that in.
+pub fn eject_drive(vm: &Vm, drive: &str, force: bool) -> Result<()> {
+    take_out(vm, &named(vm, Some(drive), None)?, force)
+}
+
+fn take_out(vm: &Vm, named: &Named, force: bool) -> Result<()> {
+    if open_tray(named, force)? == Opened::Asked {
+        return Err(locked(&named.name));
+    }
+    remove_medium(&vm.blocks, named)
 }
 
 /// `blockdev-open-tray`

@@ -2,7 +2,7 @@
 //! schema file, and one list of what there is.
 
 mod balloon;
-mod block;
+pub mod block;
 mod block_core;
 mod char;
 mod control;
