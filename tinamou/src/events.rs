@@ -29,7 +29,6 @@ pub const EVENTS: &[&str] = &[
     api::NetdevStreamDisconnectedEvent::NAME,
     api::NicRxFilterChangedEvent::NAME,
     api::DeviceDeletedEvent::NAME,
-    api::DeviceUnplugGuestErrorEvent::NAME,
 ];
 
 /// Sends the event that the machine reports to every monitor.
