@@ -190,7 +190,7 @@ fn options(properties: &ScsiProperties) -> Result<Options> {
             "invalid virtqueue_size property (= {size}), must be > 2"
         ));
     }
-    // QEMU aborts.
+    // A ring cannot be longer (virtio 1.2 §2.6).
     if size > QUEUE_SIZE_MAX {
         return refuse(format!(
             "invalid virtqueue_size property (= {size}), must be <= {QUEUE_SIZE_MAX}"

@@ -15,6 +15,7 @@ on_tinamou! {
     the_counters_are_the_guests_requests
     no_space_stops_the_machine_until_there_is
     a_disk_grows_under_the_guest
+    the_guest_opens_its_tray
 }
 
 const MIB: u64 = 1 << 20;
