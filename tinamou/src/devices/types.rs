@@ -24,7 +24,10 @@ pub fn types() -> Vec<Type> {
         name,
         parent: Some(parent),
         is_abstract,
-        interfaces: &[],
+        interfaces: match name {
+            "SCSI" => &["hotplug-handler"],
+            _ => &[],
+        },
         properties: match name {
             "bus" => vec![plain(&("realized", "bool"))],
             _ => Vec::new(),

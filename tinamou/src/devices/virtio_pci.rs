@@ -173,6 +173,7 @@ pub fn make(
     let bus = pci::bus(vm, plug)?;
     let common: PciProperties = plug.settings.fill();
     let own: VirtioPciProperties = plug.settings.fill();
+    refuse_unbuilt(plug, &own)?;
     let behind_port = bus.kind() == PciBusKind::Express && !bus.is_root();
     let options = Options {
         mode: mode(plug, variant, behind_port)?,
@@ -237,6 +238,17 @@ fn mode(plug: &Plug<'_>, variant: Variant, behind_port: bool) -> Result<Mode> {
         ));
     }
     Ok(mode)
+}
+
+/// Refuses capabilities that QEMU's devices can have and these cannot.
+fn refuse_unbuilt(plug: &Plug<'_>, own: &VirtioPciProperties) -> Result<()> {
+    let wanted = [("aer", own.aer), ("ats", own.ats)];
+    let Some((name, _)) = wanted.into_iter().find(|(_, wanted)| *wanted) else {
+        return Ok(());
+    };
+    let driver = plug.class.name;
+    let refused = format!("Property '{driver}.{name}' cannot be on: it is not built");
+    Err(Error::generic(refused))
 }
 
 /// The number that a property has, set or by default.

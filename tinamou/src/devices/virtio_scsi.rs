@@ -52,6 +52,7 @@ pub const DEVICE: Class = Class {
     properties: &[ScsiProperties::SPECS],
     category: Some(Category::Storage),
     make: Some(|vm, plug| virtio::on_slot(vm, plug, core)),
+    interfaces: &["hotplug-handler"],
     ..Class::new("virtio-scsi-device", "virtio-scsi-common")
 };
 

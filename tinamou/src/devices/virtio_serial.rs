@@ -56,6 +56,7 @@ pub const DEVICE: Class = Class {
     properties: &[SerialProperties::SPECS],
     category: Some(Category::Input),
     make: Some(|vm, plug| virtio::on_slot(vm, plug, core)),
+    interfaces: &["hotplug-handler"],
     ..Class::new("virtio-serial-device", "virtio-device")
 };
 
