@@ -10,6 +10,9 @@ use serde_json::Value;
 const LAYERS: &[&str] = &[
     "tinamou-qmp",
     "tinamou-qapi",
+    "tinamou-interface",
+    "tinamou-client",
+    "tinamou-conformance",
     "tinamou-api",
     "tinamou-monitor",
     "tinamou-memory",
@@ -25,6 +28,7 @@ const LAYERS: &[&str] = &[
     "tinamou-machine",
     "tinamou-guest",
     "tinamou",
+    "tinamou-tools",
     "tinamou-benches",
     "xtask",
 ];

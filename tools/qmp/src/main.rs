@@ -1,0 +1,3 @@
+//! `qmp`, the toolbox.
+
+fn main() {}
