@@ -4,17 +4,9 @@ use std::fs;
 
 use serde_json::json;
 
-use super::{Boot, Guest, Kernel, Program, on_qemu, on_tinamou};
+use super::{Boot, Guest, Kernel, Program, on_both};
 
-on_qemu! {
-    inflating_frees_memory_of_the_host
-    the_last_value_is_never_lost
-    statistics_come_at_the_asked_interval
-    free_pages_are_reported_by_themselves
-    deflate_on_oom_saves_the_guest
-}
-
-on_tinamou! {
+on_both! {
     inflating_frees_memory_of_the_host
     the_last_value_is_never_lost
     statistics_come_at_the_asked_interval

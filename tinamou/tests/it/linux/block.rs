@@ -2,16 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Boot, Guest, Kernel, Program, on_qemu, on_tinamou};
+use super::{Boot, Guest, Kernel, Program, on_both};
 
-on_qemu! {
-    the_counters_are_the_guests_requests
-    no_space_stops_the_machine_until_there_is
-    a_disk_grows_under_the_guest
-    the_guest_opens_its_tray
-}
-
-on_tinamou! {
+on_both! {
     the_counters_are_the_guests_requests
     no_space_stops_the_machine_until_there_is
     a_disk_grows_under_the_guest

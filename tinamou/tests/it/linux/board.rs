@@ -2,17 +2,9 @@
 
 use serde_json::json;
 
-use super::{Boot, Guest, Kernel, Program, on_qemu, on_tinamou};
+use super::{Boot, Guest, Kernel, Program, on_both};
 
-on_qemu! {
-    a_panic_is_told_and_acted_upon
-    each_pvpanic_event_has_its_own
-    a_watchdog_acts_as_it_was_told
-    a_kicked_watchdog_does_nothing
-    the_clock_is_the_hosts
-}
-
-on_tinamou! {
+on_both! {
     a_panic_is_told_and_acted_upon
     each_pvpanic_event_has_its_own
     a_watchdog_acts_as_it_was_told

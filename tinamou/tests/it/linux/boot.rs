@@ -4,10 +4,9 @@
 
 use serde_json::json;
 
-use super::{Boot, Kernel, Program, artifacts, on_qemu, on_tinamou};
+use super::{Boot, Kernel, Program, artifacts, on_both};
 
-on_qemu! { uses_what_takes_interrupts }
-on_tinamou! { uses_what_takes_interrupts }
+on_both! { uses_what_takes_interrupts }
 
 fn debian() -> Boot {
     Boot::new(Program::Tinamou, Kernel::Debian)

@@ -8,9 +8,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Boot, Guest, Kernel, Program, on_qemu, on_tinamou};
+use super::{Boot, Guest, Kernel, Program, on_both};
 
-on_qemu! {
+on_both! {
     devices_come_and_go
     pciehp_polls
     pciehp_by_msi
@@ -18,17 +18,6 @@ on_qemu! {
     an_idle_slot_needs_no_guest
     what_has_no_driver_comes_and_goes
     a_reset_guest_finds_its_devices_again
-}
-
-on_tinamou! {
-    devices_come_and_go
-    pciehp_polls
-    pciehp_by_msi
-    the_guest_decides_when
-    an_idle_slot_needs_no_guest
-    what_has_no_driver_comes_and_goes
-    a_reset_guest_finds_its_devices_again
-    a_reset_lets_go_of_what_was_asked_for
 }
 
 const PORTS: &str = "-device pcie-root-port,id=rp1,chassis=1,slot=1 \
@@ -263,8 +252,9 @@ fn a_reset_guest_finds_its_devices_again(program: Program) {
 
 /// The guest that was asked is no more; QEMU keeps the device, and says that
 /// it is still being asked.
-fn a_reset_lets_go_of_what_was_asked_for(program: Program) {
-    let boot = Boot::new(program, Kernel::Debian).words("t.idle");
+#[test]
+fn a_reset_lets_go_of_what_was_asked_for() {
+    let boot = Boot::new(Program::Tinamou, Kernel::Debian).words("t.idle");
     let Some(mut guest) = boot
         .with(PORTS)
         .with("-device pci-testdev,id=hot,bus=rp1")

@@ -2,8 +2,8 @@
 //!
 //! The guest is what `guest/linux` makes: a conversation on the console, and
 //! the commands of `guest/linux/root/bin/t` in it. A story is a function of
-//! the program that is to run the machine; [`on_qemu!`] makes a test of it that
-//! shows that the story is true, and [`on_tinamou!`] one that shows it of tinamou.
+//! the program that is to run the machine; [`on_both!`] makes a test of it that
+//! shows that the story is true, and one that shows it of tinamou.
 
 use std::path::PathBuf;
 
@@ -21,25 +21,18 @@ mod rx_filter;
 mod serial;
 mod usernet;
 
-/// Makes each story a test on real QEMU.
-macro_rules! on_qemu {
+/// Makes two tests of each story: one on real QEMU, one on tinamou.
+macro_rules! on_both {
     ($($story:ident)*) => {
         mod on_qemu {
             $(#[test] fn $story() { super::$story($crate::linux::Program::Qemu) })*
         }
-    };
-}
-use on_qemu;
-
-/// Makes each story a test on tinamou.
-macro_rules! on_tinamou {
-    ($($story:ident)*) => {
         mod on_tinamou {
             $(#[test] fn $story() { super::$story($crate::linux::Program::Tinamou) })*
         }
     };
 }
-use on_tinamou;
+use on_both;
 
 /// Who runs the machine.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -4,16 +4,9 @@ use std::os::unix::net::UnixDatagram;
 
 use serde_json::{Value, json};
 
-use super::{Boot, Guest, Kernel, Program, on_qemu, on_tinamou};
+use super::{Boot, Guest, Kernel, Program, on_both};
 
-on_qemu! {
-    every_change_is_told_once_until_asked
-    thousands_of_changes_are_one_event
-    an_anonymous_nic_has_only_its_path
-    frames_outside_the_filter_stay_outside
-}
-
-on_tinamou! {
+on_both! {
     every_change_is_told_once_until_asked
     thousands_of_changes_are_one_event
     an_anonymous_nic_has_only_its_path

@@ -2,16 +2,10 @@
 
 use serde_json::json;
 
-use super::{Boot, Kernel, Program, on_qemu, on_tinamou};
+use super::{Boot, Kernel, Program, on_both};
 use crate::support::Console;
 
-on_qemu! {
-    a_port_tells_when_the_guest_listens
-    a_shell_answers_on_a_port
-    the_agent_answers
-}
-
-on_tinamou! {
+on_both! {
     a_port_tells_when_the_guest_listens
     a_shell_answers_on_a_port
     the_agent_answers

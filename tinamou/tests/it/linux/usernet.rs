@@ -4,15 +4,9 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 
-use super::{Boot, Guest, Kernel, Program, on_qemu, on_tinamou};
+use super::{Boot, Guest, Kernel, Program, on_both};
 
-on_qemu! {
-    a_guest_finds_its_way
-    bytes_pass_both_ways
-    the_host_calls_the_guest
-}
-
-on_tinamou! {
+on_both! {
     a_guest_finds_its_way
     bytes_pass_both_ways
     the_host_calls_the_guest
