@@ -13,6 +13,7 @@ pub mod introspect;
 pub mod json;
 pub mod keyval;
 pub mod session;
+pub mod typed;
 pub mod value;
 pub mod visit;
 
