@@ -1,0 +1,94 @@
+//! The command line: the list of subcommands and what they have in common.
+
+use std::time::Duration;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, ColorChoice, Parser, Subcommand};
+
+use crate::commands::{completions, man};
+use crate::{Error, Exit, Output, exit};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Drives, watches, records and tests QMP servers: QEMU, its storage daemon,
+/// guest agents, tinamou.
+///
+/// ADDR is where a server listens: a path (`/run/vm.sock`), `unix:PATH`,
+/// `unix:@NAME` (abstract), `HOST:PORT`, `tcp:HOST:PORT`, `tls:HOST:PORT`,
+/// `vsock:CID:PORT`, `fd:N`, or `exec:COMMAND` for a child that speaks QMP on
+/// its standard input and output.
+#[derive(Debug, Parser)]
+#[command(name = "qmp", version, styles = STYLES, after_help = exit::HELP, max_term_width = 100)]
+pub struct Cli {
+    /// What all subcommands take.
+    #[command(flatten)]
+    pub global: Global,
+    /// The subcommand.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every subcommand takes.
+#[derive(Args, Clone, Debug)]
+pub struct Global {
+    /// Print JSON for programs: one value a line
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When to use colours; `auto` obeys NO_COLOR and asks whether a terminal reads
+    #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    pub color: ColorChoice,
+    /// Give up on an answer after this many seconds (default: by command)
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+}
+
+/// The subcommands, in the order of `--help`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write completions for a shell
+    Completions(completions::Options),
+    /// Write the manual pages
+    Man(man::Options),
+}
+
+/// Runs the subcommand on a runtime of its own.
+///
+/// # Errors
+///
+/// What the subcommand could not do.
+pub fn run(cli: Cli, _output: &Output) -> Result<Exit, Error> {
+    match cli.command {
+        Command::Completions(options) => completions::run(&options),
+        Command::Man(options) => man::run(&options),
+    }
+}
+
+/// Reads a time in seconds, with a fraction if need be.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn seconds_may_have_a_fraction() {
+        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
+        assert!(seconds("-1").is_err());
+        assert!(seconds("soon").is_err());
+    }
+}

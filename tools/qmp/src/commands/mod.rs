@@ -1,0 +1,4 @@
+//! The subcommands, one file or directory each.
+
+pub mod completions;
+pub mod man;

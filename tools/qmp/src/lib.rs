@@ -1,0 +1,17 @@
+//! The toolbox `qmp`: one binary whose subcommands drive, watch, record and
+//! test QMP servers, be they QEMU, its storage daemon, a guest agent or
+//! `tinamou`.
+//!
+//! It knows terminals, exit codes and what people type. It must never know
+//! how a server works inside.
+
+mod cli;
+pub mod commands;
+mod error;
+mod exit;
+mod output;
+
+pub use cli::{Cli, Command, Global, run};
+pub use error::Error;
+pub use exit::Exit;
+pub use output::Output;
