@@ -177,7 +177,7 @@ fn from_file(file: api::ChardevFile) -> (Backend, api::ChardevCommon) {
 
 fn from_ring(ring: api::ChardevRingbuf) -> Result<(Backend, api::ChardevCommon)> {
     let size = ring.size.map(u64::try_from).transpose();
-    let size = size.map_err(|_| Error::generic("size of ringbuf chardev must be power of two"))?;
+    let size = size.map_err(|_| error(tinamou_chardev::Error::RingSize))?;
     Ok((Backend::Ringbuf { size }, ring.base))
 }
 
@@ -201,17 +201,10 @@ fn from_socket(
         }
     }
     let server = socket.server.unwrap_or(true);
-    let reconnect = match (socket.reconnect, socket.reconnect_ms) {
-        (Some(_), Some(_)) => {
-            return Err(Error::generic(
-                "'reconnect' and 'reconnect-ms' are mutually exclusive",
-            ));
-        }
-        (Some(seconds), None) => u64::try_from(seconds).map(Duration::from_secs),
-        (None, milliseconds) => u64::try_from(milliseconds.unwrap_or(0)).map(Duration::from_millis),
-    };
-    let reconnect =
-        reconnect.map_err(|_| Error::generic("'reconnect' option must be non-negative"))?;
+    let milliseconds = reconnect_ms(socket.reconnect, socket.reconnect_ms)?;
+    let reconnect = u64::try_from(milliseconds)
+        .map_err(|_| Error::generic("'reconnect' option must be non-negative"))?;
+    let reconnect = Duration::from_millis(reconnect);
     if server && !reconnect.is_zero() {
         return Err(Error::generic(
             "'reconnect' option is incompatible with socket in server listen mode",
@@ -230,6 +223,20 @@ fn from_socket(
         tls: credentials(socket.tls_creds.as_deref(), tls)?,
     });
     Ok((backend, socket.base))
+}
+
+/// How long to wait before a lost peer is called again, which can be told in two ways; 0 is never.
+///
+/// # Errors
+/// It is told in both.
+pub fn reconnect_ms(seconds: Option<i64>, milliseconds: Option<i64>) -> Result<i64> {
+    match (seconds, milliseconds) {
+        (Some(_), Some(_)) => Err(Error::generic(
+            "'reconnect' and 'reconnect-ms' are mutually exclusive",
+        )),
+        (Some(seconds), None) => Ok(seconds.saturating_mul(1000)),
+        (None, milliseconds) => Ok(milliseconds.unwrap_or(0)),
+    }
 }
 
 fn address(legacy: api::SocketAddressLegacy, fds: &mut Fds) -> Result<SocketAddress> {

@@ -232,15 +232,7 @@ fn stream_config(stream: api::NetdevStreamOptions, fds: &mut Fds) -> Result<Stre
             "'reconnect' and 'reconnect-ms' options are incompatible with socket in server mode",
         ));
     }
-    let milliseconds = match (stream.reconnect, stream.reconnect_ms) {
-        (Some(_), Some(_)) => {
-            return Err(Error::generic(
-                "'reconnect' and 'reconnect-ms' are mutually exclusive",
-            ));
-        }
-        (Some(seconds), None) => seconds.saturating_mul(1000),
-        (None, milliseconds) => milliseconds.unwrap_or(0),
-    };
+    let milliseconds = backends::reconnect_ms(stream.reconnect, stream.reconnect_ms)?;
     let delay = u64::try_from(milliseconds).unwrap_or(0);
     Ok(Stream {
         address: backends::flat_address(stream.addr, fds)?,
@@ -252,6 +244,7 @@ fn stream_config(stream: api::NetdevStreamOptions, fds: &mut Fds) -> Result<Stre
 fn datagram(id: &str, dgram: api::NetdevDgramOptions, fds: &mut Fds) -> Result<Datagram> {
     use api::SocketAddressBranch as B;
     let error = |text: &str| Err(Error::generic(text));
+    let needs_local = || error("dgram requires local= parameter");
     let (local, remote) = (
         dgram.local.map(|a| a.branch),
         dgram.remote.map(|a| a.branch),
@@ -259,9 +252,9 @@ fn datagram(id: &str, dgram: api::NetdevDgramOptions, fds: &mut Fds) -> Result<D
     match (local, remote) {
         (None, Some(B::Inet(remote))) => {
             let remote = resolve(&remote.base.host, &remote.base.port)?;
-            multicast(remote, None).map_or_else(|| error("dgram requires local= parameter"), Ok)
+            multicast(remote, None).map_or_else(needs_local, Ok)
         }
-        (None, _) => error("dgram requires local= parameter"),
+        (None, _) => needs_local(),
         (Some(B::Fd(_)), Some(_)) => error("don't set remote with local.fd"),
         (Some(B::Fd(fd)), None) => {
             let name = fd.str;

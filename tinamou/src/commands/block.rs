@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tinamou_api as api;
-use tinamou_block::throttle::{Bucket, Limits, Rate};
+use tinamou_block::throttle::Limits;
 use tinamou_block::{BlockBackend, Graph, Operation, filename};
 use tinamou_monitor::{Call, Responder};
 use tinamou_qmp::{Error, Result};
@@ -305,54 +305,18 @@ async fn change_medium(
 }
 
 fn limits(args: &api::BlockIOThrottle) -> Result<Limits> {
-    let number = |value: i64| {
-        let range = "bps/iops/max values must be within [0, 1000000000000000]";
-        u64::try_from(value).map_err(|_| Error::generic(range))
-    };
-    let rate = |average, burst: Option<i64>, length: Option<i64>| -> Result<Rate> {
-        Ok(Rate {
-            average: number(average)?,
-            burst: number(burst.unwrap_or(0))?,
-            burst_length: number(length.unwrap_or(1))?,
-        })
-    };
-    let mut limits = Limits {
-        op_size: number(args.iops_size.unwrap_or(0))?,
-        ..Limits::default()
-    };
-    let rows = [
-        (
-            Bucket::BytesTotal,
-            rate(args.bps, args.bps_max, args.bps_max_length),
-        ),
-        (
-            Bucket::BytesRead,
-            rate(args.bps_rd, args.bps_rd_max, args.bps_rd_max_length),
-        ),
-        (
-            Bucket::BytesWrite,
-            rate(args.bps_wr, args.bps_wr_max, args.bps_wr_max_length),
-        ),
-        (
-            Bucket::OpsTotal,
-            rate(args.iops, args.iops_max, args.iops_max_length),
-        ),
-        (
-            Bucket::OpsRead,
-            rate(args.iops_rd, args.iops_rd_max, args.iops_rd_max_length),
-        ),
-        (
-            Bucket::OpsWrite,
-            rate(args.iops_wr, args.iops_wr_max, args.iops_wr_max_length),
-        ),
+    let a = args;
+    let given = [
+        (Some(a.bps), a.bps_max, a.bps_max_length),
+        (Some(a.bps_rd), a.bps_rd_max, a.bps_rd_max_length),
+        (Some(a.bps_wr), a.bps_wr_max, a.bps_wr_max_length),
+        (Some(a.iops), a.iops_max, a.iops_max_length),
+        (Some(a.iops_rd), a.iops_rd_max, a.iops_rd_max_length),
+        (Some(a.iops_wr), a.iops_wr_max, a.iops_wr_max_length),
     ];
-    for (bucket, rate) in rows {
-        limits.buckets[bucket as usize] = rate?;
-    }
-    limits
-        .check()
-        .map_err(|error| Error::generic(error.to_string()))?;
-    Ok(limits)
+    let limits = Limits::default().with(&given, args.iops_size);
+    let limits = limits.and_then(|limits| limits.check().map(|()| limits));
+    limits.map_err(|error| Error::generic(error.to_string()))
 }
 
 fn not_removable(name: &str) -> Error {

@@ -43,6 +43,31 @@ properties! {
     }
 }
 
+properties! {
+    /// The shape that disks had when they had one.
+    pub struct GeometryProperties {
+        /// Cylinders as the guest sees them.
+        pub cyls: u32 = 0 => "cyls";
+        /// Heads as the guest sees them.
+        pub heads: u32 = 0 => "heads";
+        /// Sectors as the guest sees them.
+        pub secs: u32 = 0 => "secs";
+        /// Cylinders as the firmware sees them.
+        pub lcyls: u32 = 0 => "lcyls";
+        /// Heads as the firmware sees them.
+        pub lheads: u32 = 0 => "lheads";
+        /// Sectors as the firmware sees them.
+        pub lsecs: u32 = 0 => "lsecs";
+    }
+}
+
+impl GeometryProperties {
+    /// Cylinders, heads and sectors; zeros for what suits the size.
+    pub fn as_seen_by_guest(&self) -> (u32, u32, u32) {
+        (self.cyls, self.heads, self.secs)
+    }
+}
+
 impl DiskProperties {
     /// Bytes of a block as the guest sees it, and as the disk has it.
     ///

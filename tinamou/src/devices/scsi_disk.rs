@@ -7,7 +7,7 @@ use tinamou_qdev::{Category, Kind, Properties, properties};
 use tinamou_qmp::{Error, Result};
 use tinamou_virtio::scsi::{self, Address, Unit, UnitOptions};
 
-use super::disks::{self, DiskProperties, Held};
+use super::disks::{self, DiskProperties, GeometryProperties, Held};
 use super::virtio_scsi::ScsiBus;
 use super::{Class, Made, Plug, Plugged};
 use crate::vm::Vm;
@@ -70,18 +70,6 @@ properties! {
         pub max_unmap_size: u64 = 1 << 30 => "max_unmap_size";
         /// Turns per minute; 1 for none.
         pub rotation_rate: u16 = 0 => "rotation_rate";
-        /// Cylinders as the guest sees them.
-        pub cyls: u32 = 0 => "cyls";
-        /// Heads as the guest sees them.
-        pub heads: u32 = 0 => "heads";
-        /// Sectors as the guest sees them.
-        pub secs: u32 = 0 => "secs";
-        /// Cylinders as the firmware sees them.
-        pub lcyls: u32 = 0 => "lcyls";
-        /// Heads as the firmware sees them.
-        pub lheads: u32 = 0 => "lheads";
-        /// Sectors as the firmware sees them.
-        pub lsecs: u32 = 0 => "lsecs";
     }
 }
 
@@ -101,6 +89,7 @@ pub const HD: Class = Class {
     properties: &[
         DiskProperties::SPECS,
         UnitProperties::SPECS,
+        GeometryProperties::SPECS,
         HdProperties::SPECS,
     ],
     description: Some("virtual SCSI disk"),
@@ -144,7 +133,8 @@ fn put(
 ) -> Result<Made> {
     let mut disk: DiskProperties = plug.settings.fill();
     let mut own: UnitProperties = plug.settings.fill();
-    let mut hd: HdProperties = plug.settings.fill();
+    let hd: HdProperties = plug.settings.fill();
+    let mut shape: GeometryProperties = plug.settings.fill();
     let removable = kind == scsi::Kind::Cd || hd.removable;
     let image = disks::image(vm, plug, plug.path, &disk, removable)?;
     let serial = own.serial.as_deref().unwrap_or_default();
@@ -163,11 +153,14 @@ fn put(
     (at.target, at.lun) = (address.target.into(), address.lun.into());
     let unit = Unit::new(
         Arc::clone(&image.backend),
-        options(&disk, &own, &hd, kind, address),
+        UnitOptions {
+            geometry: shape.as_seen_by_guest(),
+            ..options(&disk, &own, &hd, kind, address)
+        },
     );
     if kind == scsi::Kind::Disk {
         let (cylinders, heads, sectors) = unit.geometry();
-        (hd.cyls, hd.heads, hd.secs) = (cylinders, heads.into(), sectors.into());
+        (shape.cyls, shape.heads, shape.secs) = (cylinders, heads.into(), sectors.into());
     }
     let held = image.attach(Arc::clone(&unit) as _)?;
     bus.host.plug(&unit);
@@ -178,7 +171,7 @@ fn put(
     };
     let mut values = [disk.values(), own.values(), at.values()].concat();
     if kind == scsi::Kind::Disk {
-        values.extend(hd.values());
+        values.extend([shape.values(), hd.values()].concat());
     }
     Ok(Made::new(device, values))
 }
@@ -210,7 +203,6 @@ fn options(
         dpofua: hd.dpofua,
         rotation_rate: hd.rotation_rate,
         scsi_version: own.scsi_version as u8,
-        geometry: (hd.cyls, hd.heads, hd.secs),
         ..UnitOptions::new(kind, address)
     }
 }

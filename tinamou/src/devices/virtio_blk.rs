@@ -7,7 +7,7 @@ use tinamou_qmp::{Error, Result};
 use tinamou_virtio::Virtio;
 use tinamou_virtio::blk::{Blk, MAX_SECTORS, Options};
 
-use super::disks::{self, DiskProperties, Held};
+use super::disks::{self, DiskProperties, GeometryProperties, Held};
 use super::virtio::{self, Core};
 use super::virtio_pci::{self, Family, NotifyProperties};
 use super::{CLASSES, Class, Made, Plug, Plugged, Request};
@@ -45,18 +45,6 @@ properties! {
         pub write_zeroes: bool = true => "write-zeroes";
         /// Sectors of the longest write of zeros.
         pub max_write_zeroes_sectors: u32 = MAX_SECTORS => "max-write-zeroes-sectors";
-        /// Cylinders as the guest sees them.
-        pub cyls: u32 = 0 => "cyls";
-        /// Heads as the guest sees them.
-        pub heads: u32 = 0 => "heads";
-        /// Sectors as the guest sees them.
-        pub secs: u32 = 0 => "secs";
-        /// Cylinders as the firmware sees them.
-        pub lcyls: u32 = 0 => "lcyls";
-        /// Heads as the firmware sees them.
-        pub lheads: u32 = 0 => "lheads";
-        /// Sectors as the firmware sees them.
-        pub lsecs: u32 = 0 => "lsecs";
         /// When the firmware tries to boot from it.
         pub bootindex: i32 = -1 => "bootindex" as Kind::BootIndex;
         /// The thread that would do its work.
@@ -66,7 +54,11 @@ properties! {
 
 /// The device in a slot of the board.
 pub const DEVICE: Class = Class {
-    properties: &[DiskProperties::SPECS, BlkProperties::SPECS],
+    properties: &[
+        DiskProperties::SPECS,
+        GeometryProperties::SPECS,
+        BlkProperties::SPECS,
+    ],
     category: Some(Category::Storage),
     make: Some(|vm, plug| virtio::on_slot(vm, plug, core)),
     ..Class::new("virtio-blk-device", "virtio-device")
@@ -108,9 +100,13 @@ pub fn automatic(drive: &str) -> Request {
 pub fn core(vm: &mut Vm, plug: &Plug<'_>, transport: u64) -> Result<Core> {
     let disk: DiskProperties = plug.settings.fill();
     let own: BlkProperties = plug.settings.fill();
+    let shape: GeometryProperties = plug.settings.fill();
     let path = virtio::core_path(plug);
     let image = disks::image(vm, plug, &path, &disk, false)?;
-    let options = options(&disk, &own)?;
+    let options = Options {
+        geometry: shape.as_seen_by_guest(),
+        ..options(&disk, &own)?
+    };
     let backend = Arc::clone(&image.backend);
     let mut blk = None;
     let rings = virtio::rings(plug.settings);
@@ -119,7 +115,8 @@ pub fn core(vm: &mut Vm, plug: &Plug<'_>, transport: u64) -> Result<Core> {
     });
     let blk = blk.expect("the device was just made");
     let held = image.attach(blk)?;
-    let values = [disk.values(), own.values(), virtio::values(plug.settings)].concat();
+    let common = virtio::values(plug.settings);
+    let values = [disk.values(), shape.values(), own.values(), common].concat();
     let made = Made::new(VirtioDisk(Some(held)), values);
     Ok(Core { virtio, made })
 }
@@ -163,7 +160,6 @@ fn options(disk: &DiskProperties, own: &BlkProperties) -> Result<Options> {
         min_io: disk.min_io_size,
         opt_io: disk.opt_io_size,
         discard_granularity: (granularity != u32::MAX && granularity != 0).then_some(granularity),
-        geometry: (own.cyls, own.heads, own.secs),
         queues,
         queue_size: size,
         seg_max_adjust: own.seg_max_adjust,
@@ -173,6 +169,7 @@ fn options(disk: &DiskProperties, own: &BlkProperties) -> Result<Options> {
         max_discard: own.max_discard_sectors,
         write_zeroes: own.write_zeroes,
         max_write_zeroes: own.max_write_zeroes_sectors,
+        ..Options::default()
     })
 }
 

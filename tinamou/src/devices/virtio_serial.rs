@@ -190,7 +190,7 @@ fn make_port(vm: &mut Vm, plug: &Plug<'_>, is_console: bool) -> Result<Made> {
 fn claim(plug: &Plug<'_>, chardev: &Chardev, told: &Told) -> Result<Arc<SerialPipe>> {
     let frontend = chardev.claim(Clients::One).map_err(|_| {
         let (class, id) = (plug.class.name, chardev.label());
-        let used = format!("chardev '{id}' is already in use");
+        let used = tinamou_chardev::Error::InUse(id.to_owned());
         Error::generic(format!(
             "Property '{class}.chardev' can't take value '{id}': {used}"
         ))

@@ -5,6 +5,7 @@ use super::error::{Error, Origin, Result, Warning};
 use super::help;
 use super::low::LowArgs;
 use super::params::{self, Group, Param, Params};
+use crate::backends;
 use std::time::Duration;
 
 /// The parameters of all kinds of character device together.
@@ -160,15 +161,19 @@ fn hub(params: &Params) -> Result<ChardevBackend> {
         .map_while(|place| params.string(&format!("chardevs.{place}")))
         .collect();
     if chardevs.is_empty() {
-        return Err(Error::new("hub: 'chardevs' list is not defined"));
+        return Err(refused(&tinamou_chardev::Error::HubEmpty));
     }
     Ok(ChardevBackend::Hub { chardevs })
+}
+
+fn refused(error: &tinamou_chardev::Error) -> Error {
+    Error::new(error.to_string())
 }
 
 fn ringbuf(params: &Params) -> Result<ChardevBackend> {
     let size = params.size("size")?.unwrap_or(65536);
     if !size.is_power_of_two() {
-        return Err(Error::new("size of ringbuf chardev must be power of two"));
+        return Err(refused(&tinamou_chardev::Error::RingSize));
     }
     Ok(ChardevBackend::Ringbuf { size })
 }
@@ -203,17 +208,13 @@ fn socket(params: &Params) -> Result<SocketConfig> {
 }
 
 fn reconnect(params: &Params, server: bool) -> Result<Duration> {
-    let seconds = params.number("reconnect")?;
-    let milliseconds = params.number("reconnect-ms")?;
-    if seconds.is_some() && milliseconds.is_some() {
-        return Err(Error::new(
-            "'reconnect' and 'reconnect-ms' are mutually exclusive",
-        ));
-    }
-    let delay = match seconds {
-        Some(seconds) => Duration::from_secs(seconds),
-        None => Duration::from_millis(milliseconds.unwrap_or(0)),
+    let number = |key: &str| -> Result<Option<i64>> {
+        let number = params.number(key)?;
+        Ok(number.map(|number| i64::try_from(number).unwrap_or(i64::MAX)))
     };
+    let delay = backends::reconnect_ms(number("reconnect")?, number("reconnect-ms")?);
+    let delay = delay.map_err(|error| Error::new(error.desc))?;
+    let delay = Duration::from_millis(delay.unsigned_abs());
     if server && !delay.is_zero() {
         return Err(Error::new(
             "'reconnect' option is incompatible with socket in server listen mode",

@@ -249,15 +249,8 @@ fn limits(params: &Params) -> Result<Limits> {
         op_size: number("throttling.iops-size".into())?,
         ..Limits::default()
     };
-    for (bucket, name) in [
-        (Bucket::BytesTotal, "bps-total"),
-        (Bucket::BytesRead, "bps-read"),
-        (Bucket::BytesWrite, "bps-write"),
-        (Bucket::OpsTotal, "iops-total"),
-        (Bucket::OpsRead, "iops-read"),
-        (Bucket::OpsWrite, "iops-write"),
-    ] {
-        limits.buckets[bucket as usize] = rate(name)?;
+    for bucket in Bucket::ALL {
+        limits.buckets[bucket as usize] = rate(bucket.name())?;
     }
     limits
         .check()

@@ -219,7 +219,9 @@ impl Wiring<'_> {
         let monitors = self.config.monitors.iter().map(|monitor| &monitor.chardev);
         let mut taken = monitors.chain(self.config.serials.iter().flatten());
         if !is_shared(chardev) && taken.any(|other| other == id) {
-            return Err(Error::new(format!("chardev '{id}' is already in use")));
+            return Err(Error::new(
+                tinamou_chardev::Error::InUse(id.into()).to_string(),
+            ));
         }
         Ok(())
     }

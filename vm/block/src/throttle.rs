@@ -24,8 +24,33 @@ pub enum Bucket {
     OpsWrite,
 }
 
+impl Bucket {
+    /// All, in their order.
+    pub const ALL: [Self; 6] = [
+        Self::BytesTotal,
+        Self::BytesRead,
+        Self::BytesWrite,
+        Self::OpsTotal,
+        Self::OpsRead,
+        Self::OpsWrite,
+    ];
+
+    /// What its average is called; its burst and the length of that have `-max` and `-max-length`
+    /// behind it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BytesTotal => "bps-total",
+            Self::BytesRead => "bps-read",
+            Self::BytesWrite => "bps-write",
+            Self::OpsTotal => "iops-total",
+            Self::OpsRead => "iops-read",
+            Self::OpsWrite => "iops-write",
+        }
+    }
+}
+
 /// One limit. Zero is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// Units a second.
     pub average: u64,
@@ -34,6 +59,19 @@ pub struct Rate {
     /// Seconds that a burst lasts; 1 unless said otherwise.
     pub burst_length: u64,
 }
+
+impl Default for Rate {
+    fn default() -> Self {
+        Self {
+            average: 0,
+            burst: 0,
+            burst_length: 1,
+        }
+    }
+}
+
+/// Numbers from outside for one bucket, as far as they are given: average, burst, burst length.
+pub type Given = (Option<i64>, Option<i64>, Option<i64>);
 
 /// All limits of a group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,6 +125,20 @@ impl Limits {
         self.buckets[bucket as usize]
     }
 
+    /// The limits with those changed that are given, by [`Bucket`].
+    ///
+    /// # Errors
+    /// A number is below zero. Whether the limits go together is another [question](Self::check).
+    pub fn with(mut self, given: &[Given; 6], op_size: Option<i64>) -> Result<Self, BadLimits> {
+        for (rate, &(average, burst, length)) in self.buckets.iter_mut().zip(given) {
+            replace(&mut rate.average, average)?;
+            replace(&mut rate.burst, burst)?;
+            replace(&mut rate.burst_length, length)?;
+        }
+        replace(&mut self.op_size, op_size)?;
+        Ok(self)
+    }
+
     /// Whether the limits go together.
     ///
     /// # Errors
@@ -113,6 +165,13 @@ impl Limits {
         }
         self.buckets.iter().try_for_each(|rate| rate.check())
     }
+}
+
+fn replace(number: &mut u64, given: Option<i64>) -> Result<(), BadLimits> {
+    if let Some(given) = given {
+        *number = u64::try_from(given).map_err(|_| BadLimits::Range)?;
+    }
+    Ok(())
 }
 
 impl Rate {
@@ -204,17 +263,10 @@ struct State {
 impl Group {
     /// A group without limits.
     pub fn new(name: &str) -> Arc<Self> {
-        let rate = Rate {
-            burst_length: 1,
-            ..Rate::default()
-        };
         Arc::new(Self {
             name: name.to_owned(),
             state: Mutex::new(State {
-                limits: Limits {
-                    buckets: [rate; 6],
-                    op_size: 0,
-                },
+                limits: Limits::default(),
                 levels: [Level::default(); 6],
                 leaked: Instant::now(),
             }),

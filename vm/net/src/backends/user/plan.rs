@@ -253,13 +253,12 @@ fn plan_v4(config: &UserConfig) -> Result<PlanV4> {
 /// `ADDRESS[/MASK]`, the mask as a number of bits or as an address.
 fn network(text: &str) -> Result<(u32, u32)> {
     let error = |text: &str| Error::parameter(text);
+    let unreadable = || error("Failed to parse netmask");
     let (address, mask) = match text.split_once('/') {
         Some((address, mask)) => (address, Some(mask)),
         None => (text, None),
     };
-    let address: Ipv4Addr = address
-        .parse()
-        .map_err(|_| error("Failed to parse netmask"))?;
+    let address: Ipv4Addr = address.parse().map_err(|_| unreadable())?;
     let address = u32::from(address);
     let Some(mask) = mask else {
         return Ok((address, u32::MAX << (32 - class(address))));
@@ -271,7 +270,7 @@ fn network(text: &str) -> Result<(u32, u32)> {
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(mask.len());
     let bits = mask[..digits].parse::<u32>();
-    let bits = bits.map_err(|_| error("Failed to parse netmask"))?;
+    let bits = bits.map_err(|_| unreadable())?;
     if digits < mask.len() {
         return Err(error("Failed to parse netmask (trailing chars)"));
     }
