@@ -42,16 +42,12 @@ pub static SCHEMA: Schema = Schema {
             shape: EntryShape::Event { data: 0 },
         },
         Entry {
-            name: "watchdog-set-action",
+            name: "WATCHDOG",
             features: &[],
-            shape: EntryShape::Command {
-                arguments: 4,
-                returns: 0,
-                allow_oob: false,
-            },
+            shape: EntryShape::Event { data: 4 },
         },
         Entry {
-            name: "set-action",
+            name: "watchdog-set-action",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 5,
@@ -60,14 +56,23 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
+            name: "set-action",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 6,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
             name: "GUEST_PANICKED",
             features: &[],
-            shape: EntryShape::Event { data: 6 },
+            shape: EntryShape::Event { data: 7 },
         },
         Entry {
             name: "GUEST_CRASHLOADED",
             features: &[],
-            shape: EntryShape::Event { data: 7 },
+            shape: EntryShape::Event { data: 8 },
         },
         Entry {
             name: "GUEST_PVSHUTDOWN",
@@ -75,97 +80,10 @@ pub static SCHEMA: Schema = Schema {
             shape: EntryShape::Event { data: 0 },
         },
         Entry {
-            name: "WATCHDOG",
-            features: &[],
-            shape: EntryShape::Event { data: 8 },
-        },
-        Entry {
-            name: "query-block",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 0,
-                returns: 9,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "query-blockstats",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 10,
-                returns: 11,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "block_resize",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 12,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "query-named-block-nodes",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 13,
-                returns: 14,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "blockdev-add",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 15,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "blockdev-reopen",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 16,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "blockdev-del",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 17,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "BLOCK_IO_ERROR",
-            features: &[],
-            shape: EntryShape::Event { data: 18 },
-        },
-        Entry {
-            name: "BLOCK_WRITE_THRESHOLD",
-            features: &[],
-            shape: EntryShape::Event { data: 19 },
-        },
-        Entry {
-            name: "block-set-write-threshold",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 20,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
             name: "eject",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 21,
+                arguments: 9,
                 returns: 0,
                 allow_oob: false,
             },
@@ -174,7 +92,7 @@ pub static SCHEMA: Schema = Schema {
             name: "blockdev-open-tray",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 22,
+                arguments: 10,
                 returns: 0,
                 allow_oob: false,
             },
@@ -183,7 +101,7 @@ pub static SCHEMA: Schema = Schema {
             name: "blockdev-close-tray",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 23,
+                arguments: 11,
                 returns: 0,
                 allow_oob: false,
             },
@@ -192,7 +110,7 @@ pub static SCHEMA: Schema = Schema {
             name: "blockdev-remove-medium",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 24,
+                arguments: 12,
                 returns: 0,
                 allow_oob: false,
             },
@@ -201,7 +119,7 @@ pub static SCHEMA: Schema = Schema {
             name: "blockdev-insert-medium",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 25,
+                arguments: 13,
                 returns: 0,
                 allow_oob: false,
             },
@@ -210,7 +128,7 @@ pub static SCHEMA: Schema = Schema {
             name: "blockdev-change-medium",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 26,
+                arguments: 14,
                 returns: 0,
                 allow_oob: false,
             },
@@ -218,19 +136,101 @@ pub static SCHEMA: Schema = Schema {
         Entry {
             name: "DEVICE_TRAY_MOVED",
             features: &[],
-            shape: EntryShape::Event { data: 27 },
+            shape: EntryShape::Event { data: 15 },
         },
         Entry {
             name: "block_set_io_throttle",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 28,
+                arguments: 16,
                 returns: 0,
                 allow_oob: false,
             },
         },
         Entry {
             name: "block-latency-histogram-set",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 17,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "query-block",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 0,
+                returns: 18,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "query-blockstats",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 19,
+                returns: 20,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "block_resize",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 21,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "query-named-block-nodes",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 22,
+                returns: 23,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "blockdev-add",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 24,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "blockdev-reopen",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 25,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "blockdev-del",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 26,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "BLOCK_IO_ERROR",
+            features: &[],
+            shape: EntryShape::Event { data: 27 },
+        },
+        Entry {
+            name: "BLOCK_WRITE_THRESHOLD",
+            features: &[],
+            shape: EntryShape::Event { data: 28 },
+        },
+        Entry {
+            name: "block-set-write-threshold",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 29,
@@ -316,10 +316,70 @@ pub static SCHEMA: Schema = Schema {
             shape: EntryShape::Event { data: 40 },
         },
         Entry {
-            name: "qmp_capabilities",
+            name: "set_link",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 41,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "netdev_add",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 42,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "netdev_del",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 43,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "query-rx-filter",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 44,
+                returns: 45,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "NIC_RX_FILTER_CHANGED",
+            features: &[],
+            shape: EntryShape::Event { data: 46 },
+        },
+        Entry {
+            name: "announce-self",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 47,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "NETDEV_STREAM_CONNECTED",
+            features: &[],
+            shape: EntryShape::Event { data: 48 },
+        },
+        Entry {
+            name: "NETDEV_STREAM_DISCONNECTED",
+            features: &[],
+            shape: EntryShape::Event { data: 49 },
+        },
+        Entry {
+            name: "qmp_capabilities",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 50,
                 returns: 0,
                 allow_oob: false,
             },
@@ -329,7 +389,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 42,
+                returns: 51,
                 allow_oob: false,
             },
         },
@@ -338,7 +398,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 43,
+                returns: 52,
                 allow_oob: false,
             },
         },
@@ -356,7 +416,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 44,
+                returns: 53,
                 allow_oob: false,
             },
         },
@@ -364,8 +424,8 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-list",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 45,
-                returns: 46,
+                arguments: 54,
+                returns: 55,
                 allow_oob: false,
             },
         },
@@ -373,8 +433,8 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-get",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 47,
-                returns: 48,
+                arguments: 56,
+                returns: 57,
                 allow_oob: false,
             },
         },
@@ -382,7 +442,7 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-set",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 49,
+                arguments: 58,
                 returns: 0,
                 allow_oob: false,
             },
@@ -391,8 +451,8 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-list-types",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 50,
-                returns: 51,
+                arguments: 59,
+                returns: 60,
                 allow_oob: false,
             },
         },
@@ -400,8 +460,8 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-list-properties",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 52,
-                returns: 46,
+                arguments: 61,
+                returns: 55,
                 allow_oob: false,
             },
         },
@@ -409,7 +469,7 @@ pub static SCHEMA: Schema = Schema {
             name: "object-add",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 53,
+                arguments: 62,
                 returns: 0,
                 allow_oob: false,
             },
@@ -418,7 +478,7 @@ pub static SCHEMA: Schema = Schema {
             name: "object-del",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 54,
+                arguments: 63,
                 returns: 0,
                 allow_oob: false,
             },
@@ -427,8 +487,8 @@ pub static SCHEMA: Schema = Schema {
             name: "device-list-properties",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 55,
-                returns: 46,
+                arguments: 64,
+                returns: 55,
                 allow_oob: false,
             },
         },
@@ -436,7 +496,7 @@ pub static SCHEMA: Schema = Schema {
             name: "device_add",
             features: &["json-cli", "json-cli-hotplug"],
             shape: EntryShape::Command {
-                arguments: 56,
+                arguments: 65,
                 returns: 0,
                 allow_oob: false,
             },
@@ -445,7 +505,7 @@ pub static SCHEMA: Schema = Schema {
             name: "device_del",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 57,
+                arguments: 66,
                 returns: 0,
                 allow_oob: false,
             },
@@ -453,19 +513,19 @@ pub static SCHEMA: Schema = Schema {
         Entry {
             name: "DEVICE_DELETED",
             features: &[],
-            shape: EntryShape::Event { data: 58 },
+            shape: EntryShape::Event { data: 67 },
         },
         Entry {
             name: "DEVICE_UNPLUG_GUEST_ERROR",
             features: &[],
-            shape: EntryShape::Event { data: 59 },
+            shape: EntryShape::Event { data: 68 },
         },
         Entry {
             name: "query-cpus-fast",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 60,
+                returns: 69,
                 allow_oob: false,
             },
         },
@@ -473,8 +533,8 @@ pub static SCHEMA: Schema = Schema {
             name: "query-machines",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 61,
-                returns: 62,
+                arguments: 70,
+                returns: 71,
                 allow_oob: false,
             },
         },
@@ -483,7 +543,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 63,
+                returns: 72,
                 allow_oob: false,
             },
         },
@@ -492,7 +552,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 64,
+                returns: 73,
                 allow_oob: false,
             },
         },
@@ -537,7 +597,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 65,
+                returns: 74,
                 allow_oob: false,
             },
         },
@@ -545,7 +605,7 @@ pub static SCHEMA: Schema = Schema {
             name: "memsave",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 66,
+                arguments: 75,
                 returns: 0,
                 allow_oob: false,
             },
@@ -554,7 +614,7 @@ pub static SCHEMA: Schema = Schema {
             name: "pmemsave",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 67,
+                arguments: 76,
                 returns: 0,
                 allow_oob: false,
             },
@@ -563,7 +623,7 @@ pub static SCHEMA: Schema = Schema {
             name: "balloon",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 68,
+                arguments: 77,
                 returns: 0,
                 allow_oob: false,
             },
@@ -573,21 +633,21 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 69,
+                returns: 78,
                 allow_oob: false,
             },
         },
         Entry {
             name: "BALLOON_CHANGE",
             features: &[],
-            shape: EntryShape::Event { data: 70 },
+            shape: EntryShape::Event { data: 79 },
         },
         Entry {
             name: "query-memory-size-summary",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 71,
+                returns: 80,
                 allow_oob: false,
             },
         },
@@ -595,7 +655,7 @@ pub static SCHEMA: Schema = Schema {
             name: "dumpdtb",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 72,
+                arguments: 81,
                 returns: 0,
                 allow_oob: false,
             },
@@ -605,7 +665,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 73,
+                returns: 82,
                 allow_oob: false,
             },
         },
@@ -614,69 +674,9 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 74,
+                returns: 83,
                 allow_oob: false,
             },
-        },
-        Entry {
-            name: "set_link",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 75,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "netdev_add",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 76,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "netdev_del",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 77,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "query-rx-filter",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 78,
-                returns: 79,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "NIC_RX_FILTER_CHANGED",
-            features: &[],
-            shape: EntryShape::Event { data: 80 },
-        },
-        Entry {
-            name: "announce-self",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 81,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "NETDEV_STREAM_CONNECTED",
-            features: &[],
-            shape: EntryShape::Event { data: 82 },
-        },
-        Entry {
-            name: "NETDEV_STREAM_DISCONNECTED",
-            features: &[],
-            shape: EntryShape::Event { data: 83 },
         },
         Entry {
             name: "yank",
@@ -697,7 +697,7 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "query-pci",
+            name: "query-name",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
@@ -706,7 +706,7 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "query-name",
+            name: "query-iothreads",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
@@ -726,6 +726,15 @@ pub static SCHEMA: Schema = Schema {
         Entry {
             name: "cont",
             features: &[],
+            shape: EntryShape::Command {
+                arguments: 0,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "x-exit-preconfig",
+            features: &["unstable"],
             shape: EntryShape::Command {
                 arguments: 0,
                 returns: 0,
@@ -778,15 +787,6 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "x-exit-preconfig",
-            features: &["unstable"],
-            shape: EntryShape::Command {
-                arguments: 0,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
             name: "query-fdsets",
             features: &[],
             shape: EntryShape::Command {
@@ -805,7 +805,7 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "query-iothreads",
+            name: "query-pci",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
@@ -936,6 +936,20 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "WATCHDOG-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "action",
+                    ty: 110,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
             name: "watchdog-set-action-arg",
             features: &[],
             shape: Shape::Object {
@@ -1020,290 +1034,6 @@ pub static SCHEMA: Schema = Schema {
                         name: "info",
                         ty: 115,
                         optional: true,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "WATCHDOG-arg",
-            features: &[],
-            shape: Shape::Object {
-                members: &[Member {
-                    name: "action",
-                    ty: 110,
-                    optional: false,
-                    features: &[],
-                }],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "BlockInfoList",
-            features: &[],
-            shape: Shape::Array(116),
-        },
-        Type {
-            name: "query-blockstats-arg",
-            features: &[],
-            shape: Shape::Object {
-                members: &[Member {
-                    name: "query-nodes",
-                    ty: 107,
-                    optional: true,
-                    features: &[],
-                }],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "BlockStatsList",
-            features: &[],
-            shape: Shape::Array(117),
-        },
-        Type {
-            name: "block_resize-arg",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "device",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "node-name",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "size",
-                        ty: 118,
-                        optional: false,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "query-named-block-nodes-arg",
-            features: &[],
-            shape: Shape::Object {
-                members: &[Member {
-                    name: "flat",
-                    ty: 107,
-                    optional: true,
-                    features: &[],
-                }],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "BlockDeviceInfoList",
-            features: &[],
-            shape: Shape::Array(119),
-        },
-        Type {
-            name: "BlockdevOptions",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "driver",
-                        ty: 120,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "node-name",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "discard",
-                        ty: 121,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "cache",
-                        ty: 122,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "read-only",
-                        ty: 107,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "auto-read-only",
-                        ty: 107,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "force-share",
-                        ty: 107,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "detect-zeroes",
-                        ty: 123,
-                        optional: true,
-                        features: &[],
-                    },
-                ],
-                tag: Some("driver"),
-                variants: &[
-                    ("blkdebug", 124),
-                    ("copy-on-read", 125),
-                    ("file", 126),
-                    ("host_device", 126),
-                    ("nbd", 127),
-                    ("null-aio", 128),
-                    ("null-co", 128),
-                    ("qcow2", 129),
-                    ("raw", 130),
-                    ("throttle", 131),
-                ],
-            },
-        },
-        Type {
-            name: "blockdev-reopen-arg",
-            features: &[],
-            shape: Shape::Object {
-                members: &[Member {
-                    name: "options",
-                    ty: 132,
-                    optional: false,
-                    features: &[],
-                }],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "blockdev-del-arg",
-            features: &[],
-            shape: Shape::Object {
-                members: &[Member {
-                    name: "node-name",
-                    ty: 34,
-                    optional: false,
-                    features: &[],
-                }],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "BLOCK_IO_ERROR-arg",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "qom-path",
-                        ty: 34,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "device",
-                        ty: 34,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "node-name",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "operation",
-                        ty: 133,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "action",
-                        ty: 134,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "nospace",
-                        ty: 107,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "reason",
-                        ty: 34,
-                        optional: false,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "BLOCK_WRITE_THRESHOLD-arg",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "node-name",
-                        ty: 34,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "amount-exceeded",
-                        ty: 118,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "write-threshold",
-                        ty: 118,
-                        optional: false,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "block-set-write-threshold-arg",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "node-name",
-                        ty: 34,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "write-threshold",
-                        ty: 118,
-                        optional: false,
                         features: &[],
                     },
                 ],
@@ -1462,7 +1192,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "read-only-mode",
-                        ty: 135,
+                        ty: 116,
                         optional: true,
                         features: &[],
                     },
@@ -1518,115 +1248,115 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "bps",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -1654,32 +1384,302 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "boundaries",
-                        ty: 136,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-read",
-                        ty: 136,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-write",
-                        ty: 136,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-zap",
-                        ty: 136,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-flush",
-                        ty: 136,
+                        ty: 118,
                         optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockInfoList",
+            features: &[],
+            shape: Shape::Array(119),
+        },
+        Type {
+            name: "query-blockstats-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "query-nodes",
+                    ty: 107,
+                    optional: true,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockStatsList",
+            features: &[],
+            shape: Shape::Array(120),
+        },
+        Type {
+            name: "block_resize-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "device",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "node-name",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "size",
+                        ty: 117,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "query-named-block-nodes-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "flat",
+                    ty: 107,
+                    optional: true,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BlockDeviceInfoList",
+            features: &[],
+            shape: Shape::Array(121),
+        },
+        Type {
+            name: "BlockdevOptions",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "driver",
+                        ty: 122,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "node-name",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "discard",
+                        ty: 123,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "cache",
+                        ty: 124,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "read-only",
+                        ty: 107,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "auto-read-only",
+                        ty: 107,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "force-share",
+                        ty: 107,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "detect-zeroes",
+                        ty: 125,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: Some("driver"),
+                variants: &[
+                    ("blkdebug", 126),
+                    ("copy-on-read", 127),
+                    ("file", 128),
+                    ("host_device", 128),
+                    ("nbd", 129),
+                    ("null-aio", 130),
+                    ("null-co", 130),
+                    ("qcow2", 131),
+                    ("raw", 132),
+                    ("throttle", 133),
+                ],
+            },
+        },
+        Type {
+            name: "blockdev-reopen-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "options",
+                    ty: 134,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "blockdev-del-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "node-name",
+                    ty: 34,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BLOCK_IO_ERROR-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "qom-path",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "device",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "node-name",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "operation",
+                        ty: 135,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "action",
+                        ty: 136,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "nospace",
+                        ty: 107,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "reason",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BLOCK_WRITE_THRESHOLD-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "node-name",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "amount-exceeded",
+                        ty: 117,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "write-threshold",
+                        ty: 117,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "block-set-write-threshold-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "node-name",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "write-threshold",
+                        ty: 117,
+                        optional: false,
                         features: &[],
                     },
                 ],
@@ -1738,7 +1738,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -1867,12 +1867,202 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "set_link-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "name",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "up",
+                        ty: 107,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "Netdev",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "id",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "type",
+                        ty: 141,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: Some("type"),
+                variants: &[
+                    ("nic", 142),
+                    ("user", 143),
+                    ("tap", 144),
+                    ("socket", 145),
+                    ("stream", 146),
+                    ("dgram", 147),
+                    ("hubport", 148),
+                    ("none", 0),
+                ],
+            },
+        },
+        Type {
+            name: "netdev_del-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "id",
+                    ty: 34,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "query-rx-filter-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "name",
+                    ty: 34,
+                    optional: true,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "RxFilterInfoList",
+            features: &[],
+            shape: Shape::Array(149),
+        },
+        Type {
+            name: "NIC_RX_FILTER_CHANGED-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "name",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "path",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "AnnounceParameters",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "initial",
+                        ty: 117,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "max",
+                        ty: 117,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "rounds",
+                        ty: 117,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "step",
+                        ty: 117,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "interfaces",
+                        ty: 150,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "id",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "NETDEV_STREAM_CONNECTED-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "netdev-id",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "addr",
+                        ty: 151,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "NETDEV_STREAM_DISCONNECTED-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "netdev-id",
+                    ty: 34,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
             name: "qmp_capabilities-arg",
             features: &[],
             shape: Shape::Object {
                 members: &[Member {
                     name: "enable",
-                    ty: 141,
+                    ty: 152,
                     optional: true,
                     features: &[],
                 }],
@@ -1887,7 +2077,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qemu",
-                        ty: 142,
+                        ty: 153,
                         optional: false,
                         features: &[],
                     },
@@ -1905,12 +2095,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandInfoList",
             features: &[],
-            shape: Shape::Array(143),
+            shape: Shape::Array(154),
         },
         Type {
             name: "SchemaInfoList",
             features: &[],
-            shape: Shape::Array(144),
+            shape: Shape::Array(155),
         },
         Type {
             name: "qom-list-arg",
@@ -1929,7 +2119,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectPropertyInfoList",
             features: &[],
-            shape: Shape::Array(145),
+            shape: Shape::Array(156),
         },
         Type {
             name: "qom-get-arg",
@@ -1977,7 +2167,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "value",
-                        ty: 48,
+                        ty: 57,
                         optional: false,
                         features: &[],
                     },
@@ -2011,7 +2201,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectTypeInfoList",
             features: &[],
-            shape: Shape::Array(146),
+            shape: Shape::Array(157),
         },
         Type {
             name: "qom-list-properties-arg",
@@ -2034,7 +2224,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qom-type",
-                        ty: 147,
+                        ty: 158,
                         optional: false,
                         features: &[],
                     },
@@ -2047,14 +2237,14 @@ pub static SCHEMA: Schema = Schema {
                 ],
                 tag: Some("qom-type"),
                 variants: &[
-                    ("iothread", 148),
-                    ("memory-backend-file", 149),
-                    ("memory-backend-memfd", 150),
-                    ("memory-backend-ram", 151),
-                    ("rng-random", 152),
-                    ("secret", 153),
-                    ("throttle-group", 154),
-                    ("tls-creds-x509", 155),
+                    ("iothread", 159),
+                    ("memory-backend-file", 160),
+                    ("memory-backend-memfd", 161),
+                    ("memory-backend-ram", 162),
+                    ("rng-random", 163),
+                    ("secret", 164),
+                    ("throttle-group", 165),
+                    ("tls-creds-x509", 166),
                     ("rng-builtin", 0),
                 ],
             },
@@ -2176,7 +2366,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuInfoFastList",
             features: &[],
-            shape: Shape::Array(156),
+            shape: Shape::Array(167),
         },
         Type {
             name: "query-machines-arg",
@@ -2195,7 +2385,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MachineInfoList",
             features: &[],
-            shape: Shape::Array(157),
+            shape: Shape::Array(168),
         },
         Type {
             name: "TargetInfo",
@@ -2203,7 +2393,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arch",
-                    ty: 158,
+                    ty: 169,
                     optional: false,
                     features: &[],
                 }],
@@ -2254,13 +2444,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -2272,7 +2462,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -2288,13 +2478,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -2315,7 +2505,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "value",
-                    ty: 118,
+                    ty: 117,
                     optional: false,
                     features: &[],
                 }],
@@ -2329,7 +2519,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 118,
+                    ty: 117,
                     optional: false,
                     features: &[],
                 }],
@@ -2343,7 +2533,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 118,
+                    ty: 117,
                     optional: false,
                     features: &[],
                 }],
@@ -2358,13 +2548,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base-memory",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "plugged-memory",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -2390,202 +2580,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MemdevList",
             features: &[],
-            shape: Shape::Array(159),
+            shape: Shape::Array(170),
         },
         Type {
             name: "CpuDefinitionInfoList",
             features: &[],
-            shape: Shape::Array(160),
-        },
-        Type {
-            name: "set_link-arg",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "name",
-                        ty: 34,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "up",
-                        ty: 107,
-                        optional: false,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "Netdev",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "id",
-                        ty: 34,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "type",
-                        ty: 161,
-                        optional: false,
-                        features: &[],
-                    },
-                ],
-                tag: Some("type"),
-                variants: &[
-                    ("nic", 162),
-                    ("user", 163),
-                    ("tap", 164),
-                    ("socket", 165),
-                    ("stream", 166),
-                    ("dgram", 167),
-                    ("hubport", 168),
-                    ("none", 0),
-                ],
-            },
-        },
-        Type {
-            name: "netdev_del-arg",
-            features: &[],
-            shape: Shape::Object {
-                members: &[Member {
-                    name: "id",
-                    ty: 34,
-                    optional: false,
-                    features: &[],
-                }],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "query-rx-filter-arg",
-            features: &[],
-            shape: Shape::Object {
-                members: &[Member {
-                    name: "name",
-                    ty: 34,
-                    optional: true,
-                    features: &[],
-                }],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "RxFilterInfoList",
-            features: &[],
-            shape: Shape::Array(169),
-        },
-        Type {
-            name: "NIC_RX_FILTER_CHANGED-arg",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "name",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "path",
-                        ty: 34,
-                        optional: false,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "AnnounceParameters",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "initial",
-                        ty: 118,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "max",
-                        ty: 118,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "rounds",
-                        ty: 118,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "step",
-                        ty: 118,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "interfaces",
-                        ty: 170,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "id",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "NETDEV_STREAM_CONNECTED-arg",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "netdev-id",
-                        ty: 34,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "addr",
-                        ty: 171,
-                        optional: false,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "NETDEV_STREAM_DISCONNECTED-arg",
-            features: &[],
-            shape: Shape::Object {
-                members: &[Member {
-                    name: "netdev-id",
-                    ty: 34,
-                    optional: false,
-                    features: &[],
-                }],
-                tag: None,
-                variants: &[],
-            },
+            shape: Shape::Array(171),
         },
         Type {
             name: "yank-arg",
@@ -2607,11 +2607,6 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Array(172),
         },
         Type {
-            name: "PciInfoList",
-            features: &[],
-            shape: Shape::Array(173),
-        },
-        Type {
             name: "NameInfo",
             features: &[],
             shape: Shape::Object {
@@ -2626,6 +2621,11 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "IOThreadInfoList",
+            features: &[],
+            shape: Shape::Array(173),
+        },
+        Type {
             name: "human-monitor-command-arg",
             features: &[],
             shape: Shape::Object {
@@ -2638,7 +2638,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -2682,7 +2682,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -2704,13 +2704,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -2726,13 +2726,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -2766,7 +2766,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Array(175),
         },
         Type {
-            name: "IOThreadInfoList",
+            name: "PciInfoList",
             features: &[],
             shape: Shape::Array(176),
         },
@@ -2802,7 +2802,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "device-id",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -2838,7 +2838,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "num-vqs",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -2850,13 +2850,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "isr",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "queue-sel",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -2938,7 +2938,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "queue",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -2960,73 +2960,73 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "queue-index",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "inuse",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-num",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-num-default",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-align",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-desc",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-avail",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-used",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "last-avail-idx",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "shadow-avail-idx",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "used-idx",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "signalled-used",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -3054,7 +3054,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "queue",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -3076,73 +3076,73 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "kick",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "call",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "desc",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avail",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "used",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "num",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "desc-phys",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "desc-size",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avail-phys",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avail-size",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "used-phys",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "used-size",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -3164,13 +3164,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "queue",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "index",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -3192,7 +3192,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "index",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -3461,6 +3461,34 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "BlockdevChangeReadOnlyMode",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "retain",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "read-only",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "read-write",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "int",
+            features: &[],
+            shape: Shape::Builtin("int"),
+        },
+        Type {
+            name: "intList",
+            features: &[],
+            shape: Shape::Array(117),
+        },
+        Type {
             name: "BlockInfo",
             features: &[],
             shape: Shape::Object {
@@ -3497,7 +3525,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "inserted",
-                        ty: 119,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -3555,13 +3583,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "parent",
-                        ty: 117,
+                        ty: 120,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 117,
+                        ty: 120,
                         optional: true,
                         features: &[],
                     },
@@ -3569,11 +3597,6 @@ pub static SCHEMA: Schema = Schema {
                 tag: None,
                 variants: &[],
             },
-        },
-        Type {
-            name: "int",
-            features: &[],
-            shape: Shape::Builtin("int"),
         },
         Type {
             name: "BlockDeviceInfo",
@@ -3612,7 +3635,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backing_file_depth",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -3630,43 +3653,43 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "detect_zeroes",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -3678,79 +3701,79 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "bps_max",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -3768,7 +3791,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "write_threshold",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -3890,7 +3913,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "align",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -3950,7 +3973,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "aio-max-batch",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -3972,7 +3995,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "server",
-                        ty: 171,
+                        ty: 151,
                         optional: false,
                         features: &[],
                     },
@@ -3984,13 +4007,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "reconnect-delay",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "open-timeout",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -4006,13 +4029,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "latency-ns",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -4064,19 +4087,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cache-size",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "l2-cache-size",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-cache-size",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -4098,13 +4121,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "offset",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -4138,7 +4161,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockdevOptionsList",
             features: &[],
-            shape: Shape::Array(15),
+            shape: Shape::Array(24),
         },
         Type {
             name: "IoOperationType",
@@ -4171,29 +4194,6 @@ pub static SCHEMA: Schema = Schema {
                     features: &[],
                 },
             ]),
-        },
-        Type {
-            name: "BlockdevChangeReadOnlyMode",
-            features: &[],
-            shape: Shape::Enum(&[
-                EnumValue {
-                    name: "retain",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "read-only",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "read-write",
-                    features: &[],
-                },
-            ]),
-        },
-        Type {
-            name: "intList",
-            features: &[],
-            shape: Shape::Array(118),
         },
         Type {
             name: "ChardevInfo",
@@ -4289,9 +4289,476 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "NetClientDriver",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "none",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "nic",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "user",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "tap",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "socket",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "stream",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "dgram",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "hubport",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "NetLegacyNicOptions",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "netdev",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "macaddr",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "model",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "addr",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "vectors",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "NetdevUserOptions",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "hostname",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "restrict",
+                        ty: 107,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "ipv4",
+                        ty: 107,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "ipv6",
+                        ty: 107,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "ip",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "net",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "host",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "tftp",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bootfile",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "dhcpstart",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "dns",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "dnssearch",
+                        ty: 214,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "domainname",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "ipv6-prefix",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "ipv6-prefixlen",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "ipv6-host",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "ipv6-dns",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "hostfwd",
+                        ty: 214,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "guestfwd",
+                        ty: 214,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "tftp-server-name",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "NetdevTapOptions",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "ifname",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "fd",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "script",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "downscript",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "NetdevSocketOptions",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "fd",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "listen",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "connect",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "mcast",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "localaddr",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "udp",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "NetdevStreamOptions",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "addr",
+                        ty: 151,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "server",
+                        ty: 107,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "reconnect",
+                        ty: 117,
+                        optional: true,
+                        features: &["deprecated"],
+                    },
+                    Member {
+                        name: "reconnect-ms",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "NetdevDgramOptions",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "local",
+                        ty: 151,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "remote",
+                        ty: 151,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "NetdevHubPortOptions",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "hubid",
+                        ty: 117,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "netdev",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "RxFilterInfo",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "name",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "promiscuous",
+                        ty: 107,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "multicast",
+                        ty: 215,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "unicast",
+                        ty: 215,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "vlan",
+                        ty: 215,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "broadcast-allowed",
+                        ty: 107,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "multicast-overflow",
+                        ty: 107,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "unicast-overflow",
+                        ty: 107,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "main-mac",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "vlan-table",
+                        ty: 118,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "unicast-table",
+                        ty: 150,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "multicast-table",
+                        ty: 150,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "strList",
+            features: &[],
+            shape: Shape::Array(34),
+        },
+        Type {
+            name: "SocketAddress",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "type",
+                    ty: 216,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: Some("type"),
+                variants: &[("inet", 217), ("unix", 218), ("vsock", 219), ("fd", 220)],
+            },
+        },
+        Type {
             name: "QMPCapabilityList",
             features: &[],
-            shape: Shape::Array(214),
+            shape: Shape::Array(221),
         },
         Type {
             name: "VersionTriple",
@@ -4300,19 +4767,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "major",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "minor",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "micro",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -4348,26 +4815,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "meta-type",
-                        ty: 215,
+                        ty: 222,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 170,
+                        ty: 150,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("meta-type"),
                 variants: &[
-                    ("builtin", 216),
-                    ("enum", 217),
-                    ("array", 218),
-                    ("object", 219),
-                    ("alternate", 220),
-                    ("command", 221),
-                    ("event", 222),
+                    ("builtin", 223),
+                    ("enum", 224),
+                    ("array", 225),
+                    ("object", 226),
+                    ("alternate", 227),
+                    ("command", 228),
+                    ("event", 229),
                 ],
             },
         },
@@ -4396,7 +4863,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "default-value",
-                        ty: 48,
+                        ty: 57,
                         optional: true,
                         features: &[],
                     },
@@ -4482,37 +4949,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "aio-max-batch",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-pool-min",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-pool-max",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-max-ns",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-grow",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-shrink",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -4534,7 +5001,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 136,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -4546,7 +5013,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 223,
+                        ty: 230,
                         optional: true,
                         features: &[],
                     },
@@ -4558,7 +5025,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -4576,19 +5043,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "align",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "offset",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -4628,7 +5095,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 136,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -4640,7 +5107,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 223,
+                        ty: 230,
                         optional: true,
                         features: &[],
                     },
@@ -4652,7 +5119,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -4670,7 +5137,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -4698,7 +5165,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 136,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -4710,7 +5177,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 223,
+                        ty: 230,
                         optional: true,
                         features: &[],
                     },
@@ -4722,7 +5189,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -4740,7 +5207,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -4782,7 +5249,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format",
-                        ty: 224,
+                        ty: 231,
                         optional: true,
                         features: &[],
                     },
@@ -4809,7 +5276,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "limits",
-                    ty: 225,
+                    ty: 232,
                     optional: true,
                     features: &[],
                 }],
@@ -4836,7 +5303,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "endpoint",
-                        ty: 226,
+                        ty: 233,
                         optional: true,
                         features: &[],
                     },
@@ -4852,7 +5319,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-index",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -4864,26 +5331,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "thread-id",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "props",
-                        ty: 227,
+                        ty: 234,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "target",
-                        ty: 158,
+                        ty: 169,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("target"),
                 variants: &[
-                    ("s390x", 228),
+                    ("s390x", 235),
                     ("aarch64", 0),
                     ("alpha", 0),
                     ("arm", 0),
@@ -4940,7 +5407,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-max",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -4982,7 +5449,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "compat-props",
-                        ty: 229,
+                        ty: 236,
                         optional: true,
                         features: &["unstable"],
                     },
@@ -5126,7 +5593,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -5162,13 +5629,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 136,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 223,
+                        ty: 230,
                         optional: false,
                         features: &[],
                     },
@@ -5202,7 +5669,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "unavailable-features",
-                        ty: 170,
+                        ty: 150,
                         optional: true,
                         features: &[],
                     },
@@ -5230,473 +5697,6 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
-            name: "NetClientDriver",
-            features: &[],
-            shape: Shape::Enum(&[
-                EnumValue {
-                    name: "none",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "nic",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "user",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "tap",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "socket",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "stream",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "dgram",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "hubport",
-                    features: &[],
-                },
-            ]),
-        },
-        Type {
-            name: "NetLegacyNicOptions",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "netdev",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "macaddr",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "model",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "addr",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "vectors",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "NetdevUserOptions",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "hostname",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "restrict",
-                        ty: 107,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "ipv4",
-                        ty: 107,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "ipv6",
-                        ty: 107,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "ip",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "net",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "host",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "tftp",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "bootfile",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "dhcpstart",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "dns",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "dnssearch",
-                        ty: 230,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "domainname",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "ipv6-prefix",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "ipv6-prefixlen",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "ipv6-host",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "ipv6-dns",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "hostfwd",
-                        ty: 230,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "guestfwd",
-                        ty: 230,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "tftp-server-name",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "NetdevTapOptions",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "ifname",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "fd",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "script",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "downscript",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "NetdevSocketOptions",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "fd",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "listen",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "connect",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "mcast",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "localaddr",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "udp",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "NetdevStreamOptions",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "addr",
-                        ty: 171,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "server",
-                        ty: 107,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "reconnect",
-                        ty: 118,
-                        optional: true,
-                        features: &["deprecated"],
-                    },
-                    Member {
-                        name: "reconnect-ms",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "NetdevDgramOptions",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "local",
-                        ty: 171,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "remote",
-                        ty: 171,
-                        optional: true,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "NetdevHubPortOptions",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "hubid",
-                        ty: 118,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "netdev",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "RxFilterInfo",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "name",
-                        ty: 34,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "promiscuous",
-                        ty: 107,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "multicast",
-                        ty: 231,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "unicast",
-                        ty: 231,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "vlan",
-                        ty: 231,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "broadcast-allowed",
-                        ty: 107,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "multicast-overflow",
-                        ty: 107,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "unicast-overflow",
-                        ty: 107,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "main-mac",
-                        ty: 34,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "vlan-table",
-                        ty: 136,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "unicast-table",
-                        ty: 170,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "multicast-table",
-                        ty: 170,
-                        optional: false,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "strList",
-            features: &[],
-            shape: Shape::Array(34),
-        },
-        Type {
-            name: "SocketAddress",
-            features: &[],
-            shape: Shape::Object {
-                members: &[Member {
-                    name: "type",
-                    ty: 232,
-                    optional: false,
-                    features: &[],
-                }],
-                tag: Some("type"),
-                variants: &[("inet", 233), ("unix", 234), ("vsock", 235), ("fd", 236)],
-            },
-        },
-        Type {
             name: "YankInstance",
             features: &[],
             shape: Shape::Object {
@@ -5711,19 +5711,43 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
-            name: "PciInfo",
+            name: "IOThreadInfo",
             features: &[],
             shape: Shape::Object {
                 members: &[
                     Member {
-                        name: "bus",
-                        ty: 118,
+                        name: "id",
+                        ty: 34,
                         optional: false,
                         features: &[],
                     },
                     Member {
-                        name: "devices",
-                        ty: 240,
+                        name: "thread-id",
+                        ty: 117,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "poll-max-ns",
+                        ty: 117,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "poll-grow",
+                        ty: 117,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "poll-shrink",
+                        ty: 117,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "aio-max-batch",
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -5739,13 +5763,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fds",
-                        ty: 241,
+                        ty: 240,
                         optional: false,
                         features: &[],
                     },
@@ -5767,7 +5791,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "parameters",
-                        ty: 242,
+                        ty: 241,
                         optional: false,
                         features: &[],
                     },
@@ -5777,43 +5801,19 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
-            name: "IOThreadInfo",
+            name: "PciInfo",
             features: &[],
             shape: Shape::Object {
                 members: &[
                     Member {
-                        name: "id",
-                        ty: 34,
+                        name: "bus",
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
-                        name: "thread-id",
-                        ty: 118,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "poll-max-ns",
-                        ty: 118,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "poll-grow",
-                        ty: 118,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "poll-shrink",
-                        ty: 118,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "aio-max-batch",
-                        ty: 118,
+                        name: "devices",
+                        ty: 242,
                         optional: false,
                         features: &[],
                     },
@@ -5851,19 +5851,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "transports",
-                        ty: 170,
+                        ty: 150,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dev-features",
-                        ty: 170,
+                        ty: 150,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "unknown-dev-features",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -5879,13 +5879,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "statuses",
-                        ty: 170,
+                        ty: 150,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unknown-statuses",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -5901,25 +5901,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "n-mem-sections",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "n-tmp-sections",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "nvqs",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vq-index",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -5949,13 +5949,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "max-queues",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend-cap",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -5967,7 +5967,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "log-size",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -5988,19 +5988,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "flags",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idx",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "ring",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -6016,13 +6016,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "flags",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idx",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -6052,31 +6052,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "arg1",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg2",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg3",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg4",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg5",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -6092,19 +6092,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "core",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-mask",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-addr",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -6144,181 +6144,181 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "rd_bytes",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_bytes",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_bytes",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_bytes",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_operations",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_operations",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_operations",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_operations",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_operations",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_total_time_ns",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_total_time_ns",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_total_time_ns",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_total_time_ns",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_total_time_ns",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_highest_offset",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_merged",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_merged",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_merged",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_merged",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idle_time_ns",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "failed_rd_operations",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_wr_operations",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_zone_append_operations",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_flush_operations",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_unmap_operations",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_rd_operations",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_wr_operations",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_zone_append_operations",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_flush_operations",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_unmap_operations",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -6375,7 +6375,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "driver",
-                    ty: 120,
+                    ty: 122,
                     optional: false,
                     features: &[],
                 }],
@@ -6419,19 +6419,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "actual-size",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "virtual-size",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "cluster-size",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -6513,7 +6513,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockdevRef",
             features: &[],
-            shape: Shape::Alternate(&[15, 34]),
+            shape: Shape::Alternate(&[24, 34]),
         },
         Type {
             name: "BlkdebugInjectErrorOptionsList",
@@ -6564,7 +6564,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockdevRefOrNull",
             features: &[],
-            shape: Shape::Alternate(&[15, 34, 252]),
+            shape: Shape::Alternate(&[24, 34, 252]),
         },
         Type {
             name: "ChardevBackendKind",
@@ -6871,456 +6871,9 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
-            name: "QMPCapability",
-            features: &[],
-            shape: Shape::Enum(&[EnumValue {
-                name: "oob",
-                features: &[],
-            }]),
-        },
-        Type {
-            name: "SchemaMetaType",
-            features: &[],
-            shape: Shape::Enum(&[
-                EnumValue {
-                    name: "builtin",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "enum",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "array",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "object",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "alternate",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "command",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "event",
-                    features: &[],
-                },
-            ]),
-        },
-        Type {
-            name: "SchemaInfoBuiltin",
-            features: &[],
-            shape: Shape::Object {
-                members: &[Member {
-                    name: "json-type",
-                    ty: 268,
-                    optional: false,
-                    features: &[],
-                }],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "SchemaInfoEnum",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "members",
-                        ty: 269,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "values",
-                        ty: 170,
-                        optional: false,
-                        features: &["deprecated"],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "SchemaInfoArray",
-            features: &[],
-            shape: Shape::Object {
-                members: &[Member {
-                    name: "element-type",
-                    ty: 34,
-                    optional: false,
-                    features: &[],
-                }],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "SchemaInfoObject",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "members",
-                        ty: 270,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "tag",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "variants",
-                        ty: 271,
-                        optional: true,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "SchemaInfoAlternate",
-            features: &[],
-            shape: Shape::Object {
-                members: &[Member {
-                    name: "members",
-                    ty: 272,
-                    optional: false,
-                    features: &[],
-                }],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "SchemaInfoCommand",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "arg-type",
-                        ty: 34,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "ret-type",
-                        ty: 34,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "allow-oob",
-                        ty: 107,
-                        optional: true,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "SchemaInfoEvent",
-            features: &[],
-            shape: Shape::Object {
-                members: &[Member {
-                    name: "arg-type",
-                    ty: 34,
-                    optional: false,
-                    features: &[],
-                }],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "HostMemPolicy",
-            features: &[],
-            shape: Shape::Enum(&[
-                EnumValue {
-                    name: "default",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "preferred",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "bind",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "interleave",
-                    features: &[],
-                },
-            ]),
-        },
-        Type {
-            name: "QCryptoSecretFormat",
-            features: &[],
-            shape: Shape::Enum(&[
-                EnumValue {
-                    name: "raw",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "base64",
-                    features: &[],
-                },
-            ]),
-        },
-        Type {
-            name: "ThrottleLimits",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "iops-total",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "iops-total-max",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "iops-total-max-length",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "iops-read",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "iops-read-max",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "iops-read-max-length",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "iops-write",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "iops-write-max",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "iops-write-max-length",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "bps-total",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "bps-total-max",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "bps-total-max-length",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "bps-read",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "bps-read-max",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "bps-read-max-length",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "bps-write",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "bps-write-max",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "bps-write-max-length",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "iops-size",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "QCryptoTLSCredsEndpoint",
-            features: &[],
-            shape: Shape::Enum(&[
-                EnumValue {
-                    name: "client",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "server",
-                    features: &[],
-                },
-            ]),
-        },
-        Type {
-            name: "CpuInstanceProperties",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "node-id",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "drawer-id",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "book-id",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "socket-id",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "die-id",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "cluster-id",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "module-id",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "core-id",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "thread-id",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "CpuInfoS390",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "cpu-state",
-                        ty: 273,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "dedicated",
-                        ty: 107,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "entitlement",
-                        ty: 274,
-                        optional: true,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "CompatPropertyList",
-            features: &[],
-            shape: Shape::Array(275),
-        },
-        Type {
             name: "StringList",
             features: &[],
-            shape: Shape::Array(276),
+            shape: Shape::Array(268),
         },
         Type {
             name: "RxState",
@@ -7387,7 +6940,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "to",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -7485,6 +7038,453 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "QMPCapability",
+            features: &[],
+            shape: Shape::Enum(&[EnumValue {
+                name: "oob",
+                features: &[],
+            }]),
+        },
+        Type {
+            name: "SchemaMetaType",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "builtin",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "enum",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "array",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "object",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "alternate",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "command",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "event",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "SchemaInfoBuiltin",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "json-type",
+                    ty: 269,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "SchemaInfoEnum",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "members",
+                        ty: 270,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "values",
+                        ty: 150,
+                        optional: false,
+                        features: &["deprecated"],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "SchemaInfoArray",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "element-type",
+                    ty: 34,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "SchemaInfoObject",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "members",
+                        ty: 271,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "tag",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "variants",
+                        ty: 272,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "SchemaInfoAlternate",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "members",
+                    ty: 273,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "SchemaInfoCommand",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "arg-type",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "ret-type",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "allow-oob",
+                        ty: 107,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "SchemaInfoEvent",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "arg-type",
+                    ty: 34,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "HostMemPolicy",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "default",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "preferred",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "bind",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "interleave",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "QCryptoSecretFormat",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "raw",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "base64",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "ThrottleLimits",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "iops-total",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops-total-max",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops-total-max-length",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops-read",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops-read-max",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops-read-max-length",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops-write",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops-write-max",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops-write-max-length",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps-total",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps-total-max",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps-total-max-length",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps-read",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps-read-max",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps-read-max-length",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps-write",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps-write-max",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps-write-max-length",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops-size",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "QCryptoTLSCredsEndpoint",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "client",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "server",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "CpuInstanceProperties",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "node-id",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "drawer-id",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "book-id",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "socket-id",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "die-id",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "cluster-id",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "module-id",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "core-id",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "thread-id",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "CpuInfoS390",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "cpu-state",
+                        ty: 274,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "dedicated",
+                        ty: 107,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "entitlement",
+                        ty: 275,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "CompatPropertyList",
+            features: &[],
+            shape: Shape::Array(276),
+        },
+        Type {
             name: "YankInstanceType",
             features: &[],
             shape: Shape::Enum(&[
@@ -7531,17 +7531,17 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
-            name: "PciDeviceInfoList",
+            name: "FdsetFdInfoList",
             features: &[],
             shape: Shape::Array(277),
         },
         Type {
-            name: "FdsetFdInfoList",
+            name: "CommandLineParameterInfoList",
             features: &[],
             shape: Shape::Array(278),
         },
         Type {
-            name: "CommandLineParameterInfoList",
+            name: "PciDeviceInfoList",
             features: &[],
             shape: Shape::Array(279),
         },
@@ -7552,13 +7552,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "protocols",
-                        ty: 170,
+                        ty: 150,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unknown-protocols",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -7574,19 +7574,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "addr",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "len",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flags",
-                        ty: 170,
+                        ty: 150,
                         optional: false,
                         features: &[],
                     },
@@ -7633,13 +7633,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "boundaries",
-                        ty: 136,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bins",
-                        ty: 136,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
@@ -7655,19 +7655,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "discard-nb-ok",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-nb-failed",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-bytes-ok",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -7703,7 +7703,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "state",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -7715,13 +7715,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "errno",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "sector",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -7755,13 +7755,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "state",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "new_state",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -7916,13 +7916,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "reconnect",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "reconnect-ms",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -8062,7 +8062,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "chardevs",
-                        ty: 170,
+                        ty: 150,
                         optional: false,
                         features: &[],
                     },
@@ -8236,25 +8236,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "width",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "height",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cols",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "rows",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -8282,11 +8282,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                 ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "String",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "str",
+                    ty: 34,
+                    optional: false,
+                    features: &[],
+                }],
                 tag: None,
                 variants: &[],
             },
@@ -8426,97 +8440,13 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
-            name: "String",
-            features: &[],
-            shape: Shape::Object {
-                members: &[Member {
-                    name: "str",
-                    ty: 34,
-                    optional: false,
-                    features: &[],
-                }],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
-            name: "PciDeviceInfo",
-            features: &[],
-            shape: Shape::Object {
-                members: &[
-                    Member {
-                        name: "bus",
-                        ty: 118,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "slot",
-                        ty: 118,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "function",
-                        ty: 118,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "class_info",
-                        ty: 291,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "id",
-                        ty: 292,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "irq",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "irq_pin",
-                        ty: 118,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "qdev_id",
-                        ty: 34,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "pci_bridge",
-                        ty: 293,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "regions",
-                        ty: 294,
-                        optional: false,
-                        features: &[],
-                    },
-                ],
-                tag: None,
-                variants: &[],
-            },
-        },
-        Type {
             name: "FdsetFdInfo",
             features: &[],
             shape: Shape::Object {
                 members: &[
                     Member {
                         name: "fd",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -8544,7 +8474,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 295,
+                        ty: 291,
                         optional: false,
                         features: &[],
                     },
@@ -8566,85 +8496,155 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "PciDeviceInfo",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "bus",
+                        ty: 117,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "slot",
+                        ty: 117,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "function",
+                        ty: 117,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "class_info",
+                        ty: 292,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "id",
+                        ty: 293,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "irq",
+                        ty: 117,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "irq_pin",
+                        ty: 117,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "qdev_id",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "pci_bridge",
+                        ty: 294,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "regions",
+                        ty: 295,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
             name: "BlockDeviceTimedStats",
             features: &[],
             shape: Shape::Object {
                 members: &[
                     Member {
                         name: "interval_length",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_rd_latency_ns",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_rd_latency_ns",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_latency_ns",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_wr_latency_ns",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_wr_latency_ns",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_latency_ns",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_zone_append_latency_ns",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_zone_append_latency_ns",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_latency_ns",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_flush_latency_ns",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_flush_latency_ns",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_flush_latency_ns",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -8787,7 +8787,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 232,
+                    ty: 216,
                     optional: false,
                     features: &[],
                 }],
@@ -8808,7 +8808,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 170,
+                        ty: 150,
                         optional: true,
                         features: &[],
                     },
@@ -8836,13 +8836,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "default",
-                        ty: 48,
+                        ty: 57,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 170,
+                        ty: 150,
                         optional: true,
                         features: &[],
                     },
@@ -8888,6 +8888,28 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "CommandLineParameterType",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "string",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "boolean",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "number",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "size",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
             name: "PciDeviceClass",
             features: &[],
             shape: Shape::Object {
@@ -8900,7 +8922,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "class",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -8916,25 +8938,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vendor",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "subsystem",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "subsystem-vendor",
-                        ty: 118,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
@@ -8956,7 +8978,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "devices",
-                        ty: 240,
+                        ty: 242,
                         optional: true,
                         features: &[],
                     },
@@ -8969,28 +8991,6 @@ pub static SCHEMA: Schema = Schema {
             name: "PciMemoryRegionList",
             features: &[],
             shape: Shape::Array(304),
-        },
-        Type {
-            name: "CommandLineParameterType",
-            features: &[],
-            shape: Shape::Enum(&[
-                EnumValue {
-                    name: "string",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "boolean",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "number",
-                    features: &[],
-                },
-                EnumValue {
-                    name: "size",
-                    features: &[],
-                },
-            ]),
         },
         Type {
             name: "number",
@@ -9028,7 +9028,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "refcount-bits",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -9049,7 +9049,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "extent-size-hint",
-                    ty: 118,
+                    ty: 117,
                     optional: true,
                     features: &[],
                 }],
@@ -9063,7 +9063,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 233,
+                    ty: 217,
                     optional: false,
                     features: &[],
                 }],
@@ -9077,7 +9077,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 234,
+                    ty: 218,
                     optional: false,
                     features: &[],
                 }],
@@ -9091,7 +9091,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 235,
+                    ty: 219,
                     optional: false,
                     features: &[],
                 }],
@@ -9105,7 +9105,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 236,
+                    ty: 220,
                     optional: false,
                     features: &[],
                 }],
@@ -9120,19 +9120,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "number",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "secondary",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "subordinate",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -9166,7 +9166,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bar",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -9178,13 +9178,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "address",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -9220,13 +9220,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "limit",
-                        ty: 118,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },

@@ -52,6 +52,74 @@ impl Command for QueryName {
     type Return = crate::NameInfo;
 }
 
+/// Struct `IOThreadInfo`.
+///
+/// An iothread.
+///
+/// Since: 2.0
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct IOThreadInfo {
+    /// its id
+    pub id: String,
+    /// the host's id of the thread
+    #[serde(rename = "thread-id")]
+    pub thread_id: i64,
+    /// longest time to look for work before it sleeps, 0 for
+    /// none (since 2.9)
+    #[serde(rename = "poll-max-ns")]
+    pub poll_max_ns: i64,
+    /// factor by which that time grows while it pays (since 2.9)
+    #[serde(rename = "poll-grow")]
+    pub poll_grow: i64,
+    /// divisor by which it shrinks while it does not
+    /// (since 2.9)
+    #[serde(rename = "poll-shrink")]
+    pub poll_shrink: i64,
+    /// most requests handed to the host at once (since 6.1)
+    #[serde(rename = "aio-max-batch")]
+    pub aio_max_batch: i64,
+}
+
+impl VisitMembers for IOThreadInfo {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            id: Visit::visit(source, Some("id"))?,
+            thread_id: Visit::visit(source, Some("thread-id"))?,
+            poll_max_ns: Visit::visit(source, Some("poll-max-ns"))?,
+            poll_grow: Visit::visit(source, Some("poll-grow"))?,
+            poll_shrink: Visit::visit(source, Some("poll-shrink"))?,
+            aio_max_batch: Visit::visit(source, Some("aio-max-batch"))?,
+        })
+    }
+}
+
+impl Visit for IOThreadInfo {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
+/// Command `query-iothreads`.
+///
+/// List the iothreads.
+///
+/// Since: 2.0
+#[derive(Clone, Copy, Debug)]
+pub struct QueryIothreads;
+
+impl Command for QueryIothreads {
+    const SPEC: CommandSpec = CommandSpec {
+        name: "query-iothreads",
+        allow_oob: false,
+        allow_preconfig: true,
+        success_response: true,
+        deprecated: false,
+        unstable: false,
+    };
+    type Arguments = ();
+    type Return = Vec<crate::IOThreadInfo>;
+}
+
 /// Command `stop`.
 ///
 /// Stop the virtual CPUs.  Stopping a stopped machine changes nothing.
@@ -92,6 +160,28 @@ impl Command for Cont {
         success_response: true,
         deprecated: false,
         unstable: false,
+    };
+    type Arguments = ();
+    type Return = crate::Empty;
+}
+
+/// Command `x-exit-preconfig`.
+///
+/// Leave the state that `-preconfig` starts in: the machine is completed,
+/// and runs unless `-S` was given.
+///
+/// Since: 3.0
+#[derive(Clone, Copy, Debug)]
+pub struct XExitPreconfig;
+
+impl Command for XExitPreconfig {
+    const SPEC: CommandSpec = CommandSpec {
+        name: "x-exit-preconfig",
+        allow_oob: false,
+        allow_preconfig: true,
+        success_response: true,
+        deprecated: false,
+        unstable: true,
     };
     type Arguments = ();
     type Return = crate::Empty;
@@ -443,28 +533,6 @@ impl Visit for FdsetInfo {
     }
 }
 
-/// Command `x-exit-preconfig`.
-///
-/// Leave the state that `-preconfig` starts in: the machine is completed,
-/// and runs unless `-S` was given.
-///
-/// Since: 3.0
-#[derive(Clone, Copy, Debug)]
-pub struct XExitPreconfig;
-
-impl Command for XExitPreconfig {
-    const SPEC: CommandSpec = CommandSpec {
-        name: "x-exit-preconfig",
-        allow_oob: false,
-        allow_preconfig: true,
-        success_response: true,
-        deprecated: false,
-        unstable: true,
-    };
-    type Arguments = ();
-    type Return = crate::Empty;
-}
-
 /// Command `query-fdsets`.
 ///
 /// List the sets of file descriptors.
@@ -643,72 +711,4 @@ impl Command for QueryCommandLineOptions {
     };
     type Arguments = crate::QueryCommandLineOptionsArguments;
     type Return = Vec<crate::CommandLineOptionInfo>;
-}
-
-/// Struct `IOThreadInfo`.
-///
-/// An iothread.
-///
-/// Since: 2.0
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct IOThreadInfo {
-    /// its id
-    pub id: String,
-    /// the host's id of the thread
-    #[serde(rename = "thread-id")]
-    pub thread_id: i64,
-    /// longest time to look for work before it sleeps, 0 for
-    /// none (since 2.9)
-    #[serde(rename = "poll-max-ns")]
-    pub poll_max_ns: i64,
-    /// factor by which that time grows while it pays (since 2.9)
-    #[serde(rename = "poll-grow")]
-    pub poll_grow: i64,
-    /// divisor by which it shrinks while it does not
-    /// (since 2.9)
-    #[serde(rename = "poll-shrink")]
-    pub poll_shrink: i64,
-    /// most requests handed to the host at once (since 6.1)
-    #[serde(rename = "aio-max-batch")]
-    pub aio_max_batch: i64,
-}
-
-impl VisitMembers for IOThreadInfo {
-    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
-        Ok(Self {
-            id: Visit::visit(source, Some("id"))?,
-            thread_id: Visit::visit(source, Some("thread-id"))?,
-            poll_max_ns: Visit::visit(source, Some("poll-max-ns"))?,
-            poll_grow: Visit::visit(source, Some("poll-grow"))?,
-            poll_shrink: Visit::visit(source, Some("poll-shrink"))?,
-            aio_max_batch: Visit::visit(source, Some("aio-max-batch"))?,
-        })
-    }
-}
-
-impl Visit for IOThreadInfo {
-    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
-        visit::structure(source, name)
-    }
-}
-
-/// Command `query-iothreads`.
-///
-/// List the iothreads.
-///
-/// Since: 2.0
-#[derive(Clone, Copy, Debug)]
-pub struct QueryIothreads;
-
-impl Command for QueryIothreads {
-    const SPEC: CommandSpec = CommandSpec {
-        name: "query-iothreads",
-        allow_oob: false,
-        allow_preconfig: true,
-        success_response: true,
-        deprecated: false,
-        unstable: false,
-    };
-    type Arguments = ();
-    type Return = Vec<crate::IOThreadInfo>;
 }

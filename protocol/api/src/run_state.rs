@@ -321,6 +321,22 @@ impl Event for ResumeEvent {
     const HAS_DATA: bool = false;
 }
 
+/// Event `WATCHDOG`.
+///
+/// The watchdog has run out.
+///
+/// Since: 0.13
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WatchdogEvent {
+    /// what is done about it
+    pub action: crate::WatchdogAction,
+}
+
+impl Event for WatchdogEvent {
+    const NAME: &'static str = "WATCHDOG";
+    const HAS_DATA: bool = true;
+}
+
 /// Enumeration `WatchdogAction`.
 ///
 /// What to do when a watchdog fires.
@@ -655,22 +671,6 @@ pub struct GuestPvshutdownEvent {}
 impl Event for GuestPvshutdownEvent {
     const NAME: &'static str = "GUEST_PVSHUTDOWN";
     const HAS_DATA: bool = false;
-}
-
-/// Event `WATCHDOG`.
-///
-/// The watchdog has run out.
-///
-/// Since: 0.13
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct WatchdogEvent {
-    /// what is done about it
-    pub action: crate::WatchdogAction,
-}
-
-impl Event for WatchdogEvent {
-    const NAME: &'static str = "WATCHDOG";
-    const HAS_DATA: bool = true;
 }
 
 /// Enumeration `GuestPanicAction`.

@@ -54,100 +54,6 @@ impl Command for XQueryVirtio {
     type Return = Vec<crate::VirtioInfo>;
 }
 
-/// Struct `VirtioDeviceStatus`.
-///
-/// How far a driver has come, as it tells the device.
-///
-/// Since: 7.2
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct VirtioDeviceStatus {
-    /// the bits that are set and have a name, each with what it means
-    pub statuses: Vec<String>,
-    /// the bits that are set and have none
-    #[serde(rename = "unknown-statuses", skip_serializing_if = "Option::is_none")]
-    pub unknown_statuses: Option<u8>,
-}
-
-impl VisitMembers for VirtioDeviceStatus {
-    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
-        Ok(Self {
-            statuses: Visit::visit(source, Some("statuses"))?,
-            unknown_statuses: visit::optional(source, "unknown-statuses")?,
-        })
-    }
-}
-
-impl Visit for VirtioDeviceStatus {
-    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
-        visit::structure(source, name)
-    }
-}
-
-/// Struct `VhostDeviceProtocols`.
-///
-/// What a vhost-user back end can do beyond the basics.
-///
-/// Since: 7.2
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct VhostDeviceProtocols {
-    /// the bits that have a name, each with what it means
-    pub protocols: Vec<String>,
-    /// the bits that have none
-    #[serde(rename = "unknown-protocols", skip_serializing_if = "Option::is_none")]
-    pub unknown_protocols: Option<u64>,
-}
-
-impl VisitMembers for VhostDeviceProtocols {
-    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
-        Ok(Self {
-            protocols: Visit::visit(source, Some("protocols"))?,
-            unknown_protocols: visit::optional(source, "unknown-protocols")?,
-        })
-    }
-}
-
-impl Visit for VhostDeviceProtocols {
-    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
-        visit::structure(source, name)
-    }
-}
-
-/// Struct `VirtioDeviceFeatures`.
-///
-/// A set of features.
-///
-/// Since: 7.2
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct VirtioDeviceFeatures {
-    /// those of rings and transports, each with what it means
-    pub transports: Vec<String>,
-    /// those of the kind of device, if it is known
-    #[serde(rename = "dev-features", skip_serializing_if = "Option::is_none")]
-    pub dev_features: Option<Vec<String>>,
-    /// the bits that have no name
-    #[serde(
-        rename = "unknown-dev-features",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub unknown_dev_features: Option<u64>,
-}
-
-impl VisitMembers for VirtioDeviceFeatures {
-    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
-        Ok(Self {
-            transports: Visit::visit(source, Some("transports"))?,
-            dev_features: visit::optional(source, "dev-features")?,
-            unknown_dev_features: visit::optional(source, "unknown-dev-features")?,
-        })
-    }
-}
-
-impl Visit for VirtioDeviceFeatures {
-    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
-        visit::structure(source, name)
-    }
-}
-
 /// Struct `VhostStatus`.
 ///
 /// The part of a device that works outside of this program.
@@ -361,6 +267,100 @@ impl Command for XQueryVirtioStatus {
     };
     type Arguments = crate::XQueryVirtioStatusArguments;
     type Return = crate::VirtioStatus;
+}
+
+/// Struct `VirtioDeviceStatus`.
+///
+/// How far a driver has come, as it tells the device.
+///
+/// Since: 7.2
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VirtioDeviceStatus {
+    /// the bits that are set and have a name, each with what it means
+    pub statuses: Vec<String>,
+    /// the bits that are set and have none
+    #[serde(rename = "unknown-statuses", skip_serializing_if = "Option::is_none")]
+    pub unknown_statuses: Option<u8>,
+}
+
+impl VisitMembers for VirtioDeviceStatus {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            statuses: Visit::visit(source, Some("statuses"))?,
+            unknown_statuses: visit::optional(source, "unknown-statuses")?,
+        })
+    }
+}
+
+impl Visit for VirtioDeviceStatus {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
+/// Struct `VhostDeviceProtocols`.
+///
+/// What a vhost-user back end can do beyond the basics.
+///
+/// Since: 7.2
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VhostDeviceProtocols {
+    /// the bits that have a name, each with what it means
+    pub protocols: Vec<String>,
+    /// the bits that have none
+    #[serde(rename = "unknown-protocols", skip_serializing_if = "Option::is_none")]
+    pub unknown_protocols: Option<u64>,
+}
+
+impl VisitMembers for VhostDeviceProtocols {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            protocols: Visit::visit(source, Some("protocols"))?,
+            unknown_protocols: visit::optional(source, "unknown-protocols")?,
+        })
+    }
+}
+
+impl Visit for VhostDeviceProtocols {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
+/// Struct `VirtioDeviceFeatures`.
+///
+/// A set of features.
+///
+/// Since: 7.2
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VirtioDeviceFeatures {
+    /// those of rings and transports, each with what it means
+    pub transports: Vec<String>,
+    /// those of the kind of device, if it is known
+    #[serde(rename = "dev-features", skip_serializing_if = "Option::is_none")]
+    pub dev_features: Option<Vec<String>>,
+    /// the bits that have no name
+    #[serde(
+        rename = "unknown-dev-features",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub unknown_dev_features: Option<u64>,
+}
+
+impl VisitMembers for VirtioDeviceFeatures {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            transports: Visit::visit(source, Some("transports"))?,
+            dev_features: visit::optional(source, "dev-features")?,
+            unknown_dev_features: visit::optional(source, "unknown-dev-features")?,
+        })
+    }
+}
+
+impl Visit for VirtioDeviceFeatures {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
 }
 
 /// Struct `VirtQueueStatus`.

@@ -39,9 +39,12 @@ impl<'a> Types<'a> {
     /// type whose Rust name is the same, often that of the arguments.
     pub(super) fn marker(&self, command: &Definition) -> String {
         let name = type_name(&command.name);
-        let is_type = |other: &Definition| !matches!(other.body, Body::Command(_) | Body::Event(_));
-        let mut others = self.schema.definitions.iter();
-        match others.any(|other| is_type(other) && type_name(&other.name) == name) {
+        let is_type = |other: &Definition| {
+            !matches!(other.body, Body::Command(_) | Body::Event(_))
+                && self.is_defined(&other.condition)
+                && type_name(&other.name) == name
+        };
+        match self.schema.definitions.iter().any(is_type) {
             true => name + "Command",
             false => name,
         }
