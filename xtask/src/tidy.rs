@@ -14,6 +14,7 @@ const LAYERS: &[&str] = &[
     "tinamou-client",
     "tinamou-conformance",
     "tinamou-api",
+    "tinamou-mock",
     "tinamou-monitor",
     "tinamou-memory",
     "tinamou-qom",

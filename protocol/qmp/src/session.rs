@@ -224,6 +224,15 @@ impl Session {
         self.write_error(running.id.as_ref(), error);
     }
 
+    /// Answers a request with an error whose body is already JSON text, such
+    /// as one that another server made.
+    pub fn reply_error_raw(&mut self, ticket: Ticket, body: &[u8]) {
+        let Some(running) = self.finish(ticket) else {
+            return;
+        };
+        output::raw_error(&mut self.output, body, running.id.as_ref(), self.style);
+    }
+
     /// Ends a request whose command sends no reply on success.
     pub fn no_reply(&mut self, ticket: Ticket) {
         self.finish(ticket);

@@ -150,6 +150,15 @@ pub(super) fn error(out: &mut Vec<u8>, error: &Error, id: Option<&Value>, style:
     members.close();
 }
 
+/// Appends an error whose body is JSON text already.
+pub(super) fn raw_error(out: &mut Vec<u8>, body: &[u8], id: Option<&Value>, style: Style) {
+    let mut members = Members::open(out, style);
+    members.add_id(id);
+    members.key("error");
+    members.out.extend_from_slice(body);
+    members.close();
+}
+
 pub(super) fn end_line(out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
