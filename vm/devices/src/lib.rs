@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aplic;
+mod bits;
 pub mod clint;
 pub mod clock;
 pub mod gate;

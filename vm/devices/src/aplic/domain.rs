@@ -4,7 +4,8 @@ use super::spec::{
     self, Change, DOMAIN_ENABLE, DOMAIN_FIXED, DOMAIN_MESSAGES, HART_SHIFT, MESSAGE, Mode,
     PRIORITY, Register, SOURCES, WORDS,
 };
-use super::{Bits, assign, test};
+use super::Bits;
+use crate::bits::{assign, test};
 
 /// An interrupt delivery control: what a hart has told of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tinamou_memory::Mmio;
 
+use crate::bits::assign;
 use crate::{IrqLine, IrqSink, MsiSink};
 pub use domain::{Control, Domain};
 pub use messages::Addresses;
@@ -260,18 +261,5 @@ impl std::fmt::Debug for Aplic {
         f.debug_struct("Aplic")
             .field("messages", &self.messages())
             .finish_non_exhaustive()
-    }
-}
-
-fn test(bits: &Bits, source: usize) -> bool {
-    bits[source / 32] >> (source % 32) & 1 != 0
-}
-
-fn assign(bits: &mut Bits, source: usize, value: bool) {
-    let mask = 1 << (source % 32);
-    if value {
-        bits[source / 32] |= mask;
-    } else {
-        bits[source / 32] &= !mask;
     }
 }

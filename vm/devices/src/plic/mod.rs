@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tinamou_memory::Mmio;
 
+use crate::bits::{assign, test};
 use crate::log::guest_error;
 use crate::{IrqLine, IrqSink};
 use spec::Register;
@@ -212,18 +213,5 @@ impl State {
         if test(&self.level, source) {
             assign(&mut self.pending, source, true);
         }
-    }
-}
-
-fn test(bits: &Bits, source: usize) -> bool {
-    bits[source / 32] >> (source % 32) & 1 != 0
-}
-
-fn assign(bits: &mut Bits, source: usize, value: bool) {
-    let mask = 1 << (source % 32);
-    if value {
-        bits[source / 32] |= mask;
-    } else {
-        bits[source / 32] &= !mask;
     }
 }
