@@ -25,6 +25,7 @@ pub const EVENTS: &[&str] = &[
     api::GuestCrashloadedEvent::NAME,
     api::GuestPvshutdownEvent::NAME,
     api::WatchdogEvent::NAME,
+    api::RtcChangeEvent::NAME,
     api::NetdevStreamConnectedEvent::NAME,
     api::NetdevStreamDisconnectedEvent::NAME,
     api::NicRxFilterChangedEvent::NAME,

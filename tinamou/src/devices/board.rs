@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use tinamou_api as api;
+use tinamou_devices::rtc::Rtc;
 use tinamou_machine::Machine;
+use tinamou_monitor::EventBus;
 use tinamou_qdev::{BusKind, Category, Properties, Settings, Topology, properties};
 use tinamou_qmp::{Result, Value};
 use tinamou_qom::Tree;
@@ -182,7 +185,12 @@ pub fn virtio_slots(globals: &[Global]) -> Result<VirtioMmioProperties> {
 ///
 /// # Errors
 /// Two objects have the same name.
-pub fn populate(devices: &mut Devices, tree: &mut Tree, machine: &Machine) -> Result<()> {
+pub fn populate(
+    devices: &mut Devices,
+    tree: &mut Tree,
+    machine: &Machine,
+    events: &EventBus,
+) -> Result<()> {
     let Some(virt) = machine.virt() else {
         return Ok(());
     };
@@ -226,16 +234,27 @@ pub fn populate(devices: &mut Devices, tree: &mut Tree, machine: &Machine) -> Re
         values(&serial),
         uart,
     )?;
-    let rtc = Wired::new(irq, 0x10_1000, 0x24);
-    let clock = values(&RtcProperties::default());
-    put(
-        devices,
-        tree,
-        Place::Unattached(15 + shift),
-        &GOLDFISH_RTC,
-        clock,
-        rtc,
-    )
+    let place = Place::Unattached(15 + shift);
+    add_clock(devices, tree, place, &virt.rtc, events.clone())
+}
+
+fn add_clock(
+    devices: &mut Devices,
+    tree: &mut Tree,
+    place: Place<'_>,
+    rtc: &Rtc,
+    events: EventBus,
+) -> Result<()> {
+    let wired = Wired::new("gpio-out \"sysbus-irq\" 1", 0x10_1000, 0x24);
+    let made = Made::new(wired, values(&RtcProperties::default()));
+    let bus = Some(Topology::MAIN);
+    let clock = devices.insert(tree, place, &GOLDFISH_RTC, bus, false, made)?;
+    let qom_path = tree.path(devices.entry(clock).object);
+    rtc.on_set(move |offset| {
+        let qom_path = qom_path.clone();
+        events.emit(&api::RtcChangeEvent { offset, qom_path });
+    });
+    Ok(())
 }
 
 fn add_slot(

@@ -4,6 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tinamou_devices::NANOS_PER_SECOND;
 use tinamou_devices::rtc::{Source, TimeOfDay};
 use tinamou_machine::config::{Accelerator, Bios, BoardKind};
 use tinamou_machine::{Event, Machine, MachineConfig, Payload};
@@ -116,17 +119,24 @@ fn kernel(config: &Config) -> Option<Payload> {
 /// Where the real-time clock starts, relative to the host's.
 fn time_of_day(rtc: config::RtcConfig) -> TimeOfDay {
     let source = match rtc.clock {
-        RtcClock::Host | RtcClock::Rt => Source::Host,
+        RtcClock::Host => Source::Host,
+        RtcClock::Rt => Source::Monotonic,
         RtcClock::Vm => Source::Virtual,
     };
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    let offset = match rtc.base {
-        RtcBase::Utc | RtcBase::Localtime => 0,
-        RtcBase::Fixed(seconds) => seconds
-            .saturating_sub(now.as_secs() as i64)
-            .saturating_mul(1_000_000_000),
+    let seconds = match rtc.base {
+        RtcBase::Utc => 0,
+        RtcBase::Localtime => east_of_utc(),
+        RtcBase::Fixed(seconds) => seconds.saturating_sub(now.as_secs() as i64),
     };
+    let offset = seconds.saturating_mul(NANOS_PER_SECOND as i64);
     TimeOfDay { source, offset }
+}
+
+/// Seconds by which the host's clocks on the wall are ahead of UTC now.
+fn east_of_utc() -> i64 {
+    let offset = TimeZone::system().to_offset(Timestamp::now());
+    offset.seconds().into()
 }

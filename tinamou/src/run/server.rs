@@ -83,7 +83,8 @@ impl Start<'_> {
 
     fn board_devices(&self, qom: &mut Tree, machine: &Machine) -> Result<Devices, Failure> {
         let mut devices = Devices::new(qom).map_err(Failure::new)?;
-        devices::board::populate(&mut devices, qom, machine).map_err(Failure::new)?;
+        let populated = devices::board::populate(&mut devices, qom, machine, &self.events);
+        populated.map_err(Failure::new)?;
         Ok(devices)
     }
 

@@ -1,12 +1,13 @@
 //! The goldfish real-time clock: nanoseconds since 1970 and one alarm.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tinamou_memory::Mmio;
 
 use crate::log::unimplemented;
-use crate::{Clock, IrqLine, Timer};
+use crate::{Clock, IrqLine, NANOS_PER_SECOND, Timer};
 
 /// The size of the register window.
 pub const SIZE: u64 = 0x24;
@@ -26,6 +27,8 @@ pub enum Source {
     /// The host's time of day.
     #[default]
     Host,
+    /// The host's clock that never jumps.
+    Monotonic,
     /// Virtual time, which stops with the machine.
     Virtual,
 }
@@ -56,12 +59,19 @@ pub struct State {
     pub time_high: u32,
 }
 
+/// Told when the guest has set the time: the seconds by which it is now ahead of what the clock
+/// would show otherwise.
+type OnSet = Box<dyn Fn(i64) + Send + Sync>;
+
 /// The device.
-#[derive(Debug)]
 pub struct Rtc {
     clock: Arc<Clock>,
     irq: IrqLine,
     source: Source,
+    started: Instant,
+    /// The offset with which it started.
+    base: u64,
+    on_set: OnceLock<OnSet>,
     alarm: Timer,
     state: Mutex<State>,
 }
@@ -70,8 +80,10 @@ impl Rtc {
     /// A clock that interrupts through `irq`.
     #[must_use]
     pub fn new(clock: Arc<Clock>, irq: IrqLine, time: TimeOfDay) -> Arc<Self> {
+        let started = Instant::now();
         let shown = host_time().wrapping_add_signed(time.offset);
-        let rtc = Arc::new_cyclic(|weak: &Weak<Self>| {
+        let base = shown.wrapping_sub(followed(time.source, started, &clock));
+        Arc::new_cyclic(|weak: &Weak<Self>| {
             let rtc = weak.clone();
             let alarm = clock.timer(move || {
                 if let Some(rtc) = rtc.upgrade() {
@@ -82,12 +94,23 @@ impl Rtc {
                 clock,
                 irq,
                 source: time.source,
+                started,
+                base,
+                on_set: OnceLock::new(),
                 alarm,
-                state: Mutex::default(),
+                state: Mutex::new(State {
+                    tick_offset: base,
+                    ..State::default()
+                }),
             }
-        });
-        rtc.lock().tick_offset = shown.wrapping_sub(rtc.followed());
-        rtc
+        })
+    }
+
+    /// Calls `tell` whenever the guest has set the time, with the seconds by which the clock is
+    /// now ahead of what it would show otherwise. Only the first caller is heard.
+    pub fn on_set(&self, tell: impl Fn(i64) + Send + Sync + 'static) {
+        // A clock is on one board, which one machine has.
+        let _ = self.on_set.set(Box::new(tell));
     }
 
     /// Puts the registers as at power-on; the time goes on.
@@ -112,10 +135,14 @@ impl Rtc {
     }
 
     fn followed(&self) -> u64 {
-        match self.source {
-            Source::Host => host_time(),
-            Source::Virtual => self.clock.now(),
-        }
+        followed(self.source, self.started, &self.clock)
+    }
+
+    /// Whole seconds between the time shown and what it would be if nobody had set it.
+    fn seconds_ahead(&self) -> i64 {
+        let (followed, offset) = (self.followed(), self.lock().tick_offset);
+        let seconds = |offset: u64| (offset.wrapping_add(followed) / NANOS_PER_SECOND) as i64;
+        seconds(offset) - seconds(self.base)
     }
 
     fn read_word(&self, offset: u64) -> u32 {
@@ -201,9 +228,34 @@ impl Mmio for Rtc {
     }
 
     fn write(&self, offset: u64, size: u8, value: u64) {
-        if size == 4 {
-            self.write_word(offset, value as u32);
+        if size != 4 {
+            return;
         }
+        self.write_word(offset, value as u32);
+        // Drivers write the high half first.
+        if offset == TIME_LOW
+            && let Some(tell) = self.on_set.get()
+        {
+            tell(self.seconds_ahead());
+        }
+    }
+}
+
+impl fmt::Debug for Rtc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rtc")
+            .field("source", &self.source)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a clock's source shows.
+fn followed(source: Source, started: Instant, clock: &Clock) -> u64 {
+    match source {
+        Source::Host => host_time(),
+        Source::Monotonic => u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX),
+        Source::Virtual => clock.now(),
     }
 }
 
@@ -255,6 +307,23 @@ mod tests {
         assert_eq!(read_time(&rtc), start + 5);
         write_time(&rtc, 0x1234_5678_9abc_def0);
         assert_eq!(read_time(&rtc), 0x1234_5678_9abc_def0);
+    }
+
+    #[test]
+    fn setting_it_is_told_in_seconds() {
+        let (clock, _, rtc) = board();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let teller = Arc::clone(&told);
+        rtc.on_set(move |seconds| teller.lock().expect("nobody panics").push(seconds));
+        let start = read_time(&rtc) / NANOS_PER_SECOND;
+        write_time(&rtc, (start + 3600) * NANOS_PER_SECOND);
+        clock.step_to(90 * NANOS_PER_SECOND);
+        write_time(&rtc, start * NANOS_PER_SECOND);
+        write_time(&rtc, 0);
+        write_time(&rtc, u64::MAX);
+        let told = told.lock().expect("nobody panics");
+        let last = (u64::MAX / NANOS_PER_SECOND - start) as i64 - 90;
+        assert_eq!(*told, [3600, -90, -(start as i64) - 90, last]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ on_both! {
     a_watchdog_acts_as_it_was_told
     a_kicked_watchdog_does_nothing
     the_clock_is_the_hosts
+    setting_the_clock_is_told
 }
 
 fn panicking(program: Program, more: &str) -> Option<Guest> {
@@ -135,6 +136,22 @@ fn the_clock_is_the_hosts(program: Program) {
     let clock = guest.run("cat /sys/class/rtc/rtc0/since_epoch");
     let clock: u64 = clock.trim().parse().expect("a number");
     assert!((before..=seconds_since_epoch()).contains(&clock), "{clock}");
+    guest.power_off();
+}
+
+/// QEMU's clock does not tell.
+fn setting_the_clock_is_told(program: Program) {
+    let Some(mut guest) = Boot::new(program, Kernel::Small).up() else {
+        return;
+    };
+    let hours = 3600..=3602;
+    guest.run("date -s @$(($(cat /sys/class/rtc/rtc0/since_epoch) + 3600)) && hwclock -wu");
+    let told = guest.event("RTC_CHANGE");
+    let offset = told["offset"].as_i64().expect("a number");
+    assert!(hours.contains(&offset), "{told}");
+    let path = told["qom-path"].as_str().expect("a path");
+    let kind = guest.qmp("qom-get", json!({"path": path, "property": "type"}));
+    assert_eq!(kind, "goldfish_rtc");
     guest.power_off();
 }
 

@@ -1,10 +1,10 @@
 //! An interrupt domain: its sources, and which of them is to be delivered.
 
+use super::Bits;
 use super::spec::{
     self, Change, DOMAIN_ENABLE, DOMAIN_FIXED, DOMAIN_MESSAGES, HART_SHIFT, MESSAGE, Mode,
     PRIORITY, Register, SOURCES, WORDS,
 };
-use super::Bits;
 use crate::bits::{assign, test};
 
 /// An interrupt delivery control: what a hart has told of itself.
