@@ -3,3 +3,27 @@
 //!
 //! It knows addresses, deadlines, calls and events. It must never know a
 //! terminal, nor what a command means beyond the recipes it offers.
+
+mod address;
+mod builder;
+mod client;
+mod closed;
+mod connection;
+mod deadlines;
+mod error;
+mod events;
+mod request;
+pub mod schema;
+mod transport;
+
+pub use address::Address;
+pub use builder::Builder;
+pub use client::Client;
+pub use closed::Closed;
+pub use deadlines::Deadlines;
+pub use error::{Error, Result, Stage};
+pub use events::{EventMessage, Events};
+pub use request::Request;
+pub use schema::Schema;
+pub use tinamou_qmp::client::{Greeting, QemuVersion, Timestamp, VersionInfo};
+pub use tinamou_qmp::typed::{TypedCommand, TypedEvent};

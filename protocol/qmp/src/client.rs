@@ -178,6 +178,12 @@ impl<T> Session<T> {
         self.greeting.as_ref()
     }
 
+    /// Whether requests may be made: the negotiation is done.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.phase == Phase::Ready
+    }
+
     /// Whether out-of-band execution was negotiated.
     #[must_use]
     pub fn oob(&self) -> bool {
@@ -221,7 +227,7 @@ impl<T> Session<T> {
         next
     }
 
-    /// Sends a request, or has it wait for its place in the window. Its reply
+    /// Once [ready](Self::is_ready), sends a request, or has it wait for its place in the window. Its reply
     /// comes with the token.
     pub fn request(&mut self, request: &Request<'_>, token: T) -> RequestId {
         let id = self.enter(request, Some(token));
@@ -328,7 +334,11 @@ impl<T> Session<T> {
             return None;
         };
         self.oob = oob && greeting.capabilities.iter().any(|name| name == "oob");
-        let arguments: &[u8] = if self.oob { br#"{"enable":["oob"]}"# } else { b"" };
+        let arguments: &[u8] = if self.oob {
+            br#"{"enable":["oob"]}"#
+        } else {
+            b""
+        };
         let request = Request {
             command: "qmp_capabilities",
             arguments,

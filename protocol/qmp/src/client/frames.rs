@@ -145,8 +145,9 @@ impl Fault {
         let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or(bytes);
         let shown = line.get(..EXCERPT).unwrap_or(line);
         let more = if shown.len() < line.len() { "…" } else { "" };
+        let shown = shown.escape_ascii().to_string().replace("\\\"", "\"");
         Self::Garbage {
-            excerpt: format!("{}{more}", shown.escape_ascii()),
+            excerpt: format!("{shown}{more}"),
         }
     }
 }

@@ -1,0 +1,20 @@
+//! TCP.
+
+use super::{Transport, through};
+use std::io;
+use tokio::net::TcpStream;
+
+/// A TCP connection.
+pub(super) struct Tcp(TcpStream);
+
+through!(Tcp,);
+
+impl Transport for Tcp {}
+
+/// Connects. Requests are small and answers are waited for, so nothing is
+/// held back to be sent together.
+pub(super) async fn connect(host: &str, port: u16) -> io::Result<Box<dyn Transport>> {
+    let stream = TcpStream::connect((host, port)).await?;
+    stream.set_nodelay(true)?;
+    Ok(Box::new(Tcp(stream)))
+}

@@ -1,0 +1,130 @@
+//! Unix sockets, with files, without, and with long paths.
+
+use super::{Transport, through};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::net::UnixStream;
+
+/// What a path may have at most; the field ends with a NUL.
+const LONGEST_PATH: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
+
+/// The most descriptors that Linux takes with one message (SCM_MAX_FD).
+pub(crate) const MOST_FDS: usize = 253;
+
+/// How long to wait for room in a listener's queue before asking again.
+const QUEUE_FULL: Duration = Duration::from_millis(10);
+
+/// A unix socket.
+pub(crate) struct Unix(pub(crate) UnixStream);
+
+through!(Unix,);
+
+impl Transport for Unix {
+    fn carries_fds(&self) -> bool {
+        true
+    }
+
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        fds: &[OwnedFd],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.0.poll_write_ready(cx))?;
+            let sent = self
+                .0
+                .try_io(Interest::WRITABLE, || send(&self.0, bytes, fds));
+            match sent {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                other => return Poll::Ready(other),
+            }
+        }
+    }
+}
+
+fn send(socket: &UnixStream, bytes: &[u8], fds: &[OwnedFd]) -> io::Result<usize> {
+    let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !ancillary.push(SendAncillaryMessage::ScmRights(&fds)) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let flags = if cfg!(target_os = "linux") {
+        SendFlags::NOSIGNAL
+    } else {
+        SendFlags::empty()
+    };
+    Ok(sendmsg(
+        socket,
+        &[IoSlice::new(bytes)],
+        &mut ancillary,
+        flags,
+    )?)
+}
+
+/// Connects to a socket with a file.
+pub(super) async fn connect(path: &Path) -> io::Result<Box<dyn Transport>> {
+    // The descriptor that a short name leads through must live as long.
+    let (path, _guard) = short(path)?;
+    patiently(&path).await
+}
+
+/// Connects to a socket without a file.
+pub(super) async fn connect_abstract(name: &str) -> io::Result<Box<dyn Transport>> {
+    if !cfg!(target_os = "linux") {
+        return Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "abstract sockets are Linux's",
+        ));
+    }
+    // tokio takes a path that begins with NUL as an abstract name.
+    patiently(Path::new(&format!("\0{name}"))).await
+}
+
+/// Connects, and waits while the listener's queue is full, as it is when the
+/// server hangs or is stopped. The caller's deadline ends that.
+async fn patiently(path: &Path) -> io::Result<Box<dyn Transport>> {
+    loop {
+        match UnixStream::connect(path).await {
+            Ok(stream) => return Ok(Box::new(Unix(stream))),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                tokio::time::sleep(QUEUE_FULL).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Another name for the socket at `path` that fits into an address.
+#[cfg(target_os = "linux")]
+fn short(path: &Path) -> io::Result<(PathBuf, Option<OwnedFd>)> {
+    use rustix::fs::{Mode, OFlags, open};
+    use std::os::fd::AsRawFd;
+
+    if path.as_os_str().len() <= LONGEST_PATH {
+        return Ok((path.to_owned(), None));
+    }
+    let socket = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let name = format!("/proc/self/fd/{}", socket.as_raw_fd());
+    Ok((name.into(), Some(socket)))
+}
+
+/// Without `/proc` there is no other name.
+#[cfg(not(target_os = "linux"))]
+fn short(path: &Path) -> io::Result<(PathBuf, Option<OwnedFd>)> {
+    let length = path.as_os_str().len();
+    if length <= LONGEST_PATH {
+        return Ok((path.to_owned(), None));
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("the path has {length} bytes, and a socket's at most {LONGEST_PATH}"),
+    ))
+}

@@ -1,0 +1,9 @@
+//! The client against servers that lie, and against real ones.
+
+mod calls;
+mod events;
+mod liars;
+mod peer;
+mod qemu;
+mod schema;
+mod server;
