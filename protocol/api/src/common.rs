@@ -76,3 +76,50 @@ impl Visit for OnOffAuto {
         visit::enumeration(source, name, Self::ALL)
     }
 }
+
+/// Enumeration `HostMemPolicy`.
+///
+/// Where the host takes memory from.
+///
+/// Since: 2.1
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum HostMemPolicy {
+    /// wherever it likes
+    #[serde(rename = "default")]
+    Default,
+    /// from one of its nodes, if that has any
+    #[serde(rename = "preferred")]
+    Preferred,
+    /// from the given nodes only
+    #[serde(rename = "bind")]
+    Bind,
+    /// from the given nodes in turn
+    #[serde(rename = "interleave")]
+    Interleave,
+}
+
+impl HostMemPolicy {
+    /// Every value with its name on the wire.
+    pub const ALL: &[(&str, Self)] = &[
+        ("default", Self::Default),
+        ("preferred", Self::Preferred),
+        ("bind", Self::Bind),
+        ("interleave", Self::Interleave),
+    ];
+
+    /// The name on the wire.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Preferred => "preferred",
+            Self::Bind => "bind",
+            Self::Interleave => "interleave",
+        }
+    }
+}
+
+impl Visit for HostMemPolicy {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::enumeration(source, name, Self::ALL)
+    }
+}

@@ -5,6 +5,40 @@
 use serde::Serialize;
 use tinamou_qmp::{Name, Result, Source, Visit, VisitMembers, visit};
 
+/// Enumeration `QCryptoTLSCredsEndpoint`.
+///
+/// The side of a TLS connection.
+///
+/// Since: 2.5
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum QCryptoTLSCredsEndpoint {
+    /// the one that connects
+    #[serde(rename = "client")]
+    Client,
+    /// the one that is connected to
+    #[serde(rename = "server")]
+    Server,
+}
+
+impl QCryptoTLSCredsEndpoint {
+    /// Every value with its name on the wire.
+    pub const ALL: &[(&str, Self)] = &[("client", Self::Client), ("server", Self::Server)];
+
+    /// The name on the wire.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        }
+    }
+}
+
+impl Visit for QCryptoTLSCredsEndpoint {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::enumeration(source, name, Self::ALL)
+    }
+}
+
 /// Enumeration `QCryptoSecretFormat`.
 ///
 /// How a secret is written down.
@@ -78,40 +112,6 @@ impl VisitMembers for SecretProperties {
 impl Visit for SecretProperties {
     fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
         visit::structure(source, name)
-    }
-}
-
-/// Enumeration `QCryptoTLSCredsEndpoint`.
-///
-/// The side of a TLS connection.
-///
-/// Since: 2.5
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-pub enum QCryptoTLSCredsEndpoint {
-    /// the one that connects
-    #[serde(rename = "client")]
-    Client,
-    /// the one that is connected to
-    #[serde(rename = "server")]
-    Server,
-}
-
-impl QCryptoTLSCredsEndpoint {
-    /// Every value with its name on the wire.
-    pub const ALL: &[(&str, Self)] = &[("client", Self::Client), ("server", Self::Server)];
-
-    /// The name on the wire.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Client => "client",
-            Self::Server => "server",
-        }
-    }
-}
-
-impl Visit for QCryptoTLSCredsEndpoint {
-    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
-        visit::enumeration(source, name, Self::ALL)
     }
 }
 

@@ -620,10 +620,19 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
+            name: "query-memdev",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 0,
+                returns: 77,
+                allow_oob: false,
+            },
+        },
+        Entry {
             name: "balloon",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 77,
+                arguments: 78,
                 returns: 0,
                 allow_oob: false,
             },
@@ -633,21 +642,21 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 78,
+                returns: 79,
                 allow_oob: false,
             },
         },
         Entry {
             name: "BALLOON_CHANGE",
             features: &[],
-            shape: EntryShape::Event { data: 79 },
+            shape: EntryShape::Event { data: 80 },
         },
         Entry {
             name: "query-memory-size-summary",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 80,
+                returns: 81,
                 allow_oob: false,
             },
         },
@@ -655,17 +664,8 @@ pub static SCHEMA: Schema = Schema {
             name: "dumpdtb",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 81,
+                arguments: 82,
                 returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "query-memdev",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 0,
-                returns: 82,
                 allow_oob: false,
             },
         },
@@ -2246,11 +2246,11 @@ pub static SCHEMA: Schema = Schema {
                     ("memory-backend-file", 161),
                     ("memory-backend-memfd", 162),
                     ("memory-backend-ram", 163),
-                    ("rng-random", 164),
-                    ("secret", 165),
-                    ("throttle-group", 166),
-                    ("tls-creds-x509", 167),
-                    ("rng-builtin", 0),
+                    ("rng-builtin", 164),
+                    ("rng-random", 165),
+                    ("secret", 166),
+                    ("throttle-group", 167),
+                    ("tls-creds-x509", 168),
                 ],
             },
         },
@@ -2371,7 +2371,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuInfoFastList",
             features: &[],
-            shape: Shape::Array(168),
+            shape: Shape::Array(169),
         },
         Type {
             name: "query-machines-arg",
@@ -2390,7 +2390,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MachineInfoList",
             features: &[],
-            shape: Shape::Array(169),
+            shape: Shape::Array(170),
         },
         Type {
             name: "TargetInfo",
@@ -2398,7 +2398,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arch",
-                    ty: 170,
+                    ty: 171,
                     optional: false,
                     features: &[],
                 }],
@@ -2505,6 +2505,11 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "MemdevList",
+            features: &[],
+            shape: Shape::Array(172),
+        },
+        Type {
             name: "balloon-arg",
             features: &[],
             shape: Shape::Object {
@@ -2583,14 +2588,9 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
-            name: "MemdevList",
-            features: &[],
-            shape: Shape::Array(171),
-        },
-        Type {
             name: "CpuDefinitionInfoList",
             features: &[],
-            shape: Shape::Array(172),
+            shape: Shape::Array(173),
         },
         Type {
             name: "yank-arg",
@@ -2609,7 +2609,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "YankInstanceList",
             features: &[],
-            shape: Shape::Array(173),
+            shape: Shape::Array(174),
         },
         Type {
             name: "NameInfo",
@@ -2628,7 +2628,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "IOThreadInfoList",
             features: &[],
-            shape: Shape::Array(174),
+            shape: Shape::Array(175),
         },
         Type {
             name: "human-monitor-command-arg",
@@ -2749,7 +2749,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetInfoList",
             features: &[],
-            shape: Shape::Array(175),
+            shape: Shape::Array(176),
         },
         Type {
             name: "query-command-line-options-arg",
@@ -2768,7 +2768,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandLineOptionInfoList",
             features: &[],
-            shape: Shape::Array(176),
+            shape: Shape::Array(177),
         },
         Type {
             name: "RTC_CHANGE-arg",
@@ -2795,12 +2795,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciInfoList",
             features: &[],
-            shape: Shape::Array(177),
+            shape: Shape::Array(178),
         },
         Type {
             name: "VirtioInfoList",
             features: &[],
-            shape: Shape::Array(178),
+            shape: Shape::Array(179),
         },
         Type {
             name: "x-query-virtio-status-arg",
@@ -2847,19 +2847,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "guest-features",
-                        ty: 179,
+                        ty: 180,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "host-features",
-                        ty: 179,
+                        ty: 180,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend-features",
-                        ty: 179,
+                        ty: 180,
                         optional: false,
                         features: &[],
                     },
@@ -2871,7 +2871,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "status",
-                        ty: 180,
+                        ty: 181,
                         optional: false,
                         features: &[],
                     },
@@ -2943,7 +2943,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "vhost-dev",
-                        ty: 181,
+                        ty: 182,
                         optional: true,
                         features: &[],
                     },
@@ -3225,19 +3225,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "descs",
-                        ty: 182,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "avail",
                         ty: 183,
                         optional: false,
                         features: &[],
                     },
                     Member {
-                        name: "used",
+                        name: "avail",
                         ty: 184,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "used",
+                        ty: 185,
                         optional: false,
                         features: &[],
                     },
@@ -3479,12 +3479,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 185,
+                    ty: 186,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("hyper-v", 186), ("s390", 187)],
+                variants: &[("hyper-v", 187), ("s390", 188)],
             },
         },
         Type {
@@ -3564,7 +3564,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "io-status",
-                        ty: 188,
+                        ty: 189,
                         optional: true,
                         features: &[],
                     },
@@ -3598,13 +3598,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "stats",
-                        ty: 189,
+                        ty: 190,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "driver-specific",
-                        ty: 190,
+                        ty: 191,
                         optional: true,
                         features: &[],
                     },
@@ -3722,7 +3722,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "image",
-                        ty: 191,
+                        ty: 192,
                         optional: false,
                         features: &[],
                     },
@@ -3812,7 +3812,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cache",
-                        ty: 192,
+                        ty: 193,
                         optional: false,
                         features: &[],
                     },
@@ -3934,7 +3934,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "image",
-                        ty: 193,
+                        ty: 194,
                         optional: false,
                         features: &[],
                     },
@@ -3946,13 +3946,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "inject-error",
-                        ty: 194,
+                        ty: 195,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "set-state",
-                        ty: 195,
+                        ty: 196,
                         optional: true,
                         features: &[],
                     },
@@ -3967,7 +3967,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "file",
-                    ty: 193,
+                    ty: 194,
                     optional: false,
                     features: &[],
                 }],
@@ -3988,13 +3988,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "locking",
-                        ty: 196,
+                        ty: 197,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio",
-                        ty: 197,
+                        ty: 198,
                         optional: true,
                         features: &[],
                     },
@@ -4084,13 +4084,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 193,
+                        ty: 194,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 198,
+                        ty: 199,
                         optional: true,
                         features: &[],
                     },
@@ -4142,7 +4142,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 193,
+                        ty: 194,
                         optional: false,
                         features: &[],
                     },
@@ -4176,7 +4176,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "file",
-                        ty: 193,
+                        ty: 194,
                         optional: false,
                         features: &[],
                     },
@@ -4284,34 +4284,34 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 199,
+                    ty: 200,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("file", 200),
-                    ("serial", 201),
-                    ("parallel", 201),
-                    ("pipe", 201),
-                    ("socket", 202),
-                    ("udp", 203),
-                    ("pty", 204),
-                    ("null", 205),
-                    ("mux", 206),
-                    ("hub", 207),
-                    ("msmouse", 205),
-                    ("wctablet", 205),
-                    ("braille", 205),
-                    ("testdev", 205),
-                    ("stdio", 208),
-                    ("spicevmc", 209),
-                    ("spiceport", 210),
-                    ("qemu-vdagent", 211),
-                    ("dbus", 212),
-                    ("vc", 213),
-                    ("ringbuf", 214),
-                    ("memory", 214),
+                    ("file", 201),
+                    ("serial", 202),
+                    ("parallel", 202),
+                    ("pipe", 202),
+                    ("socket", 203),
+                    ("udp", 204),
+                    ("pty", 205),
+                    ("null", 206),
+                    ("mux", 207),
+                    ("hub", 208),
+                    ("msmouse", 206),
+                    ("wctablet", 206),
+                    ("braille", 206),
+                    ("testdev", 206),
+                    ("stdio", 209),
+                    ("spicevmc", 210),
+                    ("spiceport", 211),
+                    ("qemu-vdagent", 212),
+                    ("dbus", 213),
+                    ("vc", 214),
+                    ("ringbuf", 215),
+                    ("memory", 215),
                 ],
             },
         },
@@ -4466,7 +4466,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "dnssearch",
-                        ty: 215,
+                        ty: 216,
                         optional: true,
                         features: &[],
                     },
@@ -4502,13 +4502,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "hostfwd",
-                        ty: 215,
+                        ty: 216,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "guestfwd",
-                        ty: 215,
+                        ty: 216,
                         optional: true,
                         features: &[],
                     },
@@ -4700,19 +4700,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "multicast",
-                        ty: 216,
+                        ty: 217,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast",
-                        ty: 216,
+                        ty: 217,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vlan",
-                        ty: 216,
+                        ty: 217,
                         optional: false,
                         features: &[],
                     },
@@ -4774,18 +4774,18 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 217,
+                    ty: 218,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 218), ("unix", 219), ("vsock", 220), ("fd", 221)],
+                variants: &[("inet", 219), ("unix", 220), ("vsock", 221), ("fd", 222)],
             },
         },
         Type {
             name: "QMPCapabilityList",
             features: &[],
-            shape: Shape::Array(222),
+            shape: Shape::Array(223),
         },
         Type {
             name: "VersionTriple",
@@ -4842,7 +4842,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "meta-type",
-                        ty: 223,
+                        ty: 224,
                         optional: false,
                         features: &[],
                     },
@@ -4855,13 +4855,13 @@ pub static SCHEMA: Schema = Schema {
                 ],
                 tag: Some("meta-type"),
                 variants: &[
-                    ("builtin", 224),
-                    ("enum", 225),
-                    ("array", 226),
-                    ("object", 227),
-                    ("alternate", 228),
-                    ("command", 229),
-                    ("event", 230),
+                    ("builtin", 225),
+                    ("enum", 226),
+                    ("array", 227),
+                    ("object", 228),
+                    ("alternate", 229),
+                    ("command", 230),
+                    ("event", 231),
                 ],
             },
         },
@@ -5040,7 +5040,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 231,
+                        ty: 232,
                         optional: true,
                         features: &[],
                     },
@@ -5134,7 +5134,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 231,
+                        ty: 232,
                         optional: true,
                         features: &[],
                     },
@@ -5204,7 +5204,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 231,
+                        ty: 232,
                         optional: true,
                         features: &[],
                     },
@@ -5244,6 +5244,15 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "RngProperties",
+            features: &[],
+            shape: Shape::Object {
+                members: &[],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
             name: "RngRandomProperties",
             features: &[],
             shape: Shape::Object {
@@ -5276,7 +5285,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format",
-                        ty: 232,
+                        ty: 233,
                         optional: true,
                         features: &[],
                     },
@@ -5303,7 +5312,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "limits",
-                    ty: 233,
+                    ty: 234,
                     optional: true,
                     features: &[],
                 }],
@@ -5330,7 +5339,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "endpoint",
-                        ty: 234,
+                        ty: 235,
                         optional: true,
                         features: &[],
                     },
@@ -5364,20 +5373,20 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "props",
-                        ty: 235,
+                        ty: 236,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "target",
-                        ty: 170,
+                        ty: 171,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("target"),
                 variants: &[
-                    ("s390x", 236),
+                    ("s390x", 237),
                     ("aarch64", 0),
                     ("alpha", 0),
                     ("arm", 0),
@@ -5476,7 +5485,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "compat-props",
-                        ty: 237,
+                        ty: 238,
                         optional: true,
                         features: &["unstable"],
                     },
@@ -5662,7 +5671,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 231,
+                        ty: 232,
                         optional: false,
                         features: &[],
                     },
@@ -5729,12 +5738,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 238,
+                    ty: 239,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("block-node", 239), ("chardev", 240), ("migration", 0)],
+                variants: &[("block-node", 240), ("chardev", 241), ("migration", 0)],
             },
         },
         Type {
@@ -5796,7 +5805,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "fds",
-                        ty: 241,
+                        ty: 242,
                         optional: false,
                         features: &[],
                     },
@@ -5818,7 +5827,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "parameters",
-                        ty: 242,
+                        ty: 243,
                         optional: false,
                         features: &[],
                     },
@@ -5840,7 +5849,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "devices",
-                        ty: 243,
+                        ty: 244,
                         optional: false,
                         features: &[],
                     },
@@ -5952,25 +5961,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 179,
+                        ty: 180,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "acked-features",
-                        ty: 179,
+                        ty: 180,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend-features",
-                        ty: 179,
+                        ty: 180,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "protocol-features",
-                        ty: 244,
+                        ty: 245,
                         optional: false,
                         features: &[],
                     },
@@ -6006,7 +6015,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "VirtioRingDescList",
             features: &[],
-            shape: Shape::Array(245),
+            shape: Shape::Array(246),
         },
         Type {
             name: "VirtioRingAvail",
@@ -6137,7 +6146,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "reason",
-                        ty: 246,
+                        ty: 247,
                         optional: false,
                         features: &[],
                     },
@@ -6363,31 +6372,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "timed_stats",
-                        ty: 247,
+                        ty: 248,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_latency_histogram",
-                        ty: 248,
+                        ty: 249,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wr_latency_histogram",
-                        ty: 248,
+                        ty: 249,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_latency_histogram",
-                        ty: 248,
+                        ty: 249,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "flush_latency_histogram",
-                        ty: 248,
+                        ty: 249,
                         optional: true,
                         features: &[],
                     },
@@ -6408,8 +6417,8 @@ pub static SCHEMA: Schema = Schema {
                 }],
                 tag: Some("driver"),
                 variants: &[
-                    ("file", 249),
-                    ("host_device", 249),
+                    ("file", 250),
+                    ("host_device", 250),
                     ("blkdebug", 0),
                     ("copy-on-read", 0),
                     ("nbd", 0),
@@ -6494,13 +6503,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format-specific",
-                        ty: 250,
+                        ty: 251,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing-image",
-                        ty: 191,
+                        ty: 192,
                         optional: true,
                         features: &[],
                     },
@@ -6545,12 +6554,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlkdebugInjectErrorOptionsList",
             features: &[],
-            shape: Shape::Array(251),
+            shape: Shape::Array(252),
         },
         Type {
             name: "BlkdebugSetStateOptionsList",
             features: &[],
-            shape: Shape::Array(252),
+            shape: Shape::Array(253),
         },
         Type {
             name: "OnOffAuto",
@@ -6591,7 +6600,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockdevRefOrNull",
             features: &[],
-            shape: Shape::Alternate(&[24, 34, 253]),
+            shape: Shape::Alternate(&[24, 34, 254]),
         },
         Type {
             name: "ChardevBackendKind",
@@ -6693,7 +6702,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 254,
+                    ty: 255,
                     optional: false,
                     features: &[],
                 }],
@@ -6707,7 +6716,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 255,
+                    ty: 256,
                     optional: false,
                     features: &[],
                 }],
@@ -6721,7 +6730,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 256,
+                    ty: 257,
                     optional: false,
                     features: &[],
                 }],
@@ -6735,7 +6744,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 257,
+                    ty: 258,
                     optional: false,
                     features: &[],
                 }],
@@ -6749,7 +6758,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 258,
+                    ty: 259,
                     optional: false,
                     features: &[],
                 }],
@@ -6763,7 +6772,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 259,
+                    ty: 260,
                     optional: false,
                     features: &[],
                 }],
@@ -6777,7 +6786,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 260,
+                    ty: 261,
                     optional: false,
                     features: &[],
                 }],
@@ -6791,7 +6800,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 261,
+                    ty: 262,
                     optional: false,
                     features: &[],
                 }],
@@ -6805,7 +6814,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 262,
+                    ty: 263,
                     optional: false,
                     features: &[],
                 }],
@@ -6819,7 +6828,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 263,
+                    ty: 264,
                     optional: false,
                     features: &[],
                 }],
@@ -6833,7 +6842,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 264,
+                    ty: 265,
                     optional: false,
                     features: &[],
                 }],
@@ -6847,7 +6856,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 265,
+                    ty: 266,
                     optional: false,
                     features: &[],
                 }],
@@ -6861,7 +6870,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 266,
+                    ty: 267,
                     optional: false,
                     features: &[],
                 }],
@@ -6875,7 +6884,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 267,
+                    ty: 268,
                     optional: false,
                     features: &[],
                 }],
@@ -6889,7 +6898,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 268,
+                    ty: 269,
                     optional: false,
                     features: &[],
                 }],
@@ -6900,7 +6909,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "StringList",
             features: &[],
-            shape: Shape::Array(269),
+            shape: Shape::Array(270),
         },
         Type {
             name: "RxState",
@@ -7112,7 +7121,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "json-type",
-                    ty: 270,
+                    ty: 271,
                     optional: false,
                     features: &[],
                 }],
@@ -7127,7 +7136,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 271,
+                        ty: 272,
                         optional: false,
                         features: &[],
                     },
@@ -7163,7 +7172,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 272,
+                        ty: 273,
                         optional: false,
                         features: &[],
                     },
@@ -7175,7 +7184,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "variants",
-                        ty: 273,
+                        ty: 274,
                         optional: true,
                         features: &[],
                     },
@@ -7190,7 +7199,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "members",
-                    ty: 274,
+                    ty: 275,
                     optional: false,
                     features: &[],
                 }],
@@ -7485,7 +7494,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-state",
-                        ty: 275,
+                        ty: 276,
                         optional: false,
                         features: &[],
                     },
@@ -7497,7 +7506,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "entitlement",
-                        ty: 276,
+                        ty: 277,
                         optional: true,
                         features: &[],
                     },
@@ -7509,7 +7518,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CompatPropertyList",
             features: &[],
-            shape: Shape::Array(277),
+            shape: Shape::Array(278),
         },
         Type {
             name: "YankInstanceType",
@@ -7560,17 +7569,17 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetFdInfoList",
             features: &[],
-            shape: Shape::Array(278),
+            shape: Shape::Array(279),
         },
         Type {
             name: "CommandLineParameterInfoList",
             features: &[],
-            shape: Shape::Array(279),
+            shape: Shape::Array(280),
         },
         Type {
             name: "PciDeviceInfoList",
             features: &[],
-            shape: Shape::Array(280),
+            shape: Shape::Array(281),
         },
         Type {
             name: "VhostDeviceProtocols",
@@ -7651,7 +7660,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceTimedStatsList",
             features: &[],
-            shape: Shape::Array(281),
+            shape: Shape::Array(282),
         },
         Type {
             name: "BlockLatencyHistogramInfo",
@@ -7709,12 +7718,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 282,
+                    ty: 283,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("qcow2", 283), ("file", 284)],
+                variants: &[("qcow2", 284), ("file", 285)],
             },
         },
         Type {
@@ -7724,7 +7733,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 285,
+                        ty: 286,
                         optional: false,
                         features: &[],
                     },
@@ -7736,7 +7745,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "iotype",
-                        ty: 286,
+                        ty: 287,
                         optional: true,
                         features: &[],
                     },
@@ -7776,7 +7785,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 285,
+                        ty: 286,
                         optional: false,
                         features: &[],
                     },
@@ -7889,7 +7898,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "addr",
-                        ty: 287,
+                        ty: 288,
                         optional: false,
                         features: &[],
                     },
@@ -7977,13 +7986,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "remote",
-                        ty: 287,
+                        ty: 288,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "local",
-                        ty: 287,
+                        ty: 288,
                         optional: true,
                         features: &[],
                     },
@@ -8373,22 +8382,22 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "SchemaInfoEnumMemberList",
             features: &[],
-            shape: Shape::Array(288),
+            shape: Shape::Array(289),
         },
         Type {
             name: "SchemaInfoObjectMemberList",
             features: &[],
-            shape: Shape::Array(289),
+            shape: Shape::Array(290),
         },
         Type {
             name: "SchemaInfoObjectVariantList",
             features: &[],
-            shape: Shape::Array(290),
+            shape: Shape::Array(291),
         },
         Type {
             name: "SchemaInfoAlternateMemberList",
             features: &[],
-            shape: Shape::Array(291),
+            shape: Shape::Array(292),
         },
         Type {
             name: "S390CpuState",
@@ -8501,7 +8510,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 292,
+                        ty: 293,
                         optional: false,
                         features: &[],
                     },
@@ -8547,13 +8556,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "class_info",
-                        ty: 293,
+                        ty: 294,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "id",
-                        ty: 294,
+                        ty: 295,
                         optional: false,
                         features: &[],
                     },
@@ -8577,13 +8586,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "pci_bridge",
-                        ty: 295,
+                        ty: 296,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "regions",
-                        ty: 296,
+                        ty: 297,
                         optional: false,
                         features: &[],
                     },
@@ -8677,19 +8686,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "avg_rd_queue_depth",
-                        ty: 297,
+                        ty: 298,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_queue_depth",
-                        ty: 297,
+                        ty: 298,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_queue_depth",
-                        ty: 297,
+                        ty: 298,
                         optional: false,
                         features: &[],
                     },
@@ -8718,7 +8727,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 298,
+                    ty: 299,
                     optional: false,
                     features: &[],
                 }],
@@ -8732,7 +8741,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 299,
+                    ty: 300,
                     optional: false,
                     features: &[],
                 }],
@@ -8814,12 +8823,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 217,
+                    ty: 218,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 300), ("unix", 301), ("vsock", 302), ("fd", 303)],
+                variants: &[("inet", 301), ("unix", 302), ("vsock", 303), ("fd", 304)],
             },
         },
         Type {
@@ -8999,13 +9008,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 304,
+                        ty: 305,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 243,
+                        ty: 244,
                         optional: true,
                         features: &[],
                     },
@@ -9017,7 +9026,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciMemoryRegionList",
             features: &[],
-            shape: Shape::Array(305),
+            shape: Shape::Array(306),
         },
         Type {
             name: "number",
@@ -9061,7 +9070,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "compression-type",
-                        ty: 306,
+                        ty: 307,
                         optional: false,
                         features: &[],
                     },
@@ -9090,7 +9099,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 218,
+                    ty: 219,
                     optional: false,
                     features: &[],
                 }],
@@ -9104,7 +9113,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 219,
+                    ty: 220,
                     optional: false,
                     features: &[],
                 }],
@@ -9118,7 +9127,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 220,
+                    ty: 221,
                     optional: false,
                     features: &[],
                 }],
@@ -9132,7 +9141,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 221,
+                    ty: 222,
                     optional: false,
                     features: &[],
                 }],
@@ -9165,19 +9174,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "io_range",
-                        ty: 307,
+                        ty: 308,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "memory_range",
-                        ty: 307,
+                        ty: 308,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetchable_range",
-                        ty: 307,
+                        ty: 308,
                         optional: false,
                         features: &[],
                     },

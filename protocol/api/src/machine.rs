@@ -983,6 +983,81 @@ impl Command for Pmemsave {
     type Return = crate::Empty;
 }
 
+/// Struct `Memdev`.
+///
+/// Memory that was made as an object.
+///
+/// Since: 2.1
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Memdev {
+    /// its id, if it has one (since 2.9)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// bytes
+    pub size: u64,
+    /// whether the host may merge equal pages
+    pub merge: bool,
+    /// whether it is part of the emulator's core dumps
+    pub dump: bool,
+    /// whether all of it was taken at once
+    pub prealloc: bool,
+    /// whether other processes that map it see what is written
+    /// (since 6.1)
+    pub share: bool,
+    /// whether the host sets swap space aside, if that is known
+    /// (since 6.1)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reserve: Option<bool>,
+    /// the host's nodes that the policy speaks of
+    #[serde(rename = "host-nodes")]
+    pub host_nodes: Vec<u16>,
+    /// where the host takes it from
+    pub policy: crate::HostMemPolicy,
+}
+
+impl VisitMembers for Memdev {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            id: visit::optional(source, "id")?,
+            size: visit::size(source, Some("size"))?,
+            merge: Visit::visit(source, Some("merge"))?,
+            dump: Visit::visit(source, Some("dump"))?,
+            prealloc: Visit::visit(source, Some("prealloc"))?,
+            share: Visit::visit(source, Some("share"))?,
+            reserve: visit::optional(source, "reserve")?,
+            host_nodes: Visit::visit(source, Some("host-nodes"))?,
+            policy: Visit::visit(source, Some("policy"))?,
+        })
+    }
+}
+
+impl Visit for Memdev {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
+/// Command `query-memdev`.
+///
+/// List the memory that was made as objects, the main memory included.
+///
+/// Since: 2.1
+#[derive(Clone, Copy, Debug)]
+pub struct QueryMemdev;
+
+impl Command for QueryMemdev {
+    const SPEC: CommandSpec = CommandSpec {
+        name: "query-memdev",
+        allow_oob: false,
+        allow_preconfig: true,
+        success_response: true,
+        deprecated: false,
+        unstable: false,
+    };
+    type Arguments = ();
+    type Return = Vec<crate::Memdev>;
+}
+
 /// Struct `CpuInstanceProperties`.
 ///
 /// Where a CPU is in the topology.  Levels that the machine does not
@@ -1255,79 +1330,4 @@ impl Command for Dumpdtb {
     };
     type Arguments = crate::DumpdtbArguments;
     type Return = crate::Empty;
-}
-
-/// Struct `Memdev`.
-///
-/// Memory that was made as an object.
-///
-/// Since: 2.1
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Memdev {
-    /// its id, if it has one (since 2.9)
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// bytes
-    pub size: u64,
-    /// whether the host may merge equal pages
-    pub merge: bool,
-    /// whether it is part of the emulator's core dumps
-    pub dump: bool,
-    /// whether all of it was taken at once
-    pub prealloc: bool,
-    /// whether other processes that map it see what is written
-    /// (since 6.1)
-    pub share: bool,
-    /// whether the host sets swap space aside, if that is known
-    /// (since 6.1)
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reserve: Option<bool>,
-    /// the host's nodes that the policy speaks of
-    #[serde(rename = "host-nodes")]
-    pub host_nodes: Vec<u16>,
-    /// where the host takes it from
-    pub policy: crate::HostMemPolicy,
-}
-
-impl VisitMembers for Memdev {
-    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
-        Ok(Self {
-            id: visit::optional(source, "id")?,
-            size: visit::size(source, Some("size"))?,
-            merge: Visit::visit(source, Some("merge"))?,
-            dump: Visit::visit(source, Some("dump"))?,
-            prealloc: Visit::visit(source, Some("prealloc"))?,
-            share: Visit::visit(source, Some("share"))?,
-            reserve: visit::optional(source, "reserve")?,
-            host_nodes: Visit::visit(source, Some("host-nodes"))?,
-            policy: Visit::visit(source, Some("policy"))?,
-        })
-    }
-}
-
-impl Visit for Memdev {
-    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
-        visit::structure(source, name)
-    }
-}
-
-/// Command `query-memdev`.
-///
-/// List the memory that was made as objects, the main memory included.
-///
-/// Since: 2.1
-#[derive(Clone, Copy, Debug)]
-pub struct QueryMemdev;
-
-impl Command for QueryMemdev {
-    const SPEC: CommandSpec = CommandSpec {
-        name: "query-memdev",
-        allow_oob: false,
-        allow_preconfig: true,
-        success_response: true,
-        deprecated: false,
-        unstable: false,
-    };
-    type Arguments = ();
-    type Return = Vec<crate::Memdev>;
 }

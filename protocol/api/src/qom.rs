@@ -323,78 +323,6 @@ impl Command for QomListProperties {
     type Return = Vec<crate::ObjectPropertyInfo>;
 }
 
-/// Enumeration `ObjectType`.
-///
-/// The types of objects that users can make.
-///
-/// Since: 6.0
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-pub enum ObjectType {
-    /// a thread on which devices do their work
-    #[serde(rename = "iothread")]
-    Iothread,
-    /// memory in a file
-    #[serde(rename = "memory-backend-file")]
-    MemoryBackendFile,
-    /// memory in a file without a name
-    #[serde(rename = "memory-backend-memfd")]
-    MemoryBackendMemfd,
-    /// memory
-    #[serde(rename = "memory-backend-ram")]
-    MemoryBackendRam,
-    /// the host's random number generator
-    #[serde(rename = "rng-builtin")]
-    RngBuiltin,
-    /// random bytes from a file
-    #[serde(rename = "rng-random")]
-    RngRandom,
-    /// a password or key
-    #[serde(rename = "secret")]
-    Secret,
-    /// limits that disks share
-    #[serde(rename = "throttle-group")]
-    ThrottleGroup,
-    /// certificates and keys for TLS
-    #[serde(rename = "tls-creds-x509")]
-    TlsCredsX509,
-}
-
-impl ObjectType {
-    /// Every value with its name on the wire.
-    pub const ALL: &[(&str, Self)] = &[
-        ("iothread", Self::Iothread),
-        ("memory-backend-file", Self::MemoryBackendFile),
-        ("memory-backend-memfd", Self::MemoryBackendMemfd),
-        ("memory-backend-ram", Self::MemoryBackendRam),
-        ("rng-builtin", Self::RngBuiltin),
-        ("rng-random", Self::RngRandom),
-        ("secret", Self::Secret),
-        ("throttle-group", Self::ThrottleGroup),
-        ("tls-creds-x509", Self::TlsCredsX509),
-    ];
-
-    /// The name on the wire.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Iothread => "iothread",
-            Self::MemoryBackendFile => "memory-backend-file",
-            Self::MemoryBackendMemfd => "memory-backend-memfd",
-            Self::MemoryBackendRam => "memory-backend-ram",
-            Self::RngBuiltin => "rng-builtin",
-            Self::RngRandom => "rng-random",
-            Self::Secret => "secret",
-            Self::ThrottleGroup => "throttle-group",
-            Self::TlsCredsX509 => "tls-creds-x509",
-        }
-    }
-}
-
-impl Visit for ObjectType {
-    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
-        visit::enumeration(source, name, Self::ALL)
-    }
-}
-
 /// Struct `EventLoopBaseProperties`.
 ///
 /// What every thread that waits for events takes.
@@ -465,53 +393,6 @@ impl VisitMembers for IothreadProperties {
 impl Visit for IothreadProperties {
     fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
         visit::structure(source, name)
-    }
-}
-
-/// Enumeration `HostMemPolicy`.
-///
-/// Where the host takes memory from.
-///
-/// Since: 2.1
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-pub enum HostMemPolicy {
-    /// wherever it likes
-    #[serde(rename = "default")]
-    Default,
-    /// from one of its nodes, if that has any
-    #[serde(rename = "preferred")]
-    Preferred,
-    /// from the given nodes only
-    #[serde(rename = "bind")]
-    Bind,
-    /// from the given nodes in turn
-    #[serde(rename = "interleave")]
-    Interleave,
-}
-
-impl HostMemPolicy {
-    /// Every value with its name on the wire.
-    pub const ALL: &[(&str, Self)] = &[
-        ("default", Self::Default),
-        ("preferred", Self::Preferred),
-        ("bind", Self::Bind),
-        ("interleave", Self::Interleave),
-    ];
-
-    /// The name on the wire.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Default => "default",
-            Self::Preferred => "preferred",
-            Self::Bind => "bind",
-            Self::Interleave => "interleave",
-        }
-    }
-}
-
-impl Visit for HostMemPolicy {
-    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
-        visit::enumeration(source, name, Self::ALL)
     }
 }
 
@@ -650,6 +531,26 @@ impl Visit for MemoryBackendMemfdProperties {
     }
 }
 
+/// Struct `RngProperties`.
+///
+/// What every source of random bytes takes.
+///
+/// Since: 1.3
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RngProperties {}
+
+impl VisitMembers for RngProperties {
+    fn visit_members<S: Source>(_: &mut S) -> Result<Self> {
+        Ok(Self {})
+    }
+}
+
+impl Visit for RngProperties {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
 /// Struct `RngRandomProperties`.
 ///
 /// What random bytes from a file take.
@@ -657,6 +558,9 @@ impl Visit for MemoryBackendMemfdProperties {
 /// Since: 1.3
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RngRandomProperties {
+    /// The members of `RngProperties`.
+    #[serde(flatten)]
+    pub base: crate::RngProperties,
     /// the file (default: /dev/urandom)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filename: Option<String>,
@@ -665,6 +569,7 @@ pub struct RngRandomProperties {
 impl VisitMembers for RngRandomProperties {
     fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
         Ok(Self {
+            base: VisitMembers::visit_members(source)?,
             filename: visit::optional(source, "filename")?,
         })
     }
@@ -673,6 +578,78 @@ impl VisitMembers for RngRandomProperties {
 impl Visit for RngRandomProperties {
     fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
         visit::structure(source, name)
+    }
+}
+
+/// Enumeration `ObjectType`.
+///
+/// The types of objects that users can make.
+///
+/// Since: 6.0
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum ObjectType {
+    /// a thread on which devices do their work
+    #[serde(rename = "iothread")]
+    Iothread,
+    /// memory in a file
+    #[serde(rename = "memory-backend-file")]
+    MemoryBackendFile,
+    /// memory in a file without a name
+    #[serde(rename = "memory-backend-memfd")]
+    MemoryBackendMemfd,
+    /// memory
+    #[serde(rename = "memory-backend-ram")]
+    MemoryBackendRam,
+    /// the host's random number generator
+    #[serde(rename = "rng-builtin")]
+    RngBuiltin,
+    /// random bytes from a file
+    #[serde(rename = "rng-random")]
+    RngRandom,
+    /// a password or key
+    #[serde(rename = "secret")]
+    Secret,
+    /// limits that disks share
+    #[serde(rename = "throttle-group")]
+    ThrottleGroup,
+    /// certificates and keys for TLS
+    #[serde(rename = "tls-creds-x509")]
+    TlsCredsX509,
+}
+
+impl ObjectType {
+    /// Every value with its name on the wire.
+    pub const ALL: &[(&str, Self)] = &[
+        ("iothread", Self::Iothread),
+        ("memory-backend-file", Self::MemoryBackendFile),
+        ("memory-backend-memfd", Self::MemoryBackendMemfd),
+        ("memory-backend-ram", Self::MemoryBackendRam),
+        ("rng-builtin", Self::RngBuiltin),
+        ("rng-random", Self::RngRandom),
+        ("secret", Self::Secret),
+        ("throttle-group", Self::ThrottleGroup),
+        ("tls-creds-x509", Self::TlsCredsX509),
+    ];
+
+    /// The name on the wire.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Iothread => "iothread",
+            Self::MemoryBackendFile => "memory-backend-file",
+            Self::MemoryBackendMemfd => "memory-backend-memfd",
+            Self::MemoryBackendRam => "memory-backend-ram",
+            Self::RngBuiltin => "rng-builtin",
+            Self::RngRandom => "rng-random",
+            Self::Secret => "secret",
+            Self::ThrottleGroup => "throttle-group",
+            Self::TlsCredsX509 => "tls-creds-x509",
+        }
+    }
+}
+
+impl Visit for ObjectType {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::enumeration(source, name, Self::ALL)
     }
 }
 
@@ -708,7 +685,7 @@ pub enum ObjectOptionsBranch {
     MemoryBackendRam(crate::MemoryBackendProperties),
     /// Branch `rng-builtin`.
     #[serde(rename = "rng-builtin")]
-    RngBuiltin,
+    RngBuiltin(crate::RngProperties),
     /// Branch `rng-random`.
     #[serde(rename = "rng-random")]
     RngRandom(crate::RngRandomProperties),
@@ -731,7 +708,7 @@ impl ObjectOptionsBranch {
             Self::MemoryBackendFile(_) => crate::ObjectType::MemoryBackendFile,
             Self::MemoryBackendMemfd(_) => crate::ObjectType::MemoryBackendMemfd,
             Self::MemoryBackendRam(_) => crate::ObjectType::MemoryBackendRam,
-            Self::RngBuiltin => crate::ObjectType::RngBuiltin,
+            Self::RngBuiltin(_) => crate::ObjectType::RngBuiltin,
             Self::RngRandom(_) => crate::ObjectType::RngRandom,
             Self::Secret(_) => crate::ObjectType::Secret,
             Self::ThrottleGroup(_) => crate::ObjectType::ThrottleGroup,
@@ -757,7 +734,9 @@ impl VisitMembers for ObjectOptions {
             crate::ObjectType::MemoryBackendRam => {
                 ObjectOptionsBranch::MemoryBackendRam(VisitMembers::visit_members(source)?)
             }
-            crate::ObjectType::RngBuiltin => ObjectOptionsBranch::RngBuiltin,
+            crate::ObjectType::RngBuiltin => {
+                ObjectOptionsBranch::RngBuiltin(VisitMembers::visit_members(source)?)
+            }
             crate::ObjectType::RngRandom => {
                 ObjectOptionsBranch::RngRandom(VisitMembers::visit_members(source)?)
             }

@@ -254,11 +254,8 @@ impl<'a> Reference<'a> {
         let Some(doc) = &definition.doc else {
             return;
         };
-        let present = definition
-            .all_features()
-            .filter(|feature| feature.condition.holds(self.defined));
         let mut items = Vec::new();
-        for feature in present {
+        for feature in definition.present_features(self.defined) {
             let what = doc.text(&SectionKind::Feature(feature.name.clone()));
             let line = format!("- `{}`{}", feature.name, described(what, markup));
             // One description serves all members that have the feature.

@@ -1,5 +1,7 @@
 //! A checked schema.
 
+use std::collections::HashSet;
+
 use crate::condition::Condition;
 use crate::doc::Doc;
 
@@ -265,17 +267,38 @@ impl Body {
 impl Definition {
     /// Its features and those of its parts.
     pub fn all_features(&self) -> impl Iterator<Item = &Feature> {
+        self.features_where(|_| true)
+    }
+
+    /// Its features and those of the parts that are there with some symbols
+    /// defined.
+    pub fn present_features<'a>(
+        &'a self,
+        defined: &'a HashSet<String>,
+    ) -> impl Iterator<Item = &'a Feature> {
+        self.features_where(|condition| condition.holds(defined))
+            .filter(|feature| feature.condition.holds(defined))
+    }
+
+    /// Its features and those of the parts whose condition is `wanted`.
+    fn features_where(
+        &self,
+        wanted: impl Fn(&Condition) -> bool,
+    ) -> impl Iterator<Item = &Feature> {
         let values = match &self.body {
             Body::Enum(body) => body.values.as_slice(),
             _ => &[],
         };
-        let members = self
-            .body
-            .members()
+        let members = self.body.members().iter();
+        let members = members.map(|member| (&member.condition, &member.features));
+        let values = values
             .iter()
-            .flat_map(|member| &member.features);
-        let values = values.iter().flat_map(|value| &value.features);
-        self.features.iter().chain(members).chain(values)
+            .map(|value| (&value.condition, &value.features));
+        let parts = members.chain(values);
+        let parts = parts.filter(move |(condition, _)| wanted(condition));
+        self.features
+            .iter()
+            .chain(parts.flat_map(|(_, features)| features))
     }
 
     /// Whether it has the feature of that name.

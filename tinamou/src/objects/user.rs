@@ -114,7 +114,7 @@ impl Objects {
             Branch::MemoryBackendRam(options) => memory(Kind::Ram(options)),
             Branch::MemoryBackendFile(options) => memory(Kind::File(options)),
             Branch::MemoryBackendMemfd(options) => memory(Kind::Memfd(options)),
-            Branch::RngBuiltin => Ok(UserObject::Rng(Arc::new(Entropy::Builtin), None)),
+            Branch::RngBuiltin(_) => Ok(UserObject::Rng(Arc::new(Entropy::Builtin), None)),
             Branch::RngRandom(options) => {
                 let path = options.filename.as_deref().unwrap_or("/dev/urandom");
                 let source = Entropy::open(Path::new(path)).map_err(|error| {
