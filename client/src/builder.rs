@@ -5,7 +5,7 @@ use crate::deadlines::Deadlines;
 use crate::error::Stage;
 use crate::events::{Log, Room};
 use crate::transport::{self, Foreign, Transport};
-use crate::{Address, Client, Error, Result};
+use crate::{Address, Client, Error, Result, Stream};
 use std::sync::Arc;
 use std::time::Duration;
 use tinamou_qmp::client::{LONGEST_MESSAGE, Peer};
@@ -83,6 +83,15 @@ impl Builder {
     pub async fn connect(self, address: &Address) -> Result<Client> {
         let stream = transport::connect(address, &self.deadlines).await?;
         self.over(stream).await
+    }
+
+    /// Connects and leaves it at that: nothing is read or written.
+    ///
+    /// # Errors
+    /// Nobody listens there, or does not answer in time.
+    pub async fn dial(&self, address: &Address) -> Result<Stream> {
+        let stream = transport::connect(address, &self.deadlines).await?;
+        Ok(Stream::new(stream))
     }
 
     /// A client over a stream that is connected already.

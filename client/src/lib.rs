@@ -14,6 +14,7 @@ mod error;
 mod events;
 mod request;
 pub mod schema;
+mod stream;
 mod transport;
 
 pub use address::Address;
@@ -25,5 +26,6 @@ pub use error::{Error, Result, Stage};
 pub use events::{EventMessage, Events};
 pub use request::Request;
 pub use schema::Schema;
+pub use stream::Stream;
 pub use tinamou_qmp::client::{Greeting, QemuVersion, Timestamp, VersionInfo};
 pub use tinamou_qmp::typed::{TypedCommand, TypedEvent};

@@ -9,6 +9,7 @@ mod cli;
 pub mod commands;
 mod error;
 mod exit;
+pub mod listen;
 mod output;
 
 pub use cli::{Cli, Command, Global, run};

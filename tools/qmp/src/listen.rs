@@ -145,7 +145,8 @@ impl Listener {
                     }
                     _ => {
                         name = format!("tls:{bound}");
-                        let tls = tls.ok_or_else(|| Error::usage(format!("{address} needs --tls DIR")))?;
+                        let tls =
+                            tls.ok_or_else(|| Error::usage(format!("{address} needs --tls DIR")))?;
                         Socket::Tls(listener, tls.server()?)
                     }
                 }
@@ -248,6 +249,8 @@ impl fmt::Debug for Arrival {
 
 impl fmt::Debug for Connected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connected").field("peer", &self.peer).finish_non_exhaustive()
+        f.debug_struct("Connected")
+            .field("peer", &self.peer)
+            .finish_non_exhaustive()
     }
 }

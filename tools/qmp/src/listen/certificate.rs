@@ -63,10 +63,12 @@ fn any(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = der.split_first()?;
     let (&first, rest) = rest.split_first()?;
     let (length, rest) = match first {
-        0..0x80 => (usize::from(first), rest),
+        ..=0x7F => (usize::from(first), rest),
         0x81..=0x84 => {
             let (digits, rest) = rest.split_at_checked(usize::from(first & 0x7F))?;
-            let length = digits.iter().fold(0, |length, &digit| length << 8 | usize::from(digit));
+            let length = digits
+                .iter()
+                .fold(0, |length, &digit| length << 8 | usize::from(digit));
             (length, rest)
         }
         _ => return None,
@@ -82,7 +84,11 @@ mod tests {
     fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
         let contents = parts.concat();
         let mut out = vec![tag, 0x82];
-        out.extend(u16::try_from(contents.len()).expect("it is short").to_be_bytes());
+        out.extend(
+            u16::try_from(contents.len())
+                .expect("it is short")
+                .to_be_bytes(),
+        );
         out.extend(contents);
         out
     }
@@ -99,7 +105,14 @@ mod tests {
         let sets: Vec<&[u8]> = sets.iter().map(Vec::as_slice).collect();
         let subject = der(SEQUENCE, &sets);
         let empty = der(SEQUENCE, &[]);
-        let fields = [&der(VERSION, &[&[2, 1, 2]]), &der(2, &[&[1]]), &empty, &empty, &empty, &subject];
+        let fields = [
+            &der(VERSION, &[&[2, 1, 2]]),
+            &der(2, &[&[1]]),
+            &empty,
+            &empty,
+            &empty,
+            &subject,
+        ];
         let fields: Vec<&[u8]> = fields.iter().map(|field| field.as_slice()).collect();
         der(SEQUENCE, &[&der(SEQUENCE, &fields)])
     }

@@ -89,7 +89,10 @@ impl FdInbox {
     /// Takes the oldest.
     #[must_use]
     pub fn pop(&self) -> Option<OwnedFd> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front()
     }
 
     fn replace(&self, fds: VecDeque<OwnedFd>) {
@@ -118,11 +121,17 @@ impl Passing {
 }
 
 impl AsyncRead for Passing {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             ready!(self.socket.poll_read_ready(cx))?;
             let free = buffer.initialize_unfilled();
-            let received = self.socket.try_io(Interest::READABLE, || receive(&self.socket, free));
+            let received = self
+                .socket
+                .try_io(Interest::READABLE, || receive(&self.socket, free));
             match received {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
@@ -142,7 +151,12 @@ fn receive(socket: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, VecDequ
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut buffers = [IoSliceMut::new(buffer)];
-    let message = recvmsg(socket, &mut buffers, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+    let message = recvmsg(
+        socket,
+        &mut buffers,
+        &mut ancillary,
+        RecvFlags::CMSG_CLOEXEC,
+    )?;
     let rights = ancillary.drain().filter_map(|control| match control {
         RecvAncillaryMessage::ScmRights(received) => Some(received),
         _ => None,
@@ -151,7 +165,11 @@ fn receive(socket: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, VecDequ
 }
 
 impl AsyncWrite for Passing {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.socket).poll_write(cx, bytes)
     }
 

@@ -46,7 +46,9 @@ impl TlsFiles {
     fn roots(&self) -> Result<Arc<RootCertStore>, Error> {
         let mut roots = RootCertStore::empty();
         for certificate in certificates(&self.dir.join("ca-cert.pem"))? {
-            roots.add(certificate).map_err(|error| self.unusable(error))?;
+            roots
+                .add(certificate)
+                .map_err(|error| self.unusable(error))?;
         }
         Ok(Arc::new(roots))
     }
