@@ -53,36 +53,6 @@ impl Visit for ImageInfoSpecificQCow2 {
     }
 }
 
-/// Enumeration `Qcow2CompressionType`.
-///
-/// How compressed clusters of a qcow2 image are packed.
-///
-/// Since: 5.1
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-pub enum Qcow2CompressionType {
-    /// raw deflate streams
-    #[serde(rename = "zlib")]
-    Zlib,
-}
-
-impl Qcow2CompressionType {
-    /// Every value with its name on the wire.
-    pub const ALL: &[(&str, Self)] = &[("zlib", Self::Zlib)];
-
-    /// The name on the wire.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Zlib => "zlib",
-        }
-    }
-}
-
-impl Visit for Qcow2CompressionType {
-    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
-        visit::enumeration(source, name, Self::ALL)
-    }
-}
-
 /// Struct `ImageInfoSpecificFile`.
 ///
 /// What only files of the host have.
@@ -2225,6 +2195,33 @@ impl Visit for BlockdevOptionsThrottle {
     }
 }
 
+/// Struct `BlockdevOptionsCor`.
+///
+/// A filter that writes what is read from further behind into the
+/// image.
+///
+/// Since: 6.0
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BlockdevOptionsCor {
+    /// The members of `BlockdevOptionsGenericFormat`.
+    #[serde(flatten)]
+    pub base: crate::BlockdevOptionsGenericFormat,
+}
+
+impl VisitMembers for BlockdevOptionsCor {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            base: VisitMembers::visit_members(source)?,
+        })
+    }
+}
+
+impl Visit for BlockdevOptionsCor {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
 /// Union `BlockdevOptions`.
 ///
 /// How a node is made.
@@ -2269,7 +2266,7 @@ pub enum BlockdevOptionsBranch {
     Blkdebug(Box<crate::BlockdevOptionsBlkdebug>),
     /// Branch `copy-on-read`.
     #[serde(rename = "copy-on-read")]
-    CopyOnRead(Box<crate::BlockdevOptionsGenericFormat>),
+    CopyOnRead(Box<crate::BlockdevOptionsCor>),
     /// Branch `file`.
     #[serde(rename = "file")]
     File(crate::BlockdevOptionsFile),
@@ -2540,6 +2537,36 @@ impl Command for BlockdevDel {
     };
     type Arguments = crate::BlockdevDelArguments;
     type Return = crate::Empty;
+}
+
+/// Enumeration `Qcow2CompressionType`.
+///
+/// How compressed clusters of a qcow2 image are packed.
+///
+/// Since: 5.1
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Qcow2CompressionType {
+    /// raw deflate streams
+    #[serde(rename = "zlib")]
+    Zlib,
+}
+
+impl Qcow2CompressionType {
+    /// Every value with its name on the wire.
+    pub const ALL: &[(&str, Self)] = &[("zlib", Self::Zlib)];
+
+    /// The name on the wire.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Zlib => "zlib",
+        }
+    }
+}
+
+impl Visit for Qcow2CompressionType {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::enumeration(source, name, Self::ALL)
+    }
 }
 
 /// Enumeration `BlockErrorAction`.

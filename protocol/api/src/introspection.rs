@@ -3962,7 +3962,7 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
-            name: "BlockdevOptionsGenericFormat",
+            name: "BlockdevOptionsCor",
             features: &[],
             shape: Shape::Object {
                 members: &[Member {

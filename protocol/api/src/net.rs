@@ -299,6 +299,46 @@ impl Visit for NetdevUserOptions {
     }
 }
 
+/// Struct `NetdevTapOptions`.
+///
+/// A network interface of the host.
+///
+/// Since: 1.2
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NetdevTapOptions {
+    /// its name; the host chooses one if it is not given
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ifname: Option<String>,
+    /// the interface, already open
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fd: Option<String>,
+    /// program that is run when the interface is there; "no" for
+    /// none (default: no)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
+    /// program that is run before the interface goes; "no" for
+    /// none (default: no)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub downscript: Option<String>,
+}
+
+impl VisitMembers for NetdevTapOptions {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            ifname: visit::optional(source, "ifname")?,
+            fd: visit::optional(source, "fd")?,
+            script: visit::optional(source, "script")?,
+            downscript: visit::optional(source, "downscript")?,
+        })
+    }
+}
+
+impl Visit for NetdevTapOptions {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
 /// Struct `NetdevSocketOptions`.
 ///
 /// Frames over one TCP connection or in UDP datagrams.  Just one of @fd,
@@ -343,46 +383,6 @@ impl VisitMembers for NetdevSocketOptions {
 }
 
 impl Visit for NetdevSocketOptions {
-    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
-        visit::structure(source, name)
-    }
-}
-
-/// Struct `NetdevTapOptions`.
-///
-/// A network interface of the host.
-///
-/// Since: 1.2
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct NetdevTapOptions {
-    /// its name; the host chooses one if it is not given
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ifname: Option<String>,
-    /// the interface, already open
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fd: Option<String>,
-    /// program that is run when the interface is there; "no" for
-    /// none (default: no)
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub script: Option<String>,
-    /// program that is run before the interface goes; "no" for
-    /// none (default: no)
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub downscript: Option<String>,
-}
-
-impl VisitMembers for NetdevTapOptions {
-    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
-        Ok(Self {
-            ifname: visit::optional(source, "ifname")?,
-            fd: visit::optional(source, "fd")?,
-            script: visit::optional(source, "script")?,
-            downscript: visit::optional(source, "downscript")?,
-        })
-    }
-}
-
-impl Visit for NetdevTapOptions {
     fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
         visit::structure(source, name)
     }

@@ -47,7 +47,7 @@ pub fn with_format(name: &str, format: &str) -> Result<api::BlockdevOptions> {
     match &mut image.branch {
         Branch::Raw(options) => options.base.file = below,
         Branch::Qcow2(options) => options.base.base.file = below,
-        Branch::CopyOnRead(options) => options.file = below,
+        Branch::CopyOnRead(options) => options.base.file = below,
         _ => return Err(Error::UnknownDriver(format.into())),
     }
     Ok(image)

@@ -120,7 +120,8 @@ impl Graph {
     pub async fn open_copy_on_read(&self, node: Arc<Node>) -> Result<Arc<Node>> {
         let below = api::BlockdevRef::Reference(node.name().to_owned());
         let file = Box::new(below);
-        let branch = api::BlockdevOptionsGenericFormat { file };
+        let base = api::BlockdevOptionsGenericFormat { file };
+        let branch = api::BlockdevOptionsCor { base };
         self.open(open::plain(api::BlockdevOptionsBranch::CopyOnRead(
             Box::new(branch),
         )))

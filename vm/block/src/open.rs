@@ -127,7 +127,9 @@ impl Opening<'_> {
                 Box::new(Throttle::new(file, group))
             }
             Branch::CopyOnRead(options) => {
-                let file = self.child(*options.file, "file", Bond::Filtered).await?;
+                let file = self
+                    .child(*options.base.file, "file", Bond::Filtered)
+                    .await?;
                 Box::new(CopyOnRead::new(file))
             }
             Branch::Blkdebug(options) => Box::new(self.blkdebug(*options).await?),

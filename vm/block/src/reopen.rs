@@ -99,7 +99,7 @@ fn unchanged(node: &Node, old: &Branch, new: &Branch) -> Result<()> {
             child("file", &new.file)?;
             same(old.throttle_group == new.throttle_group, "throttle-group")
         }
-        (Branch::CopyOnRead(_), Branch::CopyOnRead(new)) => child("file", &new.file),
+        (Branch::CopyOnRead(_), Branch::CopyOnRead(new)) => child("file", &new.base.file),
         (Branch::Blkdebug(old), Branch::Blkdebug(new)) => {
             child("image", &new.image)?;
             same(old.inject_error == new.inject_error, "inject-error")?;
