@@ -14,8 +14,8 @@ fn main() -> ExitCode {
         .parent()
         .unwrap_or(Path::new("."));
     let result = match arguments.as_slice() {
-        ["codegen"] => codegen::api(root, false),
-        ["codegen", "--check"] => codegen::api(root, true),
+        ["codegen"] => codegen::code(root, false),
+        ["codegen", "--check"] => codegen::code(root, true),
         ["docs"] => codegen::docs(root, false),
         ["docs", "--check"] => codegen::docs(root, true),
         ["tidy"] => tidy::check(root),

@@ -34,7 +34,7 @@ pub use model::{
     Alternate, Body, Branch, Command, Content, Definition, Enum, EnumValue, Event, Feature, Member,
     Module, Object, Schema, TypeRef, Union,
 };
-pub use rust::{format, rust, traits};
+pub use rust::{client, client_crate, format, rust, traits};
 
 /// Reads a schema and everything it includes, and checks it whole.
 ///

@@ -1,4 +1,4 @@
-//! `qapi check|introspect|rust|docs SCHEMA.json [--define SYMBOL]… [--traits] [-o DIR]`
+//! `qapi check|introspect|rust|docs SCHEMA.json [OPTION]…`
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -11,16 +11,21 @@ use tinamou_qapi::Schema;
 use tinamou_qmp::json::Style;
 
 const USAGE: &str = "\
-usage: qapi ACTION SCHEMA.json [--define SYMBOL]... [--traits] [-o DIR]
+usage: qapi ACTION SCHEMA.json [--all | --define SYMBOL...]
+                              [--traits | --client] [-o DIR]
 
 actions:
   check       read the schema and everything it includes; say what is wrong
   introspect  what query-qmp-schema returns, as JSON
-  rust        the sources of a crate: types, commands, events, introspection
+  rust        the sources of a server's crate: types, commands, events,
+              introspection
   docs        a reference in Markdown, one page per schema file
 
 --define SYMBOL  what the schema's 'if' conditions find defined
+--all            no condition is asked: everything is part of the schema
 --traits         with rust: also handlers.rs, a trait for each schema file
+--client         with rust: a whole crate for clients instead, Cargo.toml
+                 included
 -o DIR           where files are written; without it, to standard output";
 
 type Failure = Box<dyn std::error::Error>;
@@ -44,7 +49,9 @@ struct Request {
     action: Action,
     schema: PathBuf,
     defined: HashSet<String>,
+    all: bool,
     traits: bool,
+    client: bool,
     directory: Option<PathBuf>,
 }
 
@@ -64,14 +71,17 @@ impl Request {
             "docs" => Action::Docs,
             _ => return None,
         };
-        let (mut schema, mut directory, mut traits) = (None, None, false);
+        let (mut schema, mut directory) = (None, None);
+        let (mut all, mut traits, mut client) = (false, false, false);
         let mut defined = HashSet::new();
         while let Some(argument) = arguments.next() {
             match argument.to_str() {
                 Some("--define") => {
                     defined.insert(arguments.next()?.into_string().ok()?);
                 }
+                Some("--all") => all = true,
                 Some("--traits") => traits = true,
+                Some("--client") => client = true,
                 Some("-o") => directory = Some(arguments.next()?.into()),
                 Some(option) if option.starts_with('-') => return None,
                 _ if schema.is_none() => schema = Some(argument.into()),
@@ -82,18 +92,24 @@ impl Request {
             action,
             schema: schema?,
             defined,
+            all,
             traits,
+            client,
             directory,
         })
     }
 
     fn run(&self) -> Result<(), Failure> {
-        let schema = tinamou_qapi::compile(&self.schema)?;
+        let mut schema = tinamou_qapi::compile(&self.schema)?;
+        if self.all {
+            schema = schema.unconditional();
+        }
         match self.action {
             Action::Check => Ok(()),
             Action::Introspect => {
                 self.write(vec![("schema.json".into(), self.introspect(&schema)?)])
             }
+            Action::Rust if self.client => self.write(self.client(&schema)?),
             Action::Rust => self.write(self.rust(&schema)?),
             Action::Docs => self.write(tinamou_qapi::docs(&schema, &self.defined)),
         }
@@ -114,6 +130,16 @@ impl Request {
         Ok(files)
     }
 
+    fn client(&self, schema: &Schema) -> Result<Vec<(String, String)>, Failure> {
+        let directory = self.directory.as_deref().and_then(Path::file_name);
+        let name = directory.and_then(|name| name.to_str());
+        Ok(tinamou_qapi::client_crate(
+            schema,
+            &self.defined,
+            name.unwrap_or("bindings"),
+        )?)
+    }
+
     fn introspect(&self, schema: &Schema) -> Result<String, Failure> {
         let value = tinamou_qapi::describe(schema, &self.defined).introspect(|_| true);
         let text = String::from_utf8(tinamou_qmp::json::to_vec(&value, Style::Pretty)?)?;
@@ -130,9 +156,11 @@ impl Request {
             }
             return Ok(());
         };
-        fs::create_dir_all(directory).map_err(|error| failure(directory, &error))?;
         for (name, text) in files {
             let path = directory.join(name);
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent).map_err(|error| failure(parent, &error))?;
+            }
             fs::write(&path, text).map_err(|error| failure(&path, &error))?;
         }
         Ok(())

@@ -230,6 +230,52 @@ impl Schema {
     }
 }
 
+impl Schema {
+    /// The schema with all that is conditional in it, as if no condition had
+    /// been written.
+    #[must_use]
+    pub fn unconditional(mut self) -> Self {
+        for definition in &mut self.definitions {
+            definition.condition = Condition::Always;
+            for feature in &mut definition.features {
+                feature.condition = Condition::Always;
+            }
+            definition.body.unconditional();
+        }
+        self
+    }
+}
+
+impl Body {
+    fn unconditional(&mut self) {
+        let (members, branches, values) = match self {
+            Self::Enum(body) => (&mut [][..], &mut [][..], body.values.as_mut_slice()),
+            Self::Struct(body) => (body.members.as_mut_slice(), &mut [][..], &mut [][..]),
+            Self::Union(body) => (
+                body.members.as_mut_slice(),
+                body.branches.as_mut_slice(),
+                &mut [][..],
+            ),
+            Self::Alternate(body) => (&mut [][..], body.branches.as_mut_slice(), &mut [][..]),
+            Self::Command(body) => (body.members.as_mut_slice(), &mut [][..], &mut [][..]),
+            Self::Event(body) => (body.members.as_mut_slice(), &mut [][..], &mut [][..]),
+        };
+        let members = members.iter_mut();
+        let members = members.map(|member| (&mut member.condition, &mut member.features));
+        let values = values.iter_mut();
+        let values = values.map(|value| (&mut value.condition, &mut value.features));
+        for (condition, features) in members.chain(values) {
+            *condition = Condition::Always;
+            for feature in features {
+                feature.condition = Condition::Always;
+            }
+        }
+        for branch in branches {
+            branch.condition = Condition::Always;
+        }
+    }
+}
+
 impl TypeRef {
     /// The name of the type, or of the elements of the list.
     pub fn name(&self) -> &str {

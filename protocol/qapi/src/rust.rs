@@ -2,6 +2,7 @@
 //! each definition, how it is read (`Visit`), how it is written (serde), and
 //! for commands and events the marker types that tie them together.
 
+mod client;
 mod format;
 mod naming;
 mod traits;
@@ -13,17 +14,18 @@ use std::fmt::Write as _;
 use crate::doc::{Doc, SectionKind};
 use crate::introspect;
 use crate::model::{Body, Command, Content, Definition, Event, Member, Module, Schema};
+pub use client::{client, client_crate};
 pub use format::format;
 use naming::{field, module_name, type_name};
 pub use traits::traits;
-use types::Types;
+use types::{SERVER, Types};
 
 /// The files of a crate's `src`, by name: one per schema file and `lib.rs`.
 ///
 /// What is conditional is there if its condition holds with `defined`.
 /// The text is not formatted.
 pub fn rust(schema: &Schema, defined: &HashSet<String>) -> Vec<(String, String)> {
-    let types = Types::new(schema, defined);
+    let types = Types::new(schema, defined, &SERVER);
     let mut files = Vec::new();
     let mut modules = Vec::new();
     for module in &schema.modules {
@@ -232,7 +234,13 @@ fn write_comment(out: &mut String, text: &str) {
             .replace('<', "\\<")
             .replace('[', "\\[")
             .replace(']', "\\]");
-        let _ = writeln!(out, "/// {}", line.trim());
+        // Indented a little it belongs to the list above, a lot it is code.
+        let line = line.trim_end();
+        let line = match line.len() - line.trim_start().len() {
+            0..4 => line,
+            _ => line.trim_start(),
+        };
+        let _ = writeln!(out, "/// {line}");
     }
 }
 

@@ -9,6 +9,7 @@
 //! is.
 
 mod decode;
+mod empty;
 mod enumeration;
 mod events;
 mod hook;
@@ -26,7 +27,7 @@ pub use serde;
 /// Any JSON value.
 pub use serde_json::Value;
 pub use tagged::{
-    Alternate, Read, Remaining, Tagged, alternate, branch, no_members, tagged, unknown,
+    Alternate, Read, Remaining, Tagged, alternate, branch, no_members, required, tagged, unknown,
 };
 
 /// A JSON object.
@@ -63,8 +64,7 @@ pub trait AnyEvent: Sized {
     fn name(&self) -> &str;
 }
 
-/// What a command returns that returns nothing, and the data of an event
-/// without data.
+/// What a command returns that returns nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Empty {}
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use super::naming::{field, module_name, type_name};
-use super::types::Types;
+use super::types::{SERVER, Types};
 use super::{arguments, returns, write_comment};
 use crate::model::{Body, Command, Content, Definition, Module, Schema};
 
@@ -54,7 +54,7 @@ const SHARED: Place = Place {
 /// Commands that may run out of band make a trait of their own, because their
 /// handlers see only what any thread may look at.
 pub fn traits(schema: &Schema, defined: &HashSet<String>) -> String {
-    let types = Types::new(schema, defined);
+    let types = Types::new(schema, defined, &SERVER);
     let mut text = HEAD.to_owned();
     for module in &schema.modules {
         let commands = commands(schema, module, &types);

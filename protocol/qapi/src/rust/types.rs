@@ -12,15 +12,38 @@ use crate::model::{
 };
 use crate::resolve::builtin;
 
+/// How code refers to types.
+pub(super) struct Style {
+    /// The path to the root of the generated modules.
+    pub root: &'static str,
+    /// The type of any JSON value.
+    pub any: &'static str,
+}
+
+/// A crate of its own, on the server's side.
+pub(super) const SERVER: Style = Style {
+    root: "crate",
+    any: "tinamou_qmp::Value",
+};
+
 /// What the types of a schema look like with some symbols defined.
 pub(super) struct Types<'a> {
-    schema: &'a Schema,
+    pub(super) schema: &'a Schema,
     defined: &'a HashSet<String>,
+    style: &'static Style,
 }
 
 impl<'a> Types<'a> {
-    pub(super) fn new(schema: &'a Schema, defined: &'a HashSet<String>) -> Self {
-        Self { schema, defined }
+    pub(super) fn new(
+        schema: &'a Schema,
+        defined: &'a HashSet<String>,
+        style: &'static Style,
+    ) -> Self {
+        Self {
+            schema,
+            defined,
+            style,
+        }
     }
 
     pub(super) fn is_defined(&self, condition: &Condition) -> bool {
@@ -30,8 +53,27 @@ impl<'a> Types<'a> {
     /// How a type is written where it is used.
     pub(super) fn reference(&self, kind: &TypeRef) -> String {
         match kind {
-            TypeRef::List(name) => format!("Vec<{}>", named(name)),
-            TypeRef::Name(name) => named(name),
+            TypeRef::List(name) => format!("Vec<{}>", self.named(name)),
+            TypeRef::Name(name) => self.named(name),
+        }
+    }
+
+    fn named(&self, name: &str) -> String {
+        match name {
+            "str" | "QType" => "String".into(),
+            "int" | "int64" => "i64".into(),
+            "size" | "uint64" => "u64".into(),
+            "number" => "f64".into(),
+            "bool" => "bool".into(),
+            "any" => self.style.any.into(),
+            "null" => "()".into(),
+            _ => match name
+                .strip_prefix("uint")
+                .or_else(|| name.strip_prefix("int"))
+            {
+                Some(bits @ ("8" | "16" | "32")) => format!("{}{bits}", &name[..1]),
+                _ => format!("{}::{}", self.style.root, type_name(name)),
+            },
         }
     }
 
@@ -173,7 +215,7 @@ impl<'a> Types<'a> {
             let _ = writeln!(
                 out,
                 "/// The members of `{base}`.\n#[serde(flatten)]\npub base: {},",
-                named(base)
+                self.named(base)
             );
         }
         for member in members
@@ -187,6 +229,11 @@ impl<'a> Types<'a> {
 
     fn field(&self, out: &mut String, owner: &str, member: &Member, doc: Option<&Doc>) {
         write_comment(out, &member_doc(member, doc));
+        self.plain_field(out, owner, member);
+    }
+
+    /// A field without its documentation.
+    pub(super) fn plain_field(&self, out: &mut String, owner: &str, member: &Member) {
         let mut attributes = Vec::new();
         if needs_rename(&member.name) {
             attributes.push(format!("rename = {:?}", member.name));
@@ -205,7 +252,7 @@ impl<'a> Types<'a> {
     }
 
     /// The type of a field: boxed where a type would otherwise hold itself.
-    fn owned(&self, owner: &str, kind: &TypeRef) -> String {
+    pub(super) fn owned(&self, owner: &str, kind: &TypeRef) -> String {
         let reference = self.reference(kind);
         match kind {
             TypeRef::Name(name) if self.holds(name, owner) => {
@@ -413,7 +460,7 @@ impl<'a> Types<'a> {
     }
 
     /// The kind of JSON value that a branch of an alternate is written as.
-    fn kind(&self, kind: &TypeRef) -> &'static str {
+    pub(super) fn kind(&self, kind: &TypeRef) -> &'static str {
         let TypeRef::Name(name) = kind else {
             return "Array";
         };
@@ -468,23 +515,4 @@ fn write_reader(out: &mut String, name: &str, body: &str, is_empty: bool) {
          impl Visit for {name} {{\nfn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {{\n\
          visit::structure(source, name)\n}}\n}}\n\n"
     );
-}
-
-fn named(name: &str) -> String {
-    match name {
-        "str" | "QType" => "String".into(),
-        "int" | "int64" => "i64".into(),
-        "size" | "uint64" => "u64".into(),
-        "number" => "f64".into(),
-        "bool" => "bool".into(),
-        "any" => "tinamou_qmp::Value".into(),
-        "null" => "()".into(),
-        _ => match name
-            .strip_prefix("uint")
-            .or_else(|| name.strip_prefix("int"))
-        {
-            Some(bits @ ("8" | "16" | "32")) => format!("{}{bits}", &name[..1]),
-            _ => format!("crate::{}", type_name(name)),
-        },
-    }
 }

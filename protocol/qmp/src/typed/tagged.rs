@@ -94,6 +94,14 @@ pub fn no_members<'de, A: MapAccess<'de>>(mut members: A) -> Result<(), A::Error
     Ok(())
 }
 
+/// The value of a member that must be there.
+///
+/// # Errors
+/// It is not.
+pub fn required<T, E: de::Error>(value: Option<T>, name: &'static str) -> Result<T, E> {
+    value.ok_or_else(|| E::missing_field(name))
+}
+
 /// Keeps the members of an unknown branch, the tag among them.
 ///
 /// # Errors
