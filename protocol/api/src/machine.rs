@@ -782,7 +782,8 @@ impl Command for SystemPowerdown {
 ///
 /// Wake a suspended guest.
 ///
-/// Errors: - If the guest is not suspended or cannot be woken
+/// Errors:
+/// - If the guest is not suspended or cannot be woken
 ///
 /// Since: 1.1
 #[derive(Clone, Copy, Debug)]
@@ -806,7 +807,8 @@ impl Command for SystemWakeup {
 /// Send a non-maskable interrupt to the machine, at the CPU that the
 /// monitor has selected.
 ///
-/// Errors: - If the machine knows no such interrupt
+/// Errors:
+/// - If the machine knows no such interrupt
 ///
 /// Since: 0.14
 #[derive(Clone, Copy, Debug)]
@@ -1122,7 +1124,8 @@ impl Visit for CpuInstanceProperties {
 /// Ask the guest to keep no more than an amount of memory. The answer comes
 /// before the guest has done anything; BALLOON_CHANGE tells what it did.
 ///
-/// Errors: - DeviceNotActive if the machine has no balloon
+/// Errors:
+/// - DeviceNotActive if the machine has no balloon
 ///
 /// Since: 0.14
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -1150,7 +1153,8 @@ impl Visit for BalloonArguments {
 /// Ask the guest to keep no more than an amount of memory. The answer comes
 /// before the guest has done anything; BALLOON_CHANGE tells what it did.
 ///
-/// Errors: - DeviceNotActive if the machine has no balloon
+/// Errors:
+/// - DeviceNotActive if the machine has no balloon
 ///
 /// Since: 0.14
 #[derive(Clone, Copy, Debug)]
@@ -1198,7 +1202,8 @@ impl Visit for BalloonInfo {
 ///
 /// Tell how much memory the balloon has left to the guest.
 ///
-/// Errors: - DeviceNotActive if the machine has no balloon
+/// Errors:
+/// - DeviceNotActive if the machine has no balloon
 ///
 /// Since: 0.14
 #[derive(Clone, Copy, Debug)]

@@ -146,7 +146,8 @@ impl Command for Stop {
 /// Let the virtual CPUs run.  This also starts a machine that was made
 /// with -S.
 ///
-/// Errors: - If the state of the machine does not allow it
+/// Errors:
+/// - If the state of the machine does not allow it
 ///
 /// Since: 0.14
 #[derive(Clone, Copy, Debug)]
@@ -243,7 +244,8 @@ impl Command for HumanMonitorCommand {
 /// Keep the file descriptor that came with this request (SCM_RIGHTS),
 /// under a name.  A descriptor of the same name is closed.
 ///
-/// Errors: - If no descriptor came with the request
+/// Errors:
+/// - If no descriptor came with the request
 ///
 /// Since: 0.14
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -271,7 +273,8 @@ impl Visit for GetfdArguments {
 /// Keep the file descriptor that came with this request (SCM_RIGHTS),
 /// under a name.  A descriptor of the same name is closed.
 ///
-/// Errors: - If no descriptor came with the request
+/// Errors:
+/// - If no descriptor came with the request
 ///
 /// Since: 0.14
 #[derive(Clone, Copy, Debug)]
@@ -370,7 +373,8 @@ impl Visit for AddfdInfo {
 /// Put the file descriptor that came with this request (SCM_RIGHTS)
 /// into a set, to be opened as /dev/fdset/ID.
 ///
-/// Errors: - If no descriptor came with the request, or the id is negative
+/// Errors:
+/// - If no descriptor came with the request, or the id is negative
 ///
 /// Since: 1.2
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -403,7 +407,8 @@ impl Visit for AddFdArguments {
 /// Put the file descriptor that came with this request (SCM_RIGHTS)
 /// into a set, to be opened as /dev/fdset/ID.
 ///
-/// Errors: - If no descriptor came with the request, or the id is negative
+/// Errors:
+/// - If no descriptor came with the request, or the id is negative
 ///
 /// Since: 1.2
 #[derive(Clone, Copy, Debug)]

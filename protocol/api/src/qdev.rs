@@ -77,7 +77,8 @@ impl Command for DeviceAdd {
 /// Take a device out.  A guest may have to let go of it first: the command
 /// only asks then, and DEVICE_DELETED tells when it is out.
 ///
-/// Errors: - If there is no such device, DeviceNotFound
+/// Errors:
+/// - If there is no such device, DeviceNotFound
 ///
 /// Since: 0.14
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -105,7 +106,8 @@ impl Visit for DeviceDelArguments {
 /// Take a device out.  A guest may have to let go of it first: the command
 /// only asks then, and DEVICE_DELETED tells when it is out.
 ///
-/// Errors: - If there is no such device, DeviceNotFound
+/// Errors:
+/// - If there is no such device, DeviceNotFound
 ///
 /// Since: 0.14
 #[derive(Clone, Copy, Debug)]

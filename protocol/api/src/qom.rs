@@ -764,8 +764,9 @@ impl Visit for ObjectOptions {
 ///
 /// Make an object.
 ///
-/// Errors: - If the type or a value is wrong, or the id is taken,
-/// GenericError
+/// Errors:
+/// - If the type or a value is wrong, or the id is taken,
+///   GenericError
 ///
 /// Since: 2.0
 #[derive(Clone, Copy, Debug)]
@@ -788,7 +789,8 @@ impl Command for ObjectAdd {
 ///
 /// Remove an object that was made.
 ///
-/// Errors: - If there is no such object, or it is in use, GenericError
+/// Errors:
+/// - If there is no such object, or it is in use, GenericError
 ///
 /// Since: 2.0
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -815,7 +817,8 @@ impl Visit for ObjectDelArguments {
 ///
 /// Remove an object that was made.
 ///
-/// Errors: - If there is no such object, or it is in use, GenericError
+/// Errors:
+/// - If there is no such object, or it is in use, GenericError
 ///
 /// Since: 2.0
 #[derive(Clone, Copy, Debug)]

@@ -163,7 +163,8 @@ impl Visit for YankInstance {
 /// Cut the connections of the given instances at once, to get free of a
 /// peer that hangs.  Nothing is cut if one of them is not there.
 ///
-/// Errors: - If an instance does not exist, with class DeviceNotFound
+/// Errors:
+/// - If an instance does not exist, with class DeviceNotFound
 ///
 /// Since: 6.0
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -191,7 +192,8 @@ impl Visit for YankArguments {
 /// Cut the connections of the given instances at once, to get free of a
 /// peer that hangs.  Nothing is cut if one of them is not there.
 ///
-/// Errors: - If an instance does not exist, with class DeviceNotFound
+/// Errors:
+/// - If an instance does not exist, with class DeviceNotFound
 ///
 /// Since: 6.0
 #[derive(Clone, Copy, Debug)]

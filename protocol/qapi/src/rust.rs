@@ -222,7 +222,8 @@ fn write_doc(out: &mut String, summary: &str, doc: Option<&Doc>) {
     ] {
         if let Some(text) = doc.text(&kind) {
             write_comment(out, "");
-            write_comment(out, &format!("{title}: {text}"));
+            let space = if text.starts_with("- ") { '\n' } else { ' ' };
+            write_comment(out, &format!("{title}:{space}{text}"));
         }
     }
 }
