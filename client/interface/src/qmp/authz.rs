@@ -49,6 +49,18 @@ pub struct QAuthZListRule {
     pub format: Option<super::QAuthZListFormat>,
 }
 
+impl QAuthZListRule {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(r#match: impl Into<String>, policy: super::QAuthZListPolicy) -> Self {
+        Self {
+            r#match: r#match.into(),
+            policy,
+            format: None,
+        }
+    }
+}
+
 /// Struct `AuthZListProperties`.
 ///
 /// What an authz-list takes: rules, of which the first that fits
@@ -80,6 +92,17 @@ pub struct AuthZListFileProperties {
     pub refresh: Option<bool>,
 }
 
+impl AuthZListFileProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(filename: impl Into<String>) -> Self {
+        Self {
+            filename: filename.into(),
+            refresh: None,
+        }
+    }
+}
+
 /// Struct `AuthZPAMProperties`.
 ///
 /// What an authz-pam takes.
@@ -91,6 +114,16 @@ pub struct AuthZPAMProperties {
     pub service: String,
 }
 
+impl AuthZPAMProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(service: impl Into<String>) -> Self {
+        Self {
+            service: service.into(),
+        }
+    }
+}
+
 /// Struct `AuthZSimpleProperties`.
 ///
 /// What an authz-simple takes.
@@ -100,4 +133,14 @@ pub struct AuthZPAMProperties {
 pub struct AuthZSimpleProperties {
     /// the one identity that may connect
     pub identity: String,
+}
+
+impl AuthZSimpleProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(identity: impl Into<String>) -> Self {
+        Self {
+            identity: identity.into(),
+        }
+    }
 }

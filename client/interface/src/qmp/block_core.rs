@@ -6,6 +6,89 @@ use serde::{Deserialize, Deserializer, Serialize, de::MapAccess};
 use tinamou_qmp::typed::{self, TypedCommand, TypedEvent};
 use tinamou_qmp::{empty_object, enumeration};
 
+/// Struct `SnapshotInfo`.
+///
+/// A snapshot inside an image.
+///
+/// Since: 1.3
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SnapshotInfo {
+    /// its id
+    pub id: String,
+    /// its name
+    pub name: String,
+    /// bytes of the machine's state in it
+    #[serde(rename = "vm-state-size")]
+    pub vm_state_size: i64,
+    /// when it was made, in seconds since 1970
+    #[serde(rename = "date-sec")]
+    pub date_sec: i64,
+    /// and nanoseconds
+    #[serde(rename = "date-nsec")]
+    pub date_nsec: i64,
+    /// the guest's clock, in seconds
+    #[serde(rename = "vm-clock-sec")]
+    pub vm_clock_sec: i64,
+    /// and nanoseconds
+    #[serde(rename = "vm-clock-nsec")]
+    pub vm_clock_nsec: i64,
+    /// instructions executed until then; if they are counted
+    /// (since 5.2)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub icount: Option<i64>,
+}
+
+/// Struct `ImageInfoSpecificQCow2EncryptionBase`.
+///
+/// How a qcow2 image is encrypted.
+///
+/// Since: 2.10
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageInfoSpecificQCow2EncryptionBase {
+    /// the format
+    pub format: super::BlockdevQcow2EncryptionFormat,
+}
+
+/// Union `ImageInfoSpecificQCow2Encryption`.
+///
+/// How a qcow2 image is encrypted, with what belongs to the format.
+///
+/// Since: 2.10
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "format")]
+#[non_exhaustive]
+pub enum ImageInfoSpecificQCow2Encryption {
+    /// Branch `aes`.
+    #[serde(rename = "aes")]
+    Aes,
+    /// Branch `luks`.
+    #[serde(rename = "luks")]
+    Luks(super::QCryptoBlockInfoLUKS),
+    /// A branch that was not known when this was made, with its tag.
+    #[serde(untagged)]
+    Unknown(typed::Object),
+}
+
+impl typed::Tagged for ImageInfoSpecificQCow2Encryption {
+    const TAG: &'static [&'static str] = &["format", "aes", "luks"];
+
+    fn read<'de, A: MapAccess<'de>>(tag: &str, members: A) -> Result<Self, A::Error> {
+        Ok(match tag {
+            "aes" => typed::no_members(members).map(|()| ImageInfoSpecificQCow2Encryption::Aes)?,
+            "luks" => ImageInfoSpecificQCow2Encryption::Luks(typed::branch(members)?),
+            _ => {
+                ImageInfoSpecificQCow2Encryption::Unknown(typed::unknown::<Self, _>(tag, members)?)
+            }
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for ImageInfoSpecificQCow2Encryption {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        typed::tagged(deserializer)
+    }
+}
+
 /// Struct `ImageInfoSpecificQCow2`.
 ///
 /// What only qcow2 images have.
@@ -15,6 +98,14 @@ use tinamou_qmp::{empty_object, enumeration};
 pub struct ImageInfoSpecificQCow2 {
     /// version of the format: "0.10" or "1.1"
     pub compat: String,
+    /// file with its data, if they are not in the image, as the
+    /// image names it (since 4.0)
+    #[serde(rename = "data-file", skip_serializing_if = "Option::is_none")]
+    pub data_file: Option<String>,
+    /// that file is a raw image by itself; present if there
+    /// is such a file (since 4.0)
+    #[serde(rename = "data-file-raw", skip_serializing_if = "Option::is_none")]
+    pub data_file_raw: Option<bool>,
     /// clusters are divided into subclusters; absent for
     /// version "0.10" (since 5.2)
     #[serde(rename = "extended-l2", skip_serializing_if = "Option::is_none")]
@@ -30,21 +121,68 @@ pub struct ImageInfoSpecificQCow2 {
     /// width of a reference count in bits (since 2.3)
     #[serde(rename = "refcount-bits")]
     pub refcount_bits: i64,
+    /// how it is encrypted (since 2.10)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypt: Option<super::ImageInfoSpecificQCow2Encryption>,
+    /// its bitmaps (since 4.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bitmaps: Option<Vec<super::Qcow2BitmapInfo>>,
     /// how compressed clusters are packed (since 5.1)
     #[serde(rename = "compression-type")]
     pub compression_type: super::Qcow2CompressionType,
 }
 
-enumeration! {
-    /// Enumeration `Qcow2CompressionType`.
-    ///
-    /// How compressed clusters of a qcow2 image are packed.
-    ///
-    /// Since: 5.1
-    pub enum Qcow2CompressionType {
-        /// raw deflate streams
-        Zlib = "zlib",
-    }
+/// Struct `ImageInfoSpecificVmdk`.
+///
+/// What only VMDK images have.
+///
+/// Since: 1.7
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageInfoSpecificVmdk {
+    /// how it is laid out
+    #[serde(rename = "create-type")]
+    pub create_type: String,
+    /// its content id
+    pub cid: i64,
+    /// content id of the image behind it, as it was
+    #[serde(rename = "parent-cid")]
+    pub parent_cid: i64,
+    /// its extents
+    pub extents: Vec<super::VmdkExtentInfo>,
+}
+
+/// Struct `VmdkExtentInfo`.
+///
+/// An extent of a VMDK image.
+///
+/// Since: 8.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VmdkExtentInfo {
+    /// its file
+    pub filename: String,
+    /// kind of extent
+    pub format: String,
+    /// bytes of the disk in it
+    #[serde(rename = "virtual-size")]
+    pub virtual_size: i64,
+    /// bytes of a cluster; not in flat extents
+    #[serde(rename = "cluster-size", skip_serializing_if = "Option::is_none")]
+    pub cluster_size: Option<i64>,
+    /// its content is compressed
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compressed: Option<bool>,
+}
+
+/// Struct `ImageInfoSpecificRbd`.
+///
+/// What only RBD images have.
+///
+/// Since: 6.1
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ImageInfoSpecificRbd {
+    /// how it is encrypted
+    #[serde(rename = "encryption-format", skip_serializing_if = "Option::is_none")]
+    pub encryption_format: Option<super::RbdImageEncryptionFormat>,
 }
 
 /// Struct `ImageInfoSpecificFile`.
@@ -69,6 +207,12 @@ enumeration! {
     pub enum ImageInfoSpecificKind {
         /// an image in that format
         Qcow2 = "qcow2",
+        /// a VMDK image
+        Vmdk = "vmdk",
+        /// a LUKS disk
+        Luks = "luks",
+        /// an RBD image
+        Rbd = "rbd",
         /// a file of the host (since 8.0)
         File = "file",
     }
@@ -83,6 +227,39 @@ enumeration! {
 pub struct ImageInfoSpecificQCow2Wrapper {
     /// what is held
     pub data: super::ImageInfoSpecificQCow2,
+}
+
+/// Struct `ImageInfoSpecificVmdkWrapper`.
+///
+/// Holds @ImageInfoSpecificVmdk.
+///
+/// Since: 6.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageInfoSpecificVmdkWrapper {
+    /// what is held
+    pub data: super::ImageInfoSpecificVmdk,
+}
+
+/// Struct `ImageInfoSpecificLUKSWrapper`.
+///
+/// Holds @QCryptoBlockInfoLUKS.
+///
+/// Since: 2.7
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageInfoSpecificLUKSWrapper {
+    /// what is held
+    pub data: super::QCryptoBlockInfoLUKS,
+}
+
+/// Struct `ImageInfoSpecificRbdWrapper`.
+///
+/// Holds @ImageInfoSpecificRbd.
+///
+/// Since: 6.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageInfoSpecificRbdWrapper {
+    /// what is held
+    pub data: super::ImageInfoSpecificRbd,
 }
 
 /// Struct `ImageInfoSpecificFileWrapper`.
@@ -108,6 +285,15 @@ pub enum ImageInfoSpecific {
     /// Branch `qcow2`.
     #[serde(rename = "qcow2")]
     Qcow2(super::ImageInfoSpecificQCow2Wrapper),
+    /// Branch `vmdk`.
+    #[serde(rename = "vmdk")]
+    Vmdk(super::ImageInfoSpecificVmdkWrapper),
+    /// Branch `luks`.
+    #[serde(rename = "luks")]
+    Luks(super::ImageInfoSpecificLUKSWrapper),
+    /// Branch `rbd`.
+    #[serde(rename = "rbd")]
+    Rbd(super::ImageInfoSpecificRbdWrapper),
     /// Branch `file`.
     #[serde(rename = "file")]
     File(super::ImageInfoSpecificFileWrapper),
@@ -117,11 +303,14 @@ pub enum ImageInfoSpecific {
 }
 
 impl typed::Tagged for ImageInfoSpecific {
-    const TAG: &'static [&'static str] = &["type", "qcow2", "file"];
+    const TAG: &'static [&'static str] = &["type", "qcow2", "vmdk", "luks", "rbd", "file"];
 
     fn read<'de, A: MapAccess<'de>>(tag: &str, members: A) -> Result<Self, A::Error> {
         Ok(match tag {
             "qcow2" => ImageInfoSpecific::Qcow2(typed::branch(members)?),
+            "vmdk" => ImageInfoSpecific::Vmdk(typed::branch(members)?),
+            "luks" => ImageInfoSpecific::Luks(typed::branch(members)?),
+            "rbd" => ImageInfoSpecific::Rbd(typed::branch(members)?),
             "file" => ImageInfoSpecific::File(typed::branch(members)?),
             _ => ImageInfoSpecific::Unknown(typed::unknown::<Self, _>(tag, members)?),
         })
@@ -178,6 +367,9 @@ pub struct BlockNodeInfo {
         skip_serializing_if = "Option::is_none"
     )]
     pub backing_filename_format: Option<String>,
+    /// snapshots inside it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<Vec<super::SnapshotInfo>>,
     /// what only images of this kind have (since 1.7)
     #[serde(rename = "format-specific", skip_serializing_if = "Option::is_none")]
     pub format_specific: Option<super::ImageInfoSpecific>,
@@ -227,12 +419,161 @@ pub struct ImageInfo {
         skip_serializing_if = "Option::is_none"
     )]
     pub backing_filename_format: Option<String>,
+    /// snapshots inside it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<Vec<super::SnapshotInfo>>,
     /// what only images of this kind have (since 1.7)
     #[serde(rename = "format-specific", skip_serializing_if = "Option::is_none")]
     pub format_specific: Option<super::ImageInfoSpecific>,
     /// the image behind it
     #[serde(rename = "backing-image", skip_serializing_if = "Option::is_none")]
     pub backing_image: Option<Box<super::ImageInfo>>,
+}
+
+/// Struct `BlockChildInfo`.
+///
+/// A node below another.
+///
+/// Since: 8.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockChildInfo {
+    /// what it is to the one above
+    pub name: String,
+    /// the node
+    pub info: super::BlockGraphInfo,
+}
+
+/// Struct `BlockGraphInfo`.
+///
+/// A node with all below it.
+///
+/// Since: 8.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockGraphInfo {
+    /// where it is
+    pub filename: String,
+    /// its driver
+    pub format: String,
+    /// it was not closed in order
+    #[serde(rename = "dirty-flag", skip_serializing_if = "Option::is_none")]
+    pub dirty_flag: Option<bool>,
+    /// bytes it takes on the host, where that is known
+    #[serde(rename = "actual-size", skip_serializing_if = "Option::is_none")]
+    pub actual_size: Option<i64>,
+    /// bytes of the disk in it
+    #[serde(rename = "virtual-size")]
+    pub virtual_size: i64,
+    /// the unit it allocates by, if it has one
+    #[serde(rename = "cluster-size", skip_serializing_if = "Option::is_none")]
+    pub cluster_size: Option<i64>,
+    /// its content is encrypted
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypted: Option<bool>,
+    /// its content is compressed (since 1.7)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compressed: Option<bool>,
+    /// the image behind it, as it names it
+    #[serde(rename = "backing-filename", skip_serializing_if = "Option::is_none")]
+    pub backing_filename: Option<String>,
+    /// the same, seen from here
+    #[serde(
+        rename = "full-backing-filename",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub full_backing_filename: Option<String>,
+    /// the format of the image behind it
+    #[serde(
+        rename = "backing-filename-format",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub backing_filename_format: Option<String>,
+    /// snapshots inside it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<Vec<super::SnapshotInfo>>,
+    /// what only images of this kind have (since 1.7)
+    #[serde(rename = "format-specific", skip_serializing_if = "Option::is_none")]
+    pub format_specific: Option<super::ImageInfoSpecific>,
+    /// the nodes directly below
+    pub children: Vec<super::BlockChildInfo>,
+}
+
+/// Struct `ImageCheck`.
+///
+/// What a check of an image has found.
+///
+/// Since: 1.4
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImageCheck {
+    /// the image
+    pub filename: String,
+    /// its format
+    pub format: String,
+    /// errors that kept the check from looking
+    #[serde(rename = "check-errors")]
+    pub check_errors: i64,
+    /// where the used part ends; if it was found out
+    #[serde(rename = "image-end-offset", skip_serializing_if = "Option::is_none")]
+    pub image_end_offset: Option<i64>,
+    /// places that are wrong
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corruptions: Option<i64>,
+    /// clusters that nobody refers to
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaks: Option<i64>,
+    /// places put right
+    #[serde(rename = "corruptions-fixed", skip_serializing_if = "Option::is_none")]
+    pub corruptions_fixed: Option<i64>,
+    /// clusters given back
+    #[serde(rename = "leaks-fixed", skip_serializing_if = "Option::is_none")]
+    pub leaks_fixed: Option<i64>,
+    /// how many clusters there are
+    #[serde(rename = "total-clusters", skip_serializing_if = "Option::is_none")]
+    pub total_clusters: Option<i64>,
+    /// how many are in use
+    #[serde(rename = "allocated-clusters", skip_serializing_if = "Option::is_none")]
+    pub allocated_clusters: Option<i64>,
+    /// how many of those do not follow the one before
+    #[serde(
+        rename = "fragmented-clusters",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub fragmented_clusters: Option<i64>,
+    /// how many are compressed
+    #[serde(
+        rename = "compressed-clusters",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub compressed_clusters: Option<i64>,
+}
+
+/// Struct `MapEntry`.
+///
+/// A stretch of a disk whose blocks are alike.
+///
+/// Since: 2.6
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MapEntry {
+    /// where it begins, in bytes
+    pub start: i64,
+    /// bytes of it
+    pub length: i64,
+    /// it has data
+    pub data: bool,
+    /// it reads as zeros
+    pub zero: bool,
+    /// it is compressed (since 8.2)
+    pub compressed: bool,
+    /// how many images further behind it is
+    pub depth: i64,
+    /// it is in that image rather than absent from all of them
+    /// (since 6.1)
+    pub present: bool,
+    /// where it is in the file, if it is stored there as it is
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<i64>,
+    /// that file
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filename: Option<String>,
 }
 
 /// Struct `BlockdevCacheInfo`.
@@ -339,6 +680,9 @@ pub struct BlockDeviceInfo {
     /// writes beyond this offset are reported, 0 for none
     /// (since 2.3)
     pub write_threshold: i64,
+    /// its dirty bitmaps; only if there are any (since 4.2)
+    #[serde(rename = "dirty-bitmaps", skip_serializing_if = "Option::is_none")]
+    pub dirty_bitmaps: Option<Vec<super::BlockDirtyInfo>>,
 }
 
 enumeration! {
@@ -355,6 +699,61 @@ enumeration! {
         /// the same, for want of space
         Nospace = "nospace",
     }
+}
+
+/// Struct `BlockDirtyInfo`.
+///
+/// A dirty bitmap.
+///
+/// Since: 1.3
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockDirtyInfo {
+    /// its name (since 2.4)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// bytes marked in it
+    pub count: i64,
+    /// bytes for each bit (since 1.4)
+    pub granularity: u32,
+    /// writes are recorded (since 4.0)
+    pub recording: bool,
+    /// a job or an export uses it (since 4.0)
+    pub busy: bool,
+    /// it is kept in the image (since 4.0)
+    pub persistent: bool,
+    /// it was not closed in order; all one can do is remove
+    /// it (since 4.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inconsistent: Option<bool>,
+}
+
+enumeration! {
+    /// Enumeration `Qcow2BitmapInfoFlags`.
+    ///
+    /// Flags of a bitmap in an image.
+    ///
+    /// Since: 4.0
+    pub enum Qcow2BitmapInfoFlags {
+        /// it was not closed in order, or is in use now
+        InUse = "in-use",
+        /// it records writes when the image is opened
+        Auto = "auto",
+    }
+}
+
+/// Struct `Qcow2BitmapInfo`.
+///
+/// A bitmap in an image.
+///
+/// Since: 4.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Qcow2BitmapInfo {
+    /// its name
+    pub name: String,
+    /// bytes for each bit
+    pub granularity: u32,
+    /// its flags
+    pub flags: Vec<super::Qcow2BitmapInfoFlags>,
 }
 
 /// Struct `BlockLatencyHistogramInfo`.
@@ -397,6 +796,23 @@ pub struct BlockInfo {
     /// how it fares, for disks that can stop the machine
     #[serde(rename = "io-status", skip_serializing_if = "Option::is_none")]
     pub io_status: Option<super::BlockDeviceIoStatus>,
+}
+
+/// Struct `BlockMeasureInfo`.
+///
+/// How large an image file would be.
+///
+/// Since: 2.10
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockMeasureInfo {
+    /// bytes for what is in use
+    pub required: i64,
+    /// bytes if all of it were
+    #[serde(rename = "fully-allocated")]
+    pub fully_allocated: i64,
+    /// bytes more if bitmaps are copied as well (since 5.1)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bitmaps: Option<i64>,
 }
 
 /// Command `query-block`.
@@ -568,6 +984,24 @@ pub struct BlockStatsSpecificFile {
     pub discard_bytes_ok: u64,
 }
 
+/// Struct `BlockStatsSpecificNvme`.
+///
+/// Counters of an NVMe disk of the host.
+///
+/// Since: 5.2
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockStatsSpecificNvme {
+    /// requests that failed
+    #[serde(rename = "completion-errors")]
+    pub completion_errors: u64,
+    /// requests that went without a copy
+    #[serde(rename = "aligned-accesses")]
+    pub aligned_accesses: u64,
+    /// requests that needed one
+    #[serde(rename = "unaligned-accesses")]
+    pub unaligned_accesses: u64,
+}
+
 /// Union `BlockStatsSpecific`.
 ///
 /// What only some drivers count.
@@ -580,33 +1014,144 @@ pub enum BlockStatsSpecific {
     /// Branch `blkdebug`.
     #[serde(rename = "blkdebug")]
     Blkdebug,
+    /// Branch `blklogwrites`.
+    #[serde(rename = "blklogwrites")]
+    Blklogwrites,
+    /// Branch `blkreplay`.
+    #[serde(rename = "blkreplay")]
+    Blkreplay,
+    /// Branch `blkverify`.
+    #[serde(rename = "blkverify")]
+    Blkverify,
+    /// Branch `bochs`.
+    #[serde(rename = "bochs")]
+    Bochs,
+    /// Branch `cloop`.
+    #[serde(rename = "cloop")]
+    Cloop,
+    /// Branch `compress`.
+    #[serde(rename = "compress")]
+    Compress,
+    /// Branch `copy-before-write`.
+    #[serde(rename = "copy-before-write")]
+    CopyBeforeWrite,
     /// Branch `copy-on-read`.
     #[serde(rename = "copy-on-read")]
     CopyOnRead,
+    /// Branch `dmg`.
+    #[serde(rename = "dmg")]
+    Dmg,
     /// Branch `file`.
     #[serde(rename = "file")]
     File(super::BlockStatsSpecificFile),
+    /// Branch `snapshot-access`.
+    #[serde(rename = "snapshot-access")]
+    SnapshotAccess,
+    /// Branch `ftp`.
+    #[serde(rename = "ftp")]
+    Ftp,
+    /// Branch `ftps`.
+    #[serde(rename = "ftps")]
+    Ftps,
+    /// Branch `gluster`.
+    #[serde(rename = "gluster")]
+    Gluster,
+    /// Branch `host_cdrom`.
+    #[serde(rename = "host_cdrom")]
+    HostCdrom,
     /// Branch `host_device`.
     #[serde(rename = "host_device")]
     HostDevice(super::BlockStatsSpecificFile),
+    /// Branch `http`.
+    #[serde(rename = "http")]
+    Http,
+    /// Branch `https`.
+    #[serde(rename = "https")]
+    Https,
+    /// Branch `io_uring`.
+    #[serde(rename = "io_uring")]
+    IoUring,
+    /// Branch `iscsi`.
+    #[serde(rename = "iscsi")]
+    Iscsi,
+    /// Branch `luks`.
+    #[serde(rename = "luks")]
+    Luks,
     /// Branch `nbd`.
     #[serde(rename = "nbd")]
     Nbd,
+    /// Branch `nfs`.
+    #[serde(rename = "nfs")]
+    Nfs,
     /// Branch `null-aio`.
     #[serde(rename = "null-aio")]
     NullAio,
     /// Branch `null-co`.
     #[serde(rename = "null-co")]
     NullCo,
+    /// Branch `nvme`.
+    #[serde(rename = "nvme")]
+    Nvme(super::BlockStatsSpecificNvme),
+    /// Branch `nvme-io_uring`.
+    #[serde(rename = "nvme-io_uring")]
+    NvmeIoUring,
+    /// Branch `parallels`.
+    #[serde(rename = "parallels")]
+    Parallels,
+    /// Branch `preallocate`.
+    #[serde(rename = "preallocate")]
+    Preallocate,
+    /// Branch `qcow`.
+    #[serde(rename = "qcow")]
+    Qcow,
     /// Branch `qcow2`.
     #[serde(rename = "qcow2")]
     Qcow2,
+    /// Branch `qed`.
+    #[serde(rename = "qed")]
+    Qed,
+    /// Branch `quorum`.
+    #[serde(rename = "quorum")]
+    Quorum,
     /// Branch `raw`.
     #[serde(rename = "raw")]
     Raw,
+    /// Branch `rbd`.
+    #[serde(rename = "rbd")]
+    Rbd,
+    /// Branch `replication`.
+    #[serde(rename = "replication")]
+    Replication,
+    /// Branch `ssh`.
+    #[serde(rename = "ssh")]
+    Ssh,
     /// Branch `throttle`.
     #[serde(rename = "throttle")]
     Throttle,
+    /// Branch `vdi`.
+    #[serde(rename = "vdi")]
+    Vdi,
+    /// Branch `vhdx`.
+    #[serde(rename = "vhdx")]
+    Vhdx,
+    /// Branch `virtio-blk-vfio-pci`.
+    #[serde(rename = "virtio-blk-vfio-pci")]
+    VirtioBlkVfioPci,
+    /// Branch `virtio-blk-vhost-user`.
+    #[serde(rename = "virtio-blk-vhost-user")]
+    VirtioBlkVhostUser,
+    /// Branch `virtio-blk-vhost-vdpa`.
+    #[serde(rename = "virtio-blk-vhost-vdpa")]
+    VirtioBlkVhostVdpa,
+    /// Branch `vmdk`.
+    #[serde(rename = "vmdk")]
+    Vmdk,
+    /// Branch `vpc`.
+    #[serde(rename = "vpc")]
+    Vpc,
+    /// Branch `vvfat`.
+    #[serde(rename = "vvfat")]
+    Vvfat,
     /// A branch that was not known when this was made, with its tag.
     #[serde(untagged)]
     Unknown(typed::Object),
@@ -616,31 +1161,123 @@ impl typed::Tagged for BlockStatsSpecific {
     const TAG: &'static [&'static str] = &[
         "driver",
         "blkdebug",
+        "blklogwrites",
+        "blkreplay",
+        "blkverify",
+        "bochs",
+        "cloop",
+        "compress",
+        "copy-before-write",
         "copy-on-read",
+        "dmg",
         "file",
+        "snapshot-access",
+        "ftp",
+        "ftps",
+        "gluster",
+        "host_cdrom",
         "host_device",
+        "http",
+        "https",
+        "io_uring",
+        "iscsi",
+        "luks",
         "nbd",
+        "nfs",
         "null-aio",
         "null-co",
+        "nvme",
+        "nvme-io_uring",
+        "parallels",
+        "preallocate",
+        "qcow",
         "qcow2",
+        "qed",
+        "quorum",
         "raw",
+        "rbd",
+        "replication",
+        "ssh",
         "throttle",
+        "vdi",
+        "vhdx",
+        "virtio-blk-vfio-pci",
+        "virtio-blk-vhost-user",
+        "virtio-blk-vhost-vdpa",
+        "vmdk",
+        "vpc",
+        "vvfat",
     ];
 
     fn read<'de, A: MapAccess<'de>>(tag: &str, members: A) -> Result<Self, A::Error> {
         Ok(match tag {
             "blkdebug" => typed::no_members(members).map(|()| BlockStatsSpecific::Blkdebug)?,
+            "blklogwrites" => {
+                typed::no_members(members).map(|()| BlockStatsSpecific::Blklogwrites)?
+            }
+            "blkreplay" => typed::no_members(members).map(|()| BlockStatsSpecific::Blkreplay)?,
+            "blkverify" => typed::no_members(members).map(|()| BlockStatsSpecific::Blkverify)?,
+            "bochs" => typed::no_members(members).map(|()| BlockStatsSpecific::Bochs)?,
+            "cloop" => typed::no_members(members).map(|()| BlockStatsSpecific::Cloop)?,
+            "compress" => typed::no_members(members).map(|()| BlockStatsSpecific::Compress)?,
+            "copy-before-write" => {
+                typed::no_members(members).map(|()| BlockStatsSpecific::CopyBeforeWrite)?
+            }
             "copy-on-read" => {
                 typed::no_members(members).map(|()| BlockStatsSpecific::CopyOnRead)?
             }
+            "dmg" => typed::no_members(members).map(|()| BlockStatsSpecific::Dmg)?,
             "file" => BlockStatsSpecific::File(typed::branch(members)?),
+            "snapshot-access" => {
+                typed::no_members(members).map(|()| BlockStatsSpecific::SnapshotAccess)?
+            }
+            "ftp" => typed::no_members(members).map(|()| BlockStatsSpecific::Ftp)?,
+            "ftps" => typed::no_members(members).map(|()| BlockStatsSpecific::Ftps)?,
+            "gluster" => typed::no_members(members).map(|()| BlockStatsSpecific::Gluster)?,
+            "host_cdrom" => typed::no_members(members).map(|()| BlockStatsSpecific::HostCdrom)?,
             "host_device" => BlockStatsSpecific::HostDevice(typed::branch(members)?),
+            "http" => typed::no_members(members).map(|()| BlockStatsSpecific::Http)?,
+            "https" => typed::no_members(members).map(|()| BlockStatsSpecific::Https)?,
+            "io_uring" => typed::no_members(members).map(|()| BlockStatsSpecific::IoUring)?,
+            "iscsi" => typed::no_members(members).map(|()| BlockStatsSpecific::Iscsi)?,
+            "luks" => typed::no_members(members).map(|()| BlockStatsSpecific::Luks)?,
             "nbd" => typed::no_members(members).map(|()| BlockStatsSpecific::Nbd)?,
+            "nfs" => typed::no_members(members).map(|()| BlockStatsSpecific::Nfs)?,
             "null-aio" => typed::no_members(members).map(|()| BlockStatsSpecific::NullAio)?,
             "null-co" => typed::no_members(members).map(|()| BlockStatsSpecific::NullCo)?,
+            "nvme" => BlockStatsSpecific::Nvme(typed::branch(members)?),
+            "nvme-io_uring" => {
+                typed::no_members(members).map(|()| BlockStatsSpecific::NvmeIoUring)?
+            }
+            "parallels" => typed::no_members(members).map(|()| BlockStatsSpecific::Parallels)?,
+            "preallocate" => {
+                typed::no_members(members).map(|()| BlockStatsSpecific::Preallocate)?
+            }
+            "qcow" => typed::no_members(members).map(|()| BlockStatsSpecific::Qcow)?,
             "qcow2" => typed::no_members(members).map(|()| BlockStatsSpecific::Qcow2)?,
+            "qed" => typed::no_members(members).map(|()| BlockStatsSpecific::Qed)?,
+            "quorum" => typed::no_members(members).map(|()| BlockStatsSpecific::Quorum)?,
             "raw" => typed::no_members(members).map(|()| BlockStatsSpecific::Raw)?,
+            "rbd" => typed::no_members(members).map(|()| BlockStatsSpecific::Rbd)?,
+            "replication" => {
+                typed::no_members(members).map(|()| BlockStatsSpecific::Replication)?
+            }
+            "ssh" => typed::no_members(members).map(|()| BlockStatsSpecific::Ssh)?,
             "throttle" => typed::no_members(members).map(|()| BlockStatsSpecific::Throttle)?,
+            "vdi" => typed::no_members(members).map(|()| BlockStatsSpecific::Vdi)?,
+            "vhdx" => typed::no_members(members).map(|()| BlockStatsSpecific::Vhdx)?,
+            "virtio-blk-vfio-pci" => {
+                typed::no_members(members).map(|()| BlockStatsSpecific::VirtioBlkVfioPci)?
+            }
+            "virtio-blk-vhost-user" => {
+                typed::no_members(members).map(|()| BlockStatsSpecific::VirtioBlkVhostUser)?
+            }
+            "virtio-blk-vhost-vdpa" => {
+                typed::no_members(members).map(|()| BlockStatsSpecific::VirtioBlkVhostVdpa)?
+            }
+            "vmdk" => typed::no_members(members).map(|()| BlockStatsSpecific::Vmdk)?,
+            "vpc" => typed::no_members(members).map(|()| BlockStatsSpecific::Vpc)?,
+            "vvfat" => typed::no_members(members).map(|()| BlockStatsSpecific::Vvfat)?,
             _ => BlockStatsSpecific::Unknown(typed::unknown::<Self, _>(tag, members)?),
         })
     }
@@ -698,6 +1335,268 @@ impl TypedCommand for QueryBlockstats {
     type Return = Vec<super::BlockStats>;
 }
 
+enumeration! {
+    /// Enumeration `BlockdevOnError`.
+    ///
+    /// What to do when a request fails.
+    ///
+    /// Since: 1.3
+    pub enum BlockdevOnError {
+        /// tell the guest, or fail the job
+        Report = "report",
+        /// go on as if nothing were wrong; for jobs
+        Ignore = "ignore",
+        /// for want of space as @stop, otherwise as @report
+        Enospc = "enospc",
+        /// stop the machine, or pause the job
+        Stop = "stop",
+        /// what suits the device (since 2.7)
+        Auto = "auto",
+    }
+}
+
+enumeration! {
+    /// Enumeration `MirrorSyncMode`.
+    ///
+    /// What of a disk is copied.
+    ///
+    /// Since: 1.3
+    pub enum MirrorSyncMode {
+        /// what is in the image itself, not in those behind
+        Top = "top",
+        /// all of it
+        Full = "full",
+        /// what is written from now on
+        None = "none",
+        /// what a bitmap marks; for bitmap-mode on-success (since
+        /// 2.4)
+        Incremental = "incremental",
+        /// what a bitmap marks (since 4.2)
+        Bitmap = "bitmap",
+    }
+}
+
+enumeration! {
+    /// Enumeration `BitmapSyncMode`.
+    ///
+    /// What becomes of a job's bitmap.
+    ///
+    /// Since: 4.2
+    pub enum BitmapSyncMode {
+        /// if the job succeeds, what it copied is cleared
+        OnSuccess = "on-success",
+        /// it stays as it is
+        Never = "never",
+        /// what was copied is cleared, even if the job fails
+        Always = "always",
+    }
+}
+
+enumeration! {
+    /// Enumeration `MirrorCopyMode`.
+    ///
+    /// When a mirror copies what the guest writes.
+    ///
+    /// Since: 3.0
+    pub enum MirrorCopyMode {
+        /// when there is time
+        Background = "background",
+        /// at once, and the guest waits for it
+        WriteBlocking = "write-blocking",
+    }
+}
+
+/// Struct `BlockJobInfoMirror`.
+///
+/// What only mirrors have to tell.
+///
+/// Since: 8.2
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockJobInfoMirror {
+    /// copy and source are alike, and writes go to both
+    #[serde(rename = "actively-synced")]
+    pub actively_synced: bool,
+}
+
+/// Union `BlockJobInfo`.
+///
+/// A block job.
+///
+/// Since: 1.1
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BlockJobInfo {
+    /// its id
+    pub device: String,
+    /// how much there is to do, in bytes
+    pub len: i64,
+    /// how much is done
+    pub offset: i64,
+    /// it is at work just now (since 1.3)
+    pub busy: bool,
+    /// it is paused, or will be soon (since 1.3)
+    pub paused: bool,
+    /// most bytes a second, 0 for no limit
+    pub speed: i64,
+    /// whether its requests succeed (since 1.3)
+    #[serde(rename = "io-status")]
+    pub io_status: super::BlockDeviceIoStatus,
+    /// it may be completed (since 2.2)
+    pub ready: bool,
+    /// its state (since 2.12)
+    pub status: super::JobStatus,
+    /// it takes effect by itself (since 2.12)
+    #[serde(rename = "auto-finalize")]
+    pub auto_finalize: bool,
+    /// it leaves the list by itself (since 2.12)
+    #[serde(rename = "auto-dismiss")]
+    pub auto_dismiss: bool,
+    /// why it failed (since 2.12.1)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What `type` says it is.
+    #[serde(flatten)]
+    pub branch: BlockJobInfoBranch,
+}
+
+/// The branches of [`BlockJobInfo`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "type")]
+#[non_exhaustive]
+pub enum BlockJobInfoBranch {
+    /// Branch `commit`.
+    #[serde(rename = "commit")]
+    Commit,
+    /// Branch `stream`.
+    #[serde(rename = "stream")]
+    Stream,
+    /// Branch `mirror`.
+    #[serde(rename = "mirror")]
+    Mirror(super::BlockJobInfoMirror),
+    /// Branch `backup`.
+    #[serde(rename = "backup")]
+    Backup,
+    /// Branch `create`.
+    #[serde(rename = "create")]
+    Create,
+    /// Branch `amend`.
+    #[serde(rename = "amend")]
+    Amend,
+    /// Branch `snapshot-load`.
+    #[serde(rename = "snapshot-load")]
+    SnapshotLoad,
+    /// Branch `snapshot-save`.
+    #[serde(rename = "snapshot-save")]
+    SnapshotSave,
+    /// Branch `snapshot-delete`.
+    #[serde(rename = "snapshot-delete")]
+    SnapshotDelete,
+    /// A branch that was not known when this was made, with its tag.
+    #[serde(untagged)]
+    Unknown(typed::Object),
+}
+
+impl typed::Tagged for BlockJobInfo {
+    const TAG: &'static [&'static str] = &[
+        "type",
+        "commit",
+        "stream",
+        "mirror",
+        "backup",
+        "create",
+        "amend",
+        "snapshot-load",
+        "snapshot-save",
+        "snapshot-delete",
+    ];
+
+    fn read<'de, A: MapAccess<'de>>(tag: &str, members: A) -> Result<Self, A::Error> {
+        let mut device = None;
+        let mut len = None;
+        let mut offset = None;
+        let mut busy = None;
+        let mut paused = None;
+        let mut speed = None;
+        let mut io_status = None;
+        let mut ready = None;
+        let mut status = None;
+        let mut auto_finalize = None;
+        let mut auto_dismiss = None;
+        let mut error = None;
+        let members = typed::Remaining::new(members, |key, members: &mut A| {
+            match key {
+                "device" => device = Some(members.next_value()?),
+                "len" => len = Some(members.next_value()?),
+                "offset" => offset = Some(members.next_value()?),
+                "busy" => busy = Some(members.next_value()?),
+                "paused" => paused = Some(members.next_value()?),
+                "speed" => speed = Some(members.next_value()?),
+                "io-status" => io_status = Some(members.next_value()?),
+                "ready" => ready = Some(members.next_value()?),
+                "status" => status = Some(members.next_value()?),
+                "auto-finalize" => auto_finalize = Some(members.next_value()?),
+                "auto-dismiss" => auto_dismiss = Some(members.next_value()?),
+                "error" => error = members.next_value()?,
+                _ => return Ok(false),
+            }
+            Ok(true)
+        });
+        let branch = match tag {
+            "commit" => typed::no_members(members).map(|()| BlockJobInfoBranch::Commit)?,
+            "stream" => typed::no_members(members).map(|()| BlockJobInfoBranch::Stream)?,
+            "mirror" => BlockJobInfoBranch::Mirror(typed::branch(members)?),
+            "backup" => typed::no_members(members).map(|()| BlockJobInfoBranch::Backup)?,
+            "create" => typed::no_members(members).map(|()| BlockJobInfoBranch::Create)?,
+            "amend" => typed::no_members(members).map(|()| BlockJobInfoBranch::Amend)?,
+            "snapshot-load" => {
+                typed::no_members(members).map(|()| BlockJobInfoBranch::SnapshotLoad)?
+            }
+            "snapshot-save" => {
+                typed::no_members(members).map(|()| BlockJobInfoBranch::SnapshotSave)?
+            }
+            "snapshot-delete" => {
+                typed::no_members(members).map(|()| BlockJobInfoBranch::SnapshotDelete)?
+            }
+            _ => BlockJobInfoBranch::Unknown(typed::unknown::<Self, _>(tag, members)?),
+        };
+        Ok(Self {
+            device: typed::required(device, "device")?,
+            len: typed::required(len, "len")?,
+            offset: typed::required(offset, "offset")?,
+            busy: typed::required(busy, "busy")?,
+            paused: typed::required(paused, "paused")?,
+            speed: typed::required(speed, "speed")?,
+            io_status: typed::required(io_status, "io-status")?,
+            ready: typed::required(ready, "ready")?,
+            status: typed::required(status, "status")?,
+            auto_finalize: typed::required(auto_finalize, "auto-finalize")?,
+            auto_dismiss: typed::required(auto_dismiss, "auto-dismiss")?,
+            error,
+            branch,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for BlockJobInfo {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        typed::tagged(deserializer)
+    }
+}
+
+/// Command `query-block-jobs`.
+///
+/// List the block jobs.
+///
+/// Since: 1.1
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueryBlockJobs;
+
+empty_object!(QueryBlockJobs);
+
+impl TypedCommand for QueryBlockJobs {
+    const NAME: &'static str = "query-block-jobs";
+    type Return = Vec<super::BlockJobInfo>;
+}
+
 /// Command `block_resize`.
 ///
 /// Change the size of a disk while it is in use.
@@ -732,6 +1631,525 @@ impl TypedCommand for BlockResize {
     type Return = typed::Empty;
 }
 
+enumeration! {
+    /// Enumeration `NewImageMode`.
+    ///
+    /// Where an image comes from.
+    ///
+    /// Since: 1.1
+    pub enum NewImageMode {
+        /// it is there, and is taken as it is
+        Existing = "existing",
+        /// it is made, and refers to the image behind by its
+        /// whole path
+        AbsolutePaths = "absolute-paths",
+    }
+}
+
+/// Struct `BlockdevSnapshotSync`.
+///
+/// An overlay to be made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevSnapshotSync {
+    /// drive
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// node (since 2.0)
+    #[serde(rename = "node-name", skip_serializing_if = "Option::is_none")]
+    pub node_name: Option<String>,
+    /// file of the overlay
+    #[serde(rename = "snapshot-file")]
+    pub snapshot_file: String,
+    /// name of its node (since 2.0)
+    #[serde(rename = "snapshot-node-name", skip_serializing_if = "Option::is_none")]
+    pub snapshot_node_name: Option<String>,
+    /// its format (default: qcow2)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// whether to make it (default: absolute-paths)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<super::NewImageMode>,
+}
+
+impl BlockdevSnapshotSync {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(snapshot_file: impl Into<String>) -> Self {
+        Self {
+            snapshot_file: snapshot_file.into(),
+            device: None,
+            node_name: None,
+            snapshot_node_name: None,
+            format: None,
+            mode: None,
+        }
+    }
+}
+
+/// Struct `BlockdevSnapshot`.
+///
+/// A node to be put on top of another.
+///
+/// Since: 2.5
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevSnapshot {
+    /// the node that will be behind
+    pub node: String,
+    /// the node that will be on top; it must have nothing behind
+    /// it yet
+    pub overlay: String,
+}
+
+impl BlockdevSnapshot {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(node: impl Into<String>, overlay: impl Into<String>) -> Self {
+        Self {
+            node: node.into(),
+            overlay: overlay.into(),
+        }
+    }
+}
+
+/// Struct `BackupPerf`.
+///
+/// What only affects the speed of a backup.
+///
+/// Since: 6.0
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BackupPerf {
+    /// let the host copy where it can (default: false)
+    #[serde(rename = "use-copy-range", skip_serializing_if = "Option::is_none")]
+    pub use_copy_range: Option<bool>,
+    /// most requests at a time (default: 64)
+    #[serde(rename = "max-workers", skip_serializing_if = "Option::is_none")]
+    pub max_workers: Option<i64>,
+    /// most bytes of a request, 0 for no limit (default: 0)
+    #[serde(rename = "max-chunk", skip_serializing_if = "Option::is_none")]
+    pub max_chunk: Option<i64>,
+    /// fewest bytes of a cluster, a power of two; 0 for
+    /// whatever the target has (default: 0) (since 9.2)
+    #[serde(rename = "min-cluster-size", skip_serializing_if = "Option::is_none")]
+    pub min_cluster_size: Option<u64>,
+}
+
+/// Struct `BackupCommon`.
+///
+/// What every backup takes.
+///
+/// Since: 4.2
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BackupCommon {
+    /// id of the job (default: that of the drive) (since 2.7)
+    #[serde(rename = "job-id", skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<String>,
+    /// drive or node to copy
+    pub device: String,
+    /// what of it is copied
+    pub sync: super::MirrorSyncMode,
+    /// most bytes a second, 0 for no limit (default: 0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<i64>,
+    /// the bitmap that says what is copied; for sync bitmap and
+    /// incremental, or else kept in step
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bitmap: Option<String>,
+    /// what becomes of it (since 4.2)
+    #[serde(rename = "bitmap-mode", skip_serializing_if = "Option::is_none")]
+    pub bitmap_mode: Option<super::BitmapSyncMode>,
+    /// compress what is written, where the format can (default:
+    /// false) (since 2.8)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compress: Option<bool>,
+    /// what to do when reading fails (default: report)
+    #[serde(rename = "on-source-error", skip_serializing_if = "Option::is_none")]
+    pub on_source_error: Option<super::BlockdevOnError>,
+    /// what to do when writing fails (default: report)
+    #[serde(rename = "on-target-error", skip_serializing_if = "Option::is_none")]
+    pub on_target_error: Option<super::BlockdevOnError>,
+    /// take effect as soon as it is done (default: true)
+    /// (since 2.12)
+    #[serde(rename = "auto-finalize", skip_serializing_if = "Option::is_none")]
+    pub auto_finalize: Option<bool>,
+    /// leave the list as soon as it is over (default: true)
+    /// (since 2.12)
+    #[serde(rename = "auto-dismiss", skip_serializing_if = "Option::is_none")]
+    pub auto_dismiss: Option<bool>,
+    /// name of the filter that the job puts above the
+    /// source (since 4.2)
+    #[serde(rename = "filter-node-name", skip_serializing_if = "Option::is_none")]
+    pub filter_node_name: Option<String>,
+    /// discard what has been copied from the source, for a
+    /// fleecing image (since 9.1)
+    #[serde(rename = "discard-source", skip_serializing_if = "Option::is_none")]
+    pub discard_source: Option<bool>,
+    /// what only affects its speed (since 6.0)
+    ///
+    /// **Unstable.**
+    #[serde(rename = "x-perf", skip_serializing_if = "Option::is_none")]
+    pub x_perf: Option<super::BackupPerf>,
+}
+
+impl BackupCommon {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(device: impl Into<String>, sync: super::MirrorSyncMode) -> Self {
+        Self {
+            device: device.into(),
+            sync,
+            job_id: None,
+            speed: None,
+            bitmap: None,
+            bitmap_mode: None,
+            compress: None,
+            on_source_error: None,
+            on_target_error: None,
+            auto_finalize: None,
+            auto_dismiss: None,
+            filter_node_name: None,
+            discard_source: None,
+            x_perf: None,
+        }
+    }
+}
+
+/// Struct `DriveBackup`.
+///
+/// A backup into a file.
+///
+/// Since: 1.6
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DriveBackup {
+    /// id of the job (default: that of the drive) (since 2.7)
+    #[serde(rename = "job-id", skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<String>,
+    /// drive or node to copy
+    pub device: String,
+    /// what of it is copied
+    pub sync: super::MirrorSyncMode,
+    /// most bytes a second, 0 for no limit (default: 0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<i64>,
+    /// the bitmap that says what is copied; for sync bitmap and
+    /// incremental, or else kept in step
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bitmap: Option<String>,
+    /// what becomes of it (since 4.2)
+    #[serde(rename = "bitmap-mode", skip_serializing_if = "Option::is_none")]
+    pub bitmap_mode: Option<super::BitmapSyncMode>,
+    /// compress what is written, where the format can (default:
+    /// false) (since 2.8)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compress: Option<bool>,
+    /// what to do when reading fails (default: report)
+    #[serde(rename = "on-source-error", skip_serializing_if = "Option::is_none")]
+    pub on_source_error: Option<super::BlockdevOnError>,
+    /// what to do when writing fails (default: report)
+    #[serde(rename = "on-target-error", skip_serializing_if = "Option::is_none")]
+    pub on_target_error: Option<super::BlockdevOnError>,
+    /// take effect as soon as it is done (default: true)
+    /// (since 2.12)
+    #[serde(rename = "auto-finalize", skip_serializing_if = "Option::is_none")]
+    pub auto_finalize: Option<bool>,
+    /// leave the list as soon as it is over (default: true)
+    /// (since 2.12)
+    #[serde(rename = "auto-dismiss", skip_serializing_if = "Option::is_none")]
+    pub auto_dismiss: Option<bool>,
+    /// name of the filter that the job puts above the
+    /// source (since 4.2)
+    #[serde(rename = "filter-node-name", skip_serializing_if = "Option::is_none")]
+    pub filter_node_name: Option<String>,
+    /// discard what has been copied from the source, for a
+    /// fleecing image (since 9.1)
+    #[serde(rename = "discard-source", skip_serializing_if = "Option::is_none")]
+    pub discard_source: Option<bool>,
+    /// what only affects its speed (since 6.0)
+    ///
+    /// **Unstable.**
+    #[serde(rename = "x-perf", skip_serializing_if = "Option::is_none")]
+    pub x_perf: Option<super::BackupPerf>,
+    /// the file
+    pub target: String,
+    /// its format (default: that of the source, or probed if the
+    /// file exists)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// whether to make it (default: absolute-paths)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<super::NewImageMode>,
+}
+
+impl DriveBackup {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(
+        device: impl Into<String>,
+        sync: super::MirrorSyncMode,
+        target: impl Into<String>,
+    ) -> Self {
+        Self {
+            device: device.into(),
+            sync,
+            target: target.into(),
+            job_id: None,
+            speed: None,
+            bitmap: None,
+            bitmap_mode: None,
+            compress: None,
+            on_source_error: None,
+            on_target_error: None,
+            auto_finalize: None,
+            auto_dismiss: None,
+            filter_node_name: None,
+            discard_source: None,
+            x_perf: None,
+            format: None,
+            mode: None,
+        }
+    }
+}
+
+/// Struct `BlockdevBackup`.
+///
+/// A backup into a node.
+///
+/// Since: 2.3
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevBackup {
+    /// id of the job (default: that of the drive) (since 2.7)
+    #[serde(rename = "job-id", skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<String>,
+    /// drive or node to copy
+    pub device: String,
+    /// what of it is copied
+    pub sync: super::MirrorSyncMode,
+    /// most bytes a second, 0 for no limit (default: 0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<i64>,
+    /// the bitmap that says what is copied; for sync bitmap and
+    /// incremental, or else kept in step
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bitmap: Option<String>,
+    /// what becomes of it (since 4.2)
+    #[serde(rename = "bitmap-mode", skip_serializing_if = "Option::is_none")]
+    pub bitmap_mode: Option<super::BitmapSyncMode>,
+    /// compress what is written, where the format can (default:
+    /// false) (since 2.8)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compress: Option<bool>,
+    /// what to do when reading fails (default: report)
+    #[serde(rename = "on-source-error", skip_serializing_if = "Option::is_none")]
+    pub on_source_error: Option<super::BlockdevOnError>,
+    /// what to do when writing fails (default: report)
+    #[serde(rename = "on-target-error", skip_serializing_if = "Option::is_none")]
+    pub on_target_error: Option<super::BlockdevOnError>,
+    /// take effect as soon as it is done (default: true)
+    /// (since 2.12)
+    #[serde(rename = "auto-finalize", skip_serializing_if = "Option::is_none")]
+    pub auto_finalize: Option<bool>,
+    /// leave the list as soon as it is over (default: true)
+    /// (since 2.12)
+    #[serde(rename = "auto-dismiss", skip_serializing_if = "Option::is_none")]
+    pub auto_dismiss: Option<bool>,
+    /// name of the filter that the job puts above the
+    /// source (since 4.2)
+    #[serde(rename = "filter-node-name", skip_serializing_if = "Option::is_none")]
+    pub filter_node_name: Option<String>,
+    /// discard what has been copied from the source, for a
+    /// fleecing image (since 9.1)
+    #[serde(rename = "discard-source", skip_serializing_if = "Option::is_none")]
+    pub discard_source: Option<bool>,
+    /// what only affects its speed (since 6.0)
+    ///
+    /// **Unstable.**
+    #[serde(rename = "x-perf", skip_serializing_if = "Option::is_none")]
+    pub x_perf: Option<super::BackupPerf>,
+    /// the node
+    pub target: String,
+}
+
+impl BlockdevBackup {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(
+        device: impl Into<String>,
+        sync: super::MirrorSyncMode,
+        target: impl Into<String>,
+    ) -> Self {
+        Self {
+            device: device.into(),
+            sync,
+            target: target.into(),
+            job_id: None,
+            speed: None,
+            bitmap: None,
+            bitmap_mode: None,
+            compress: None,
+            on_source_error: None,
+            on_target_error: None,
+            auto_finalize: None,
+            auto_dismiss: None,
+            filter_node_name: None,
+            discard_source: None,
+            x_perf: None,
+        }
+    }
+}
+
+impl TypedCommand for BlockdevSnapshotSync {
+    const NAME: &'static str = "blockdev-snapshot-sync";
+    type Return = typed::Empty;
+}
+
+impl TypedCommand for BlockdevSnapshot {
+    const NAME: &'static str = "blockdev-snapshot";
+    type Return = typed::Empty;
+}
+
+/// Command `change-backing-file`.
+///
+/// Change what an image says is behind it. Nothing changes while it is
+/// open.
+///
+/// Errors:
+/// - If there is no such node, or its image cannot say such a thing
+///
+/// Since: 2.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChangeBackingFile {
+    /// drive or node at the top of the chain
+    pub device: String,
+    /// the node whose image is changed
+    #[serde(rename = "image-node-name")]
+    pub image_node_name: String,
+    /// what it shall say
+    #[serde(rename = "backing-file")]
+    pub backing_file: String,
+}
+
+impl ChangeBackingFile {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(
+        device: impl Into<String>,
+        image_node_name: impl Into<String>,
+        backing_file: impl Into<String>,
+    ) -> Self {
+        Self {
+            device: device.into(),
+            image_node_name: image_node_name.into(),
+            backing_file: backing_file.into(),
+        }
+    }
+}
+
+impl TypedCommand for ChangeBackingFile {
+    const NAME: &'static str = "change-backing-file";
+    type Return = typed::Empty;
+}
+
+/// Command `block-commit`.
+///
+/// Merge images into one behind them, by a job. If the topmost image is
+/// among them, the job becomes ready and wants job-complete.
+///
+/// Errors:
+/// - If there is no such node
+///
+/// Since: 1.3
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockCommit {
+    /// id of the job (default: that of the drive) (since 2.7)
+    #[serde(rename = "job-id", skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<String>,
+    /// drive or node at the top of the chain
+    pub device: String,
+    /// node of the image to merge into (default: the last one)
+    /// (since 3.1)
+    #[serde(rename = "base-node", skip_serializing_if = "Option::is_none")]
+    pub base_node: Option<String>,
+    /// file name of that image
+    ///
+    /// **Deprecated.**
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// node of the first image to merge (default: the topmost)
+    /// (since 3.1)
+    #[serde(rename = "top-node", skip_serializing_if = "Option::is_none")]
+    pub top_node: Option<String>,
+    /// file name of that image
+    ///
+    /// **Deprecated.**
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top: Option<String>,
+    /// what the image above shall say is behind it (default:
+    /// worked out) (since 2.1)
+    #[serde(rename = "backing-file", skip_serializing_if = "Option::is_none")]
+    pub backing_file: Option<String>,
+    /// say "raw" there where a node is no format
+    /// (default: false)
+    #[serde(
+        rename = "backing-mask-protocol",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub backing_mask_protocol: Option<bool>,
+    /// most bytes a second, 0 for no limit
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<i64>,
+    /// what to do when a request fails (default: report)
+    #[serde(rename = "on-error", skip_serializing_if = "Option::is_none")]
+    pub on_error: Option<super::BlockdevOnError>,
+    /// name of the filter that the job puts above @top
+    /// (since 2.9)
+    #[serde(rename = "filter-node-name", skip_serializing_if = "Option::is_none")]
+    pub filter_node_name: Option<String>,
+    /// take effect as soon as it is done (default: true)
+    /// (since 3.1)
+    #[serde(rename = "auto-finalize", skip_serializing_if = "Option::is_none")]
+    pub auto_finalize: Option<bool>,
+    /// leave the list as soon as it is over (default: true)
+    /// (since 3.1)
+    #[serde(rename = "auto-dismiss", skip_serializing_if = "Option::is_none")]
+    pub auto_dismiss: Option<bool>,
+}
+
+impl BlockCommit {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(device: impl Into<String>) -> Self {
+        Self {
+            device: device.into(),
+            job_id: None,
+            base_node: None,
+            base: None,
+            top_node: None,
+            top: None,
+            backing_file: None,
+            backing_mask_protocol: None,
+            speed: None,
+            on_error: None,
+            filter_node_name: None,
+            auto_finalize: None,
+            auto_dismiss: None,
+        }
+    }
+}
+
+impl TypedCommand for BlockCommit {
+    const NAME: &'static str = "block-commit";
+    type Return = typed::Empty;
+}
+
+impl TypedCommand for DriveBackup {
+    const NAME: &'static str = "drive-backup";
+    type Return = typed::Empty;
+}
+
+impl TypedCommand for BlockdevBackup {
+    const NAME: &'static str = "blockdev-backup";
+    type Return = typed::Empty;
+}
+
 /// Command `query-named-block-nodes`.
 ///
 /// List the nodes.
@@ -748,6 +2166,523 @@ pub struct QueryNamedBlockNodes {
 impl TypedCommand for QueryNamedBlockNodes {
     const NAME: &'static str = "query-named-block-nodes";
     type Return = Vec<super::BlockDeviceInfo>;
+}
+
+enumeration! {
+    /// Enumeration `XDbgBlockGraphNodeType`.
+    ///
+    /// Kinds of point in the graph of nodes.
+    ///
+    /// Since: 4.0
+    pub enum XDbgBlockGraphNodeType {
+        /// a user of nodes
+        BlockBackend = "block-backend",
+        /// a job
+        BlockJob = "block-job",
+        /// a node
+        BlockDriver = "block-driver",
+    }
+}
+
+/// Struct `XDbgBlockGraphNode`.
+///
+/// A point in the graph of nodes.
+///
+/// Since: 4.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct XDbgBlockGraphNode {
+    /// its number
+    pub id: u64,
+    /// its kind
+    pub r#type: super::XDbgBlockGraphNodeType,
+    /// its name
+    pub name: String,
+}
+
+enumeration! {
+    /// Enumeration `BlockPermission`.
+    ///
+    /// What a user of a node may do.
+    ///
+    /// Since: 4.0
+    pub enum BlockPermission {
+        /// read what makes sense
+        ConsistentRead = "consistent-read",
+        /// write
+        Write = "write",
+        /// write what is there already
+        WriteUnchanged = "write-unchanged",
+        /// change its size
+        Resize = "resize",
+    }
+}
+
+/// Struct `XDbgBlockGraphEdge`.
+///
+/// A line in the graph of nodes.
+///
+/// Since: 4.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct XDbgBlockGraphEdge {
+    /// number of its user
+    pub parent: u64,
+    /// number of the node
+    pub child: u64,
+    /// what the node is to its user
+    pub name: String,
+    /// what the user does
+    pub perm: Vec<super::BlockPermission>,
+    /// what it lets others do
+    #[serde(rename = "shared-perm")]
+    pub shared_perm: Vec<super::BlockPermission>,
+}
+
+/// Struct `XDbgBlockGraph`.
+///
+/// The graph of nodes.
+///
+/// Since: 4.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct XDbgBlockGraph {
+    /// its points
+    pub nodes: Vec<super::XDbgBlockGraphNode>,
+    /// its lines
+    pub edges: Vec<super::XDbgBlockGraphEdge>,
+}
+
+/// Command `x-debug-query-block-graph`.
+///
+/// Tell the graph of nodes.
+///
+/// Since: 4.0
+///
+/// **Unstable.**
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct XDebugQueryBlockGraph;
+
+empty_object!(XDebugQueryBlockGraph);
+
+impl TypedCommand for XDebugQueryBlockGraph {
+    const NAME: &'static str = "x-debug-query-block-graph";
+    type Return = super::XDbgBlockGraph;
+}
+
+impl TypedCommand for DriveMirror {
+    const NAME: &'static str = "drive-mirror";
+    type Return = typed::Empty;
+}
+
+/// Struct `DriveMirror`.
+///
+/// A mirror into a file.
+///
+/// Since: 1.3
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DriveMirror {
+    /// id of the job (default: that of the drive) (since 2.7)
+    #[serde(rename = "job-id", skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<String>,
+    /// drive or node to copy
+    pub device: String,
+    /// the file
+    pub target: String,
+    /// its format (default: that of the source, or probed if the
+    /// file exists)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// name of the file's node (since 2.1)
+    #[serde(rename = "node-name", skip_serializing_if = "Option::is_none")]
+    pub node_name: Option<String>,
+    /// node that the copy takes the place of (default: @device)
+    /// (since 2.1)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
+    /// what of it is copied; not by bitmaps
+    pub sync: super::MirrorSyncMode,
+    /// whether to make the file (default: absolute-paths)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<super::NewImageMode>,
+    /// most bytes a second, 0 for no limit
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<i64>,
+    /// bytes for each bit of the bitmap it keeps, 512 to 64M
+    /// (default: by the target's clusters, from 4k to 64k) (since 1.4)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub granularity: Option<u32>,
+    /// most bytes on their way (since 1.4)
+    #[serde(rename = "buf-size", skip_serializing_if = "Option::is_none")]
+    pub buf_size: Option<i64>,
+    /// what to do when reading fails (default: report)
+    #[serde(rename = "on-source-error", skip_serializing_if = "Option::is_none")]
+    pub on_source_error: Option<super::BlockdevOnError>,
+    /// what to do when writing fails (default: report)
+    #[serde(rename = "on-target-error", skip_serializing_if = "Option::is_none")]
+    pub on_target_error: Option<super::BlockdevOnError>,
+    /// blocks the source does not have may be discarded in the copy
+    /// (default: true) (since 2.4)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unmap: Option<bool>,
+    /// when to copy what the guest writes (default: background)
+    /// (since 3.0)
+    #[serde(rename = "copy-mode", skip_serializing_if = "Option::is_none")]
+    pub copy_mode: Option<super::MirrorCopyMode>,
+    /// take effect as soon as it is done (default: true)
+    /// (since 3.1)
+    #[serde(rename = "auto-finalize", skip_serializing_if = "Option::is_none")]
+    pub auto_finalize: Option<bool>,
+    /// leave the list as soon as it is over (default: true)
+    /// (since 3.1)
+    #[serde(rename = "auto-dismiss", skip_serializing_if = "Option::is_none")]
+    pub auto_dismiss: Option<bool>,
+}
+
+impl DriveMirror {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(
+        device: impl Into<String>,
+        target: impl Into<String>,
+        sync: super::MirrorSyncMode,
+    ) -> Self {
+        Self {
+            device: device.into(),
+            target: target.into(),
+            sync,
+            job_id: None,
+            format: None,
+            node_name: None,
+            replaces: None,
+            mode: None,
+            speed: None,
+            granularity: None,
+            buf_size: None,
+            on_source_error: None,
+            on_target_error: None,
+            unmap: None,
+            copy_mode: None,
+            auto_finalize: None,
+            auto_dismiss: None,
+        }
+    }
+}
+
+/// Struct `BlockDirtyBitmap`.
+///
+/// A dirty bitmap.
+///
+/// Since: 2.4
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockDirtyBitmap {
+    /// its node
+    pub node: String,
+    /// its name
+    pub name: String,
+}
+
+impl BlockDirtyBitmap {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(node: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            node: node.into(),
+            name: name.into(),
+        }
+    }
+}
+
+/// Struct `BlockDirtyBitmapAdd`.
+///
+/// A dirty bitmap to be made.
+///
+/// Since: 2.4
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockDirtyBitmapAdd {
+    /// its node
+    pub node: String,
+    /// its name
+    pub name: String,
+    /// bytes for each bit, a power of two from 512 (default:
+    /// by the clusters, from 4k to 64k)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub granularity: Option<u32>,
+    /// keep it in the image (default: false) (since 2.10)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub persistent: Option<bool>,
+    /// do not record yet (default: false) (since 4.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
+}
+
+impl BlockDirtyBitmapAdd {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(node: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            node: node.into(),
+            name: name.into(),
+            granularity: None,
+            persistent: None,
+            disabled: None,
+        }
+    }
+}
+
+/// Alternate `BlockDirtyBitmapOrStr`.
+///
+/// A dirty bitmap of this node or of another.
+///
+/// Since: 4.1
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum BlockDirtyBitmapOrStr {
+    /// name of one of this node
+    Local(String),
+    /// one of another node
+    External(super::BlockDirtyBitmap),
+}
+
+impl typed::Alternate for BlockDirtyBitmapOrStr {
+    const NAME: &'static str = "BlockDirtyBitmapOrStr";
+
+    fn read<R: typed::Read>(kind: &str, value: R) -> Result<Option<Self>, R::Error> {
+        Ok(Some(match kind {
+            "string" => Self::Local(value.read()?),
+            "object" => Self::External(value.read()?),
+            _ => return Ok(None),
+        }))
+    }
+}
+
+impl<'de> Deserialize<'de> for BlockDirtyBitmapOrStr {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        typed::alternate(deserializer)
+    }
+}
+
+/// Struct `BlockDirtyBitmapMerge`.
+///
+/// Bitmaps to be merged.
+///
+/// Since: 4.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockDirtyBitmapMerge {
+    /// node of the target
+    pub node: String,
+    /// the bitmap that takes in the others
+    pub target: String,
+    /// the others
+    pub bitmaps: Vec<super::BlockDirtyBitmapOrStr>,
+}
+
+impl BlockDirtyBitmapMerge {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(
+        node: impl Into<String>,
+        target: impl Into<String>,
+        bitmaps: Vec<super::BlockDirtyBitmapOrStr>,
+    ) -> Self {
+        Self {
+            node: node.into(),
+            target: target.into(),
+            bitmaps,
+        }
+    }
+}
+
+impl TypedCommand for BlockDirtyBitmapAdd {
+    const NAME: &'static str = "block-dirty-bitmap-add";
+    type Return = typed::Empty;
+}
+
+/// Command `block-dirty-bitmap-remove`.
+///
+/// Remove a dirty bitmap, from the image as well.
+///
+/// Errors:
+/// - If there is no such node or bitmap, or it is in use
+///
+/// Since: 2.4
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BlockDirtyBitmapRemove(pub super::BlockDirtyBitmap);
+
+impl TypedCommand for BlockDirtyBitmapRemove {
+    const NAME: &'static str = "block-dirty-bitmap-remove";
+    type Return = typed::Empty;
+}
+
+/// Command `block-dirty-bitmap-clear`.
+///
+/// Clear a dirty bitmap, so that it records from now on.
+///
+/// Errors:
+/// - If there is no such node or bitmap
+///
+/// Since: 2.4
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BlockDirtyBitmapClear(pub super::BlockDirtyBitmap);
+
+impl TypedCommand for BlockDirtyBitmapClear {
+    const NAME: &'static str = "block-dirty-bitmap-clear";
+    type Return = typed::Empty;
+}
+
+/// Command `block-dirty-bitmap-enable`.
+///
+/// Let a dirty bitmap record.
+///
+/// Errors:
+/// - If there is no such node or bitmap
+///
+/// Since: 4.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BlockDirtyBitmapEnable(pub super::BlockDirtyBitmap);
+
+impl TypedCommand for BlockDirtyBitmapEnable {
+    const NAME: &'static str = "block-dirty-bitmap-enable";
+    type Return = typed::Empty;
+}
+
+/// Command `block-dirty-bitmap-disable`.
+///
+/// Stop a dirty bitmap from recording.
+///
+/// Errors:
+/// - If there is no such node or bitmap
+///
+/// Since: 4.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BlockDirtyBitmapDisable(pub super::BlockDirtyBitmap);
+
+impl TypedCommand for BlockDirtyBitmapDisable {
+    const NAME: &'static str = "block-dirty-bitmap-disable";
+    type Return = typed::Empty;
+}
+
+impl TypedCommand for BlockDirtyBitmapMerge {
+    const NAME: &'static str = "block-dirty-bitmap-merge";
+    type Return = typed::Empty;
+}
+
+/// Struct `BlockDirtyBitmapSha256`.
+///
+/// The hash of a bitmap.
+///
+/// Since: 2.10
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockDirtyBitmapSha256 {
+    /// the hash, in hexadecimal
+    pub sha256: String,
+}
+
+/// Command `x-debug-block-dirty-bitmap-sha256`.
+///
+/// Tell the hash of a bitmap.
+///
+/// Errors:
+/// - If there is no such node or bitmap
+///
+/// Since: 2.10
+///
+/// **Unstable.**
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct XDebugBlockDirtyBitmapSha256(pub super::BlockDirtyBitmap);
+
+impl TypedCommand for XDebugBlockDirtyBitmapSha256 {
+    const NAME: &'static str = "x-debug-block-dirty-bitmap-sha256";
+    type Return = super::BlockDirtyBitmapSha256;
+}
+
+/// Command `blockdev-mirror`.
+///
+/// Copy a disk into a node and keep the copy up to date, by a job. When
+/// it is ready, job-complete goes over to the copy.
+///
+/// Since: 2.6
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevMirror {
+    /// id of the job (default: that of the drive) (since 2.7)
+    #[serde(rename = "job-id", skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<String>,
+    /// drive or node to copy
+    pub device: String,
+    /// the node to copy into; it must not be in use
+    pub target: String,
+    /// node that the copy takes the place of (default: @device)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
+    /// what of it is copied; not by bitmaps
+    pub sync: super::MirrorSyncMode,
+    /// most bytes a second, 0 for no limit
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<i64>,
+    /// bytes for each bit of the bitmap it keeps, 512 to 64M
+    /// (default: by the target's clusters, from 4k to 64k)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub granularity: Option<u32>,
+    /// most bytes on their way
+    #[serde(rename = "buf-size", skip_serializing_if = "Option::is_none")]
+    pub buf_size: Option<i64>,
+    /// what to do when reading fails (default: report)
+    #[serde(rename = "on-source-error", skip_serializing_if = "Option::is_none")]
+    pub on_source_error: Option<super::BlockdevOnError>,
+    /// what to do when writing fails (default: report)
+    #[serde(rename = "on-target-error", skip_serializing_if = "Option::is_none")]
+    pub on_target_error: Option<super::BlockdevOnError>,
+    /// name of the filter that the job puts above the
+    /// source (since 2.9)
+    #[serde(rename = "filter-node-name", skip_serializing_if = "Option::is_none")]
+    pub filter_node_name: Option<String>,
+    /// when to copy what the guest writes (default: background)
+    /// (since 3.0)
+    #[serde(rename = "copy-mode", skip_serializing_if = "Option::is_none")]
+    pub copy_mode: Option<super::MirrorCopyMode>,
+    /// take effect as soon as it is done (default: true)
+    /// (since 3.1)
+    #[serde(rename = "auto-finalize", skip_serializing_if = "Option::is_none")]
+    pub auto_finalize: Option<bool>,
+    /// leave the list as soon as it is over (default: true)
+    /// (since 3.1)
+    #[serde(rename = "auto-dismiss", skip_serializing_if = "Option::is_none")]
+    pub auto_dismiss: Option<bool>,
+}
+
+impl BlockdevMirror {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(
+        device: impl Into<String>,
+        target: impl Into<String>,
+        sync: super::MirrorSyncMode,
+    ) -> Self {
+        Self {
+            device: device.into(),
+            target: target.into(),
+            sync,
+            job_id: None,
+            replaces: None,
+            speed: None,
+            granularity: None,
+            buf_size: None,
+            on_source_error: None,
+            on_target_error: None,
+            filter_node_name: None,
+            copy_mode: None,
+            auto_finalize: None,
+            auto_dismiss: None,
+        }
+    }
+}
+
+impl TypedCommand for BlockdevMirror {
+    const NAME: &'static str = "blockdev-mirror";
+    type Return = typed::Empty;
 }
 
 /// Struct `BlockIOThrottle`.
@@ -915,6 +2850,554 @@ pub struct ThrottleGroupProperties {
     /// its limits
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<super::ThrottleLimits>,
+    /// requests a second
+    ///
+    /// **Unstable.**
+    #[serde(rename = "x-iops-total", skip_serializing_if = "Option::is_none")]
+    pub x_iops_total: Option<i64>,
+    /// requests a second in a burst
+    ///
+    /// **Unstable.**
+    #[serde(rename = "x-iops-total-max", skip_serializing_if = "Option::is_none")]
+    pub x_iops_total_max: Option<i64>,
+    /// length of such a burst in seconds
+    ///
+    /// **Unstable.**
+    #[serde(
+        rename = "x-iops-total-max-length",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub x_iops_total_max_length: Option<i64>,
+    /// reads a second
+    ///
+    /// **Unstable.**
+    #[serde(rename = "x-iops-read", skip_serializing_if = "Option::is_none")]
+    pub x_iops_read: Option<i64>,
+    /// reads a second in a burst
+    ///
+    /// **Unstable.**
+    #[serde(rename = "x-iops-read-max", skip_serializing_if = "Option::is_none")]
+    pub x_iops_read_max: Option<i64>,
+    /// length of such a burst in seconds
+    ///
+    /// **Unstable.**
+    #[serde(
+        rename = "x-iops-read-max-length",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub x_iops_read_max_length: Option<i64>,
+    /// writes a second
+    ///
+    /// **Unstable.**
+    #[serde(rename = "x-iops-write", skip_serializing_if = "Option::is_none")]
+    pub x_iops_write: Option<i64>,
+    /// writes a second in a burst
+    ///
+    /// **Unstable.**
+    #[serde(rename = "x-iops-write-max", skip_serializing_if = "Option::is_none")]
+    pub x_iops_write_max: Option<i64>,
+    /// length of such a burst in seconds
+    ///
+    /// **Unstable.**
+    #[serde(
+        rename = "x-iops-write-max-length",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub x_iops_write_max_length: Option<i64>,
+    /// bytes a second
+    ///
+    /// **Unstable.**
+    #[serde(rename = "x-bps-total", skip_serializing_if = "Option::is_none")]
+    pub x_bps_total: Option<i64>,
+    /// bytes a second in a burst
+    ///
+    /// **Unstable.**
+    #[serde(rename = "x-bps-total-max", skip_serializing_if = "Option::is_none")]
+    pub x_bps_total_max: Option<i64>,
+    /// length of such a burst in seconds
+    ///
+    /// **Unstable.**
+    #[serde(
+        rename = "x-bps-total-max-length",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub x_bps_total_max_length: Option<i64>,
+    /// bytes read a second
+    ///
+    /// **Unstable.**
+    #[serde(rename = "x-bps-read", skip_serializing_if = "Option::is_none")]
+    pub x_bps_read: Option<i64>,
+    /// bytes read a second in a burst
+    ///
+    /// **Unstable.**
+    #[serde(rename = "x-bps-read-max", skip_serializing_if = "Option::is_none")]
+    pub x_bps_read_max: Option<i64>,
+    /// length of such a burst in seconds
+    ///
+    /// **Unstable.**
+    #[serde(
+        rename = "x-bps-read-max-length",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub x_bps_read_max_length: Option<i64>,
+    /// bytes written a second
+    ///
+    /// **Unstable.**
+    #[serde(rename = "x-bps-write", skip_serializing_if = "Option::is_none")]
+    pub x_bps_write: Option<i64>,
+    /// bytes written a second in a burst
+    ///
+    /// **Unstable.**
+    #[serde(rename = "x-bps-write-max", skip_serializing_if = "Option::is_none")]
+    pub x_bps_write_max: Option<i64>,
+    /// length of such a burst in seconds
+    ///
+    /// **Unstable.**
+    #[serde(
+        rename = "x-bps-write-max-length",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub x_bps_write_max_length: Option<i64>,
+    /// bytes that count as one request
+    ///
+    /// **Unstable.**
+    #[serde(rename = "x-iops-size", skip_serializing_if = "Option::is_none")]
+    pub x_iops_size: Option<i64>,
+}
+
+/// Command `block-stream`.
+///
+/// Copy from the images behind into the image itself, by a job, so that
+/// it needs them no more.
+///
+/// Errors:
+/// - If there is no such drive or node
+///
+/// Since: 1.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockStream {
+    /// id of the job (default: that of the drive) (since 2.7)
+    #[serde(rename = "job-id", skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<String>,
+    /// drive or node
+    pub device: String,
+    /// file name of the image behind which nothing is copied
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// node of that image (since 2.8)
+    #[serde(rename = "base-node", skip_serializing_if = "Option::is_none")]
+    pub base_node: Option<String>,
+    /// what the image shall say is behind it (default:
+    /// worked out) (since 2.1)
+    #[serde(rename = "backing-file", skip_serializing_if = "Option::is_none")]
+    pub backing_file: Option<String>,
+    /// say "raw" there where a node is no format
+    /// (default: false)
+    #[serde(
+        rename = "backing-mask-protocol",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub backing_mask_protocol: Option<bool>,
+    /// node of the last image that is copied from; not together
+    /// with @base (since 6.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bottom: Option<String>,
+    /// most bytes a second, 0 for no limit
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<i64>,
+    /// what to do when a request fails; enospc as for reads
+    /// (default: report) (since 1.3)
+    #[serde(rename = "on-error", skip_serializing_if = "Option::is_none")]
+    pub on_error: Option<super::BlockdevOnError>,
+    /// name of the filter that the job puts above
+    /// @device (since 6.0)
+    #[serde(rename = "filter-node-name", skip_serializing_if = "Option::is_none")]
+    pub filter_node_name: Option<String>,
+    /// take effect as soon as it is done (default: true)
+    /// (since 3.1)
+    #[serde(rename = "auto-finalize", skip_serializing_if = "Option::is_none")]
+    pub auto_finalize: Option<bool>,
+    /// leave the list as soon as it is over (default: true)
+    /// (since 3.1)
+    #[serde(rename = "auto-dismiss", skip_serializing_if = "Option::is_none")]
+    pub auto_dismiss: Option<bool>,
+}
+
+impl BlockStream {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(device: impl Into<String>) -> Self {
+        Self {
+            device: device.into(),
+            job_id: None,
+            base: None,
+            base_node: None,
+            backing_file: None,
+            backing_mask_protocol: None,
+            bottom: None,
+            speed: None,
+            on_error: None,
+            filter_node_name: None,
+            auto_finalize: None,
+            auto_dismiss: None,
+        }
+    }
+}
+
+impl TypedCommand for BlockStream {
+    const NAME: &'static str = "block-stream";
+    type Return = typed::Empty;
+}
+
+/// Command `block-job-set-speed`.
+///
+/// Limit the speed of a job.
+///
+/// Errors:
+/// - If there is no such job
+///
+/// Since: 1.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockJobSetSpeed {
+    /// id of the job
+    pub device: String,
+    /// most bytes a second, 0 for no limit
+    pub speed: i64,
+}
+
+impl BlockJobSetSpeed {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(device: impl Into<String>, speed: i64) -> Self {
+        Self {
+            device: device.into(),
+            speed,
+        }
+    }
+}
+
+impl TypedCommand for BlockJobSetSpeed {
+    const NAME: &'static str = "block-job-set-speed";
+    type Return = typed::Empty;
+}
+
+/// Command `block-job-cancel`.
+///
+/// Ask a job to stop as soon as it can. Without @force, a mirror that
+/// is ready ends well, and its copy is as the source was then.
+///
+/// Errors:
+/// - If there is no such job
+///
+/// Since: 1.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockJobCancel {
+    /// id of the job
+    pub device: String,
+    /// in any case, whatever the copy is worth then (default:
+    /// false) (since 1.3)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub force: Option<bool>,
+}
+
+impl BlockJobCancel {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(device: impl Into<String>) -> Self {
+        Self {
+            device: device.into(),
+            force: None,
+        }
+    }
+}
+
+impl TypedCommand for BlockJobCancel {
+    const NAME: &'static str = "block-job-cancel";
+    type Return = typed::Empty;
+}
+
+/// Command `block-job-pause`.
+///
+/// Hold a job.
+///
+/// Errors:
+/// - If there is no such job
+///
+/// Since: 1.3
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockJobPause {
+    /// id of the job
+    pub device: String,
+}
+
+impl BlockJobPause {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(device: impl Into<String>) -> Self {
+        Self {
+            device: device.into(),
+        }
+    }
+}
+
+impl TypedCommand for BlockJobPause {
+    const NAME: &'static str = "block-job-pause";
+    type Return = typed::Empty;
+}
+
+/// Command `block-job-resume`.
+///
+/// Let a paused job go on, after an error as well.
+///
+/// Errors:
+/// - If there is no such job
+///
+/// Since: 1.3
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockJobResume {
+    /// id of the job
+    pub device: String,
+}
+
+impl BlockJobResume {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(device: impl Into<String>) -> Self {
+        Self {
+            device: device.into(),
+        }
+    }
+}
+
+impl TypedCommand for BlockJobResume {
+    const NAME: &'static str = "block-job-resume";
+    type Return = typed::Empty;
+}
+
+/// Command `block-job-complete`.
+///
+/// Ask a ready job to finish: a mirror then goes over to the copy.
+///
+/// Errors:
+/// - If there is no such job or it is not ready
+///
+/// Since: 1.3
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockJobComplete {
+    /// id of the job
+    pub device: String,
+}
+
+impl BlockJobComplete {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(device: impl Into<String>) -> Self {
+        Self {
+            device: device.into(),
+        }
+    }
+}
+
+impl TypedCommand for BlockJobComplete {
+    const NAME: &'static str = "block-job-complete";
+    type Return = typed::Empty;
+}
+
+/// Command `block-job-dismiss`.
+///
+/// Take a concluded job from the list.
+///
+/// Errors:
+/// - If there is no such job or it is not concluded
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockJobDismiss {
+    /// id of the job
+    pub id: String,
+}
+
+impl BlockJobDismiss {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(id: impl Into<String>) -> Self {
+        Self { id: id.into() }
+    }
+}
+
+impl TypedCommand for BlockJobDismiss {
+    const NAME: &'static str = "block-job-dismiss";
+    type Return = typed::Empty;
+}
+
+/// Command `block-job-finalize`.
+///
+/// Let a pending job take effect.
+///
+/// Errors:
+/// - If there is no such job or it is not pending
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockJobFinalize {
+    /// id of the job
+    pub id: String,
+}
+
+impl BlockJobFinalize {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(id: impl Into<String>) -> Self {
+        Self { id: id.into() }
+    }
+}
+
+impl TypedCommand for BlockJobFinalize {
+    const NAME: &'static str = "block-job-finalize";
+    type Return = typed::Empty;
+}
+
+/// Struct `BlockJobChangeOptionsMirror`.
+///
+/// What of a mirror can be changed.
+///
+/// Since: 8.2
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockJobChangeOptionsMirror {
+    /// when to copy what the guest writes; from background to
+    /// write-blocking only
+    #[serde(rename = "copy-mode")]
+    pub copy_mode: super::MirrorCopyMode,
+}
+
+impl BlockJobChangeOptionsMirror {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(copy_mode: super::MirrorCopyMode) -> Self {
+        Self { copy_mode }
+    }
+}
+
+/// Union `BlockJobChangeOptions`.
+///
+/// A change to a job.
+///
+/// Since: 8.2
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BlockJobChangeOptions {
+    /// id of the job
+    pub id: String,
+    /// What `type` says it is.
+    #[serde(flatten)]
+    pub branch: BlockJobChangeOptionsBranch,
+}
+
+/// The branches of [`BlockJobChangeOptions`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "type")]
+#[non_exhaustive]
+pub enum BlockJobChangeOptionsBranch {
+    /// Branch `commit`.
+    #[serde(rename = "commit")]
+    Commit,
+    /// Branch `stream`.
+    #[serde(rename = "stream")]
+    Stream,
+    /// Branch `mirror`.
+    #[serde(rename = "mirror")]
+    Mirror(super::BlockJobChangeOptionsMirror),
+    /// Branch `backup`.
+    #[serde(rename = "backup")]
+    Backup,
+    /// Branch `create`.
+    #[serde(rename = "create")]
+    Create,
+    /// Branch `amend`.
+    #[serde(rename = "amend")]
+    Amend,
+    /// Branch `snapshot-load`.
+    #[serde(rename = "snapshot-load")]
+    SnapshotLoad,
+    /// Branch `snapshot-save`.
+    #[serde(rename = "snapshot-save")]
+    SnapshotSave,
+    /// Branch `snapshot-delete`.
+    #[serde(rename = "snapshot-delete")]
+    SnapshotDelete,
+    /// A branch that was not known when this was made, with its tag.
+    #[serde(untagged)]
+    Unknown(typed::Object),
+}
+
+impl typed::Tagged for BlockJobChangeOptions {
+    const TAG: &'static [&'static str] = &[
+        "type",
+        "commit",
+        "stream",
+        "mirror",
+        "backup",
+        "create",
+        "amend",
+        "snapshot-load",
+        "snapshot-save",
+        "snapshot-delete",
+    ];
+
+    fn read<'de, A: MapAccess<'de>>(tag: &str, members: A) -> Result<Self, A::Error> {
+        let mut id = None;
+        let members = typed::Remaining::new(members, |key, members: &mut A| {
+            match key {
+                "id" => id = Some(members.next_value()?),
+                _ => return Ok(false),
+            }
+            Ok(true)
+        });
+        let branch = match tag {
+            "commit" => typed::no_members(members).map(|()| BlockJobChangeOptionsBranch::Commit)?,
+            "stream" => typed::no_members(members).map(|()| BlockJobChangeOptionsBranch::Stream)?,
+            "mirror" => BlockJobChangeOptionsBranch::Mirror(typed::branch(members)?),
+            "backup" => typed::no_members(members).map(|()| BlockJobChangeOptionsBranch::Backup)?,
+            "create" => typed::no_members(members).map(|()| BlockJobChangeOptionsBranch::Create)?,
+            "amend" => typed::no_members(members).map(|()| BlockJobChangeOptionsBranch::Amend)?,
+            "snapshot-load" => {
+                typed::no_members(members).map(|()| BlockJobChangeOptionsBranch::SnapshotLoad)?
+            }
+            "snapshot-save" => {
+                typed::no_members(members).map(|()| BlockJobChangeOptionsBranch::SnapshotSave)?
+            }
+            "snapshot-delete" => {
+                typed::no_members(members).map(|()| BlockJobChangeOptionsBranch::SnapshotDelete)?
+            }
+            _ => BlockJobChangeOptionsBranch::Unknown(typed::unknown::<Self, _>(tag, members)?),
+        };
+        Ok(Self {
+            id: typed::required(id, "id")?,
+            branch,
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for BlockJobChangeOptions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        typed::tagged(deserializer)
+    }
+}
+
+/// Command `block-job-change`.
+///
+/// Change a job that is under way.
+///
+/// Errors:
+/// - If there is no such job, or it is of another kind
+///
+/// Since: 8.2
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BlockJobChange(pub super::BlockJobChangeOptions);
+
+impl TypedCommand for BlockJobChange {
+    const NAME: &'static str = "block-job-change";
+    type Return = typed::Empty;
 }
 
 enumeration! {
@@ -989,25 +3472,105 @@ enumeration! {
     pub enum BlockdevDriver {
         /// lets chosen requests fail
         Blkdebug = "blkdebug",
+        /// a filter that keeps a log of what is written (since
+        /// 3.0)
+        Blklogwrites = "blklogwrites",
+        /// a filter for record and replay (since 4.2)
+        Blkreplay = "blkreplay",
+        /// a filter that compares two disks
+        Blkverify = "blkverify",
+        /// a Bochs image
+        Bochs = "bochs",
+        /// a compressed loop image
+        Cloop = "cloop",
+        /// a filter that has everything compressed (since 5.0)
+        Compress = "compress",
+        /// a filter that saves what is about to be
+        /// overwritten (since 6.2)
+        CopyBeforeWrite = "copy-before-write",
         /// copies what is read from behind an image into it
         /// (since 3.0)
         CopyOnRead = "copy-on-read",
+        /// an image of macOS
+        Dmg = "dmg",
         /// a file of the host
         File = "file",
+        /// a disk as a copy-before-write filter has saved it
+        /// (since 7.0)
+        SnapshotAccess = "snapshot-access",
+        /// a file by FTP
+        Ftp = "ftp",
+        /// a file by FTP over TLS
+        Ftps = "ftps",
+        /// a file on GlusterFS
+        ///
+        /// **Deprecated.**
+        Gluster = "gluster",
+        /// a CD drive of the host
+        HostCdrom = "host_cdrom",
         /// a block device of the host
         HostDevice = "host_device",
+        /// a file by HTTP
+        Http = "http",
+        /// a file by HTTPS
+        Https = "https",
+        /// a file or device by libblkio (since 7.2)
+        IoUring = "io_uring",
+        /// an iSCSI disk
+        Iscsi = "iscsi",
+        /// a LUKS disk
+        Luks = "luks",
         /// a disk of an NBD server
         Nbd = "nbd",
+        /// a file by NFS
+        Nfs = "nfs",
         /// keeps nothing
         NullAio = "null-aio",
         /// keeps nothing
         NullCo = "null-co",
+        /// an NVMe disk of the host, taken from its kernel (since 2.12)
+        Nvme = "nvme",
+        /// an NVMe disk by the kernel's pass-through (since
+        /// 7.2)
+        NvmeIoUring = "nvme-io_uring",
+        /// a Parallels image
+        Parallels = "parallels",
+        /// a filter that allocates ahead (since 6.0)
+        Preallocate = "preallocate",
+        /// a qcow image
+        Qcow = "qcow",
         /// an image in that format
         Qcow2 = "qcow2",
+        /// a QED image
+        Qed = "qed",
+        /// several disks that vote
+        Quorum = "quorum",
         /// an image without format
         Raw = "raw",
+        /// an image on Ceph
+        Rbd = "rbd",
+        /// a disk replicated for COLO
+        Replication = "replication",
+        /// a file by SSH
+        Ssh = "ssh",
         /// limits what passes (since 2.11)
         Throttle = "throttle",
+        /// a VirtualBox image
+        Vdi = "vdi",
+        /// a Hyper-V image
+        Vhdx = "vhdx",
+        /// a virtio disk on PCI, by libblkio (since 7.2)
+        VirtioBlkVfioPci = "virtio-blk-vfio-pci",
+        /// a vhost-user disk, by libblkio (since 7.2)
+        VirtioBlkVhostUser = "virtio-blk-vhost-user",
+        /// a vDPA disk, by libblkio (since 7.2)
+        VirtioBlkVhostVdpa = "virtio-blk-vhost-vdpa",
+        /// a VMware image
+        Vmdk = "vmdk",
+        /// a Virtual PC image
+        Vpc = "vpc",
+        /// a directory as a FAT file system
+        Vvfat = "vvfat",
     }
 }
 
@@ -1020,6 +3583,10 @@ enumeration! {
 pub struct BlockdevOptionsFile {
     /// its path; /dev/fdset/N is a descriptor of a set
     pub filename: String,
+    /// id of a helper for SCSI persistent reservations
+    /// (default: none)
+    #[serde(rename = "pr-manager", skip_serializing_if = "Option::is_none")]
+    pub pr_manager: Option<String>,
     /// keep other processes from using it against this one
     /// (default: auto, where the host can) (since 2.10)
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -1034,6 +3601,15 @@ pub struct BlockdevOptionsFile {
     /// (since 4.0)
     #[serde(rename = "drop-cache", skip_serializing_if = "Option::is_none")]
     pub drop_cache: Option<bool>,
+    /// after a migration, see that nothing stale is
+    /// in the host's page cache (default: off) (since 3.0)
+    ///
+    /// **Unstable.**
+    #[serde(
+        rename = "x-check-cache-dropped",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub x_check_cache_dropped: Option<bool>,
 }
 
 impl BlockdevOptionsFile {
@@ -1042,10 +3618,12 @@ impl BlockdevOptionsFile {
     pub fn new(filename: impl Into<String>) -> Self {
         Self {
             filename: filename.into(),
+            pr_manager: None,
             locking: None,
             aio: None,
             aio_max_batch: None,
             drop_cache: None,
+            x_check_cache_dropped: None,
         }
     }
 }
@@ -1069,6 +3647,68 @@ pub struct BlockdevOptionsNull {
     pub read_zeroes: Option<bool>,
 }
 
+/// Struct `BlockdevOptionsNVMe`.
+///
+/// An NVMe disk of the host.
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsNVMe {
+    /// its PCI address, DOMAIN:BUS:SLOT.FUNCTION
+    pub device: String,
+    /// number of the namespace, from 1
+    pub namespace: i64,
+}
+
+impl BlockdevOptionsNVMe {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(device: impl Into<String>, namespace: i64) -> Self {
+        Self {
+            device: device.into(),
+            namespace,
+        }
+    }
+}
+
+/// Struct `BlockdevOptionsVVFAT`.
+///
+/// A directory as a FAT file system.
+///
+/// Since: 2.9
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsVVFAT {
+    /// the directory
+    pub dir: String,
+    /// bits of the FAT: 12, 16 or 32
+    #[serde(rename = "fat-type", skip_serializing_if = "Option::is_none")]
+    pub fat_type: Option<i64>,
+    /// a floppy, rather than a disk with partitions (default:
+    /// false)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floppy: Option<bool>,
+    /// its label, up to 11 bytes (default: QEMU VVFAT) (since 2.4)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// writes change the directory; not safe (default: false)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rw: Option<bool>,
+}
+
+impl BlockdevOptionsVVFAT {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(dir: impl Into<String>) -> Self {
+        Self {
+            dir: dir.into(),
+            fat_type: None,
+            floppy: None,
+            label: None,
+            rw: None,
+        }
+    }
+}
+
 /// Struct `BlockdevOptionsGenericFormat`.
 ///
 /// A format or filter over one node.
@@ -1085,6 +3725,36 @@ impl BlockdevOptionsGenericFormat {
     #[must_use]
     pub fn new(file: Box<super::BlockdevRef>) -> Self {
         Self { file }
+    }
+}
+
+/// Struct `BlockdevOptionsLUKS`.
+///
+/// A LUKS disk.
+///
+/// Since: 2.9
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsLUKS {
+    /// the node that holds the data
+    pub file: Box<super::BlockdevRef>,
+    /// id of the secret with the passphrase; without it only
+    /// metadata can be read (since 2.6)
+    #[serde(rename = "key-secret", skip_serializing_if = "Option::is_none")]
+    pub key_secret: Option<String>,
+    /// node with the header, if it is not in @file (since 9.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<Box<super::BlockdevRef>>,
+}
+
+impl BlockdevOptionsLUKS {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(file: Box<super::BlockdevRef>) -> Self {
+        Self {
+            file,
+            key_secret: None,
+            header: None,
+        }
     }
 }
 
@@ -1114,6 +3784,254 @@ impl BlockdevOptionsGenericCOWFormat {
     }
 }
 
+enumeration! {
+    /// Enumeration `Qcow2OverlapCheckMode`.
+    ///
+    /// Which writes to look at for damage to metadata.
+    ///
+    /// Since: 2.9
+    pub enum Qcow2OverlapCheckMode {
+        /// none
+        None = "none",
+        /// those that can be checked without reading
+        Constant = "constant",
+        /// those that can be checked by what is cached
+        Cached = "cached",
+        /// all
+        All = "all",
+    }
+}
+
+/// Struct `Qcow2OverlapCheckFlags`.
+///
+/// Which metadata to protect.
+///
+/// Since: 2.9
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Qcow2OverlapCheckFlags {
+    /// what is protected unless said otherwise (default: cached)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<super::Qcow2OverlapCheckMode>,
+    /// the header
+    #[serde(rename = "main-header", skip_serializing_if = "Option::is_none")]
+    pub main_header: Option<bool>,
+    /// the L1 table in use
+    #[serde(rename = "active-l1", skip_serializing_if = "Option::is_none")]
+    pub active_l1: Option<bool>,
+    /// the L2 tables in use
+    #[serde(rename = "active-l2", skip_serializing_if = "Option::is_none")]
+    pub active_l2: Option<bool>,
+    /// the refcount table
+    #[serde(rename = "refcount-table", skip_serializing_if = "Option::is_none")]
+    pub refcount_table: Option<bool>,
+    /// refcount blocks
+    #[serde(rename = "refcount-block", skip_serializing_if = "Option::is_none")]
+    pub refcount_block: Option<bool>,
+    /// the table of snapshots
+    #[serde(rename = "snapshot-table", skip_serializing_if = "Option::is_none")]
+    pub snapshot_table: Option<bool>,
+    /// L1 tables of snapshots
+    #[serde(rename = "inactive-l1", skip_serializing_if = "Option::is_none")]
+    pub inactive_l1: Option<bool>,
+    /// L2 tables of snapshots
+    #[serde(rename = "inactive-l2", skip_serializing_if = "Option::is_none")]
+    pub inactive_l2: Option<bool>,
+    /// the directory of bitmaps (since 3.0)
+    #[serde(rename = "bitmap-directory", skip_serializing_if = "Option::is_none")]
+    pub bitmap_directory: Option<bool>,
+}
+
+/// Alternate `Qcow2OverlapChecks`.
+///
+/// Which metadata to protect, one by one or by mode.
+///
+/// Since: 2.9
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum Qcow2OverlapChecks {
+    /// one by one
+    Flags(super::Qcow2OverlapCheckFlags),
+    /// by mode
+    Mode(super::Qcow2OverlapCheckMode),
+}
+
+impl typed::Alternate for Qcow2OverlapChecks {
+    const NAME: &'static str = "Qcow2OverlapChecks";
+
+    fn read<R: typed::Read>(kind: &str, value: R) -> Result<Option<Self>, R::Error> {
+        Ok(Some(match kind {
+            "object" => Self::Flags(value.read()?),
+            "string" => Self::Mode(value.read()?),
+            _ => return Ok(None),
+        }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Qcow2OverlapChecks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        typed::alternate(deserializer)
+    }
+}
+
+enumeration! {
+    /// Enumeration `BlockdevQcowEncryptionFormat`.
+    ///
+    /// How qcow images are encrypted.
+    ///
+    /// Since: 2.10
+    pub enum BlockdevQcowEncryptionFormat {
+        /// AES-CBC; unsafe
+        Aes = "aes",
+    }
+}
+
+/// Union `BlockdevQcowEncryption`.
+///
+/// How a qcow image is encrypted.
+///
+/// Since: 2.10
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "format")]
+#[non_exhaustive]
+pub enum BlockdevQcowEncryption {
+    /// Branch `aes`.
+    #[serde(rename = "aes")]
+    Aes(super::QCryptoBlockOptionsQCow),
+    /// A branch that was not known when this was made, with its tag.
+    #[serde(untagged)]
+    Unknown(typed::Object),
+}
+
+impl typed::Tagged for BlockdevQcowEncryption {
+    const TAG: &'static [&'static str] = &["format", "aes"];
+
+    fn read<'de, A: MapAccess<'de>>(tag: &str, members: A) -> Result<Self, A::Error> {
+        Ok(match tag {
+            "aes" => BlockdevQcowEncryption::Aes(typed::branch(members)?),
+            _ => BlockdevQcowEncryption::Unknown(typed::unknown::<Self, _>(tag, members)?),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for BlockdevQcowEncryption {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        typed::tagged(deserializer)
+    }
+}
+
+/// Struct `BlockdevOptionsQcow`.
+///
+/// An image in qcow format.
+///
+/// Since: 2.10
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsQcow {
+    /// the node that holds the data
+    pub file: Box<super::BlockdevRef>,
+    /// the image behind; null for none, absent for the one that
+    /// the image names
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backing: Option<Box<super::BlockdevRefOrNull>>,
+    /// how it is encrypted
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypt: Option<super::BlockdevQcowEncryption>,
+}
+
+impl BlockdevOptionsQcow {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(file: Box<super::BlockdevRef>) -> Self {
+        Self {
+            file,
+            backing: None,
+            encrypt: None,
+        }
+    }
+}
+
+enumeration! {
+    /// Enumeration `BlockdevQcow2EncryptionFormat`.
+    ///
+    /// How qcow2 images are encrypted.
+    ///
+    /// Since: 2.10
+    pub enum BlockdevQcow2EncryptionFormat {
+        /// AES-CBC; unsafe
+        Aes = "aes",
+        /// as LUKS
+        Luks = "luks",
+    }
+}
+
+/// Union `BlockdevQcow2Encryption`.
+///
+/// How a qcow2 image is encrypted.
+///
+/// Since: 2.10
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "format")]
+#[non_exhaustive]
+pub enum BlockdevQcow2Encryption {
+    /// Branch `aes`.
+    #[serde(rename = "aes")]
+    Aes(super::QCryptoBlockOptionsQCow),
+    /// Branch `luks`.
+    #[serde(rename = "luks")]
+    Luks(super::QCryptoBlockOptionsLUKS),
+    /// A branch that was not known when this was made, with its tag.
+    #[serde(untagged)]
+    Unknown(typed::Object),
+}
+
+impl typed::Tagged for BlockdevQcow2Encryption {
+    const TAG: &'static [&'static str] = &["format", "aes", "luks"];
+
+    fn read<'de, A: MapAccess<'de>>(tag: &str, members: A) -> Result<Self, A::Error> {
+        Ok(match tag {
+            "aes" => BlockdevQcow2Encryption::Aes(typed::branch(members)?),
+            "luks" => BlockdevQcow2Encryption::Luks(typed::branch(members)?),
+            _ => BlockdevQcow2Encryption::Unknown(typed::unknown::<Self, _>(tag, members)?),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for BlockdevQcow2Encryption {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        typed::tagged(deserializer)
+    }
+}
+
+/// Struct `BlockdevOptionsPreallocate`.
+///
+/// A filter that allocates a file ahead of its end.
+///
+/// Since: 6.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsPreallocate {
+    /// the node that holds the data
+    pub file: Box<super::BlockdevRef>,
+    /// the file's length becomes a multiple of this many
+    /// bytes (default: 1M)
+    #[serde(rename = "prealloc-align", skip_serializing_if = "Option::is_none")]
+    pub prealloc_align: Option<i64>,
+    /// bytes to allocate ahead (default: 128M)
+    #[serde(rename = "prealloc-size", skip_serializing_if = "Option::is_none")]
+    pub prealloc_size: Option<i64>,
+}
+
+impl BlockdevOptionsPreallocate {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(file: Box<super::BlockdevRef>) -> Self {
+        Self {
+            file,
+            prealloc_align: None,
+            prealloc_size: None,
+        }
+    }
+}
+
 /// Struct `BlockdevOptionsQcow2`.
 ///
 /// An image in qcow2 format.
@@ -1127,6 +4045,10 @@ pub struct BlockdevOptionsQcow2 {
     /// the image names
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backing: Option<Box<super::BlockdevRefOrNull>>,
+    /// let reference counts be out of date (default: as
+    /// the image says)
+    #[serde(rename = "lazy-refcounts", skip_serializing_if = "Option::is_none")]
+    pub lazy_refcounts: Option<bool>,
     /// discards of the guest reach the file
     /// (default: true if discards are passed on)
     #[serde(
@@ -1145,18 +4067,49 @@ pub struct BlockdevOptionsQcow2 {
     /// (default: false)
     #[serde(rename = "pass-discard-other", skip_serializing_if = "Option::is_none")]
     pub pass_discard_other: Option<bool>,
+    /// clusters that are discarded stay allocated, so
+    /// the file does not fragment (default: false) (since 8.1)
+    #[serde(rename = "discard-no-unref", skip_serializing_if = "Option::is_none")]
+    pub discard_no_unref: Option<bool>,
+    /// which metadata to protect (default: cached) (since
+    /// 2.2)
+    #[serde(rename = "overlap-check", skip_serializing_if = "Option::is_none")]
+    pub overlap_check: Option<super::Qcow2OverlapChecks>,
     /// bytes of tables kept in memory in all
     #[serde(rename = "cache-size", skip_serializing_if = "Option::is_none")]
     pub cache_size: Option<i64>,
     /// bytes of second-level tables kept in memory
     #[serde(rename = "l2-cache-size", skip_serializing_if = "Option::is_none")]
     pub l2_cache_size: Option<i64>,
+    /// bytes of an entry of the L2 cache, a power of
+    /// two from 512 to the cluster size (default: the cluster size)
+    /// (since 2.12)
+    #[serde(
+        rename = "l2-cache-entry-size",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub l2_cache_entry_size: Option<i64>,
     /// bytes of reference counts kept in memory
     #[serde(
         rename = "refcount-cache-size",
         skip_serializing_if = "Option::is_none"
     )]
     pub refcount_cache_size: Option<i64>,
+    /// seconds after which unused cache entries are
+    /// given back, 0 for never (default: 600 where the host can do it)
+    /// (since 2.5)
+    #[serde(
+        rename = "cache-clean-interval",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub cache_clean_interval: Option<i64>,
+    /// how it is encrypted (since 2.10)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypt: Option<super::BlockdevQcow2Encryption>,
+    /// node with its data, if they are not in the image
+    /// (default: as the image says) (since 4.0)
+    #[serde(rename = "data-file", skip_serializing_if = "Option::is_none")]
+    pub data_file: Option<Box<super::BlockdevRef>>,
 }
 
 impl BlockdevOptionsQcow2 {
@@ -1166,12 +4119,149 @@ impl BlockdevOptionsQcow2 {
         Self {
             file,
             backing: None,
+            lazy_refcounts: None,
             pass_discard_request: None,
             pass_discard_snapshot: None,
             pass_discard_other: None,
+            discard_no_unref: None,
+            overlap_check: None,
             cache_size: None,
             l2_cache_size: None,
+            l2_cache_entry_size: None,
             refcount_cache_size: None,
+            cache_clean_interval: None,
+            encrypt: None,
+            data_file: None,
+        }
+    }
+}
+
+enumeration! {
+    /// Enumeration `SshHostKeyCheckMode`.
+    ///
+    /// How to know an SSH server.
+    ///
+    /// Since: 2.12
+    pub enum SshHostKeyCheckMode {
+        /// not at all
+        None = "none",
+        /// by a hash of its key
+        Hash = "hash",
+        /// by the user's known_hosts
+        KnownHosts = "known_hosts",
+    }
+}
+
+enumeration! {
+    /// Enumeration `SshHostKeyCheckHashType`.
+    ///
+    /// Hashes of an SSH server's key.
+    ///
+    /// Since: 2.12
+    pub enum SshHostKeyCheckHashType {
+        /// MD5
+        Md5 = "md5",
+        /// SHA-1
+        Sha1 = "sha1",
+        /// SHA-256
+        Sha256 = "sha256",
+    }
+}
+
+/// Struct `SshHostKeyHash`.
+///
+/// The hash an SSH server's key must have.
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SshHostKeyHash {
+    /// kind of hash
+    pub r#type: super::SshHostKeyCheckHashType,
+    /// the hash in hexadecimal
+    pub hash: String,
+}
+
+impl SshHostKeyHash {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(r#type: super::SshHostKeyCheckHashType, hash: impl Into<String>) -> Self {
+        Self {
+            r#type,
+            hash: hash.into(),
+        }
+    }
+}
+
+/// Union `SshHostKeyCheck`.
+///
+/// How to know an SSH server.
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "mode")]
+#[non_exhaustive]
+pub enum SshHostKeyCheck {
+    /// Branch `none`.
+    #[serde(rename = "none")]
+    None,
+    /// Branch `hash`.
+    #[serde(rename = "hash")]
+    Hash(super::SshHostKeyHash),
+    /// Branch `known_hosts`.
+    #[serde(rename = "known_hosts")]
+    KnownHosts,
+    /// A branch that was not known when this was made, with its tag.
+    #[serde(untagged)]
+    Unknown(typed::Object),
+}
+
+impl typed::Tagged for SshHostKeyCheck {
+    const TAG: &'static [&'static str] = &["mode", "none", "hash", "known_hosts"];
+
+    fn read<'de, A: MapAccess<'de>>(tag: &str, members: A) -> Result<Self, A::Error> {
+        Ok(match tag {
+            "none" => typed::no_members(members).map(|()| SshHostKeyCheck::None)?,
+            "hash" => SshHostKeyCheck::Hash(typed::branch(members)?),
+            "known_hosts" => typed::no_members(members).map(|()| SshHostKeyCheck::KnownHosts)?,
+            _ => SshHostKeyCheck::Unknown(typed::unknown::<Self, _>(tag, members)?),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for SshHostKeyCheck {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        typed::tagged(deserializer)
+    }
+}
+
+/// Struct `BlockdevOptionsSsh`.
+///
+/// A file by SSH.
+///
+/// Since: 2.9
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsSsh {
+    /// the server
+    pub server: super::InetSocketAddress,
+    /// path there
+    pub path: String,
+    /// user there (default: the local user's name)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// how to know the server (default: known_hosts)
+    #[serde(rename = "host-key-check", skip_serializing_if = "Option::is_none")]
+    pub host_key_check: Option<super::SshHostKeyCheck>,
+}
+
+impl BlockdevOptionsSsh {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(server: super::InetSocketAddress, path: impl Into<String>) -> Self {
+        Self {
+            server,
+            path: path.into(),
+            user: None,
+            host_key_check: None,
         }
     }
 }
@@ -1183,20 +4273,103 @@ enumeration! {
     ///
     /// Since: 2.9
     pub enum BlkdebugEvent {
+        /// an L1 table is updated
+        L1Update = "l1_update",
+        /// an L1 table grows: space is allocated
+        L1GrowAllocTable = "l1_grow_alloc_table",
+        /// an L1 table grows: it is written
+        L1GrowWriteTable = "l1_grow_write_table",
+        /// an L1 table grows: the header names it
+        L1GrowActivateTable = "l1_grow_activate_table",
+        /// an L2 table is read
+        L2Load = "l2_load",
+        /// an L2 table is updated
+        L2Update = "l2_update",
+        /// an L2 table gets a compressed cluster
+        L2UpdateCompressed = "l2_update_compressed",
+        /// a new L2 table is copied: read
+        L2AllocCowRead = "l2_alloc_cow_read",
+        /// a new L2 table is written
+        L2AllocWrite = "l2_alloc_write",
         /// a read reaches the node
         ReadAio = "read_aio",
+        /// the image behind is read
+        ReadBackingAio = "read_backing_aio",
+        /// a compressed cluster is read
+        ReadCompressed = "read_compressed",
         /// a write reaches the node
         WriteAio = "write_aio",
+        /// a compressed cluster is written
+        WriteCompressed = "write_compressed",
+        /// the machine's state is read
+        VmstateLoad = "vmstate_load",
+        /// the machine's state is written
+        VmstateSave = "vmstate_save",
+        /// copy on write: read
+        CowRead = "cow_read",
+        /// copy on write: write
+        CowWrite = "cow_write",
+        /// the refcount table is read
+        ReftableLoad = "reftable_load",
+        /// the refcount table grows
+        ReftableGrow = "reftable_grow",
+        /// the refcount table is updated
+        ReftableUpdate = "reftable_update",
+        /// a refcount block is read
+        RefblockLoad = "refblock_load",
+        /// a refcount block is updated
+        RefblockUpdate = "refblock_update",
+        /// part of a refcount block is updated
+        RefblockUpdatePart = "refblock_update_part",
+        /// a refcount block is allocated
+        RefblockAlloc = "refblock_alloc",
+        /// a new refcount block is entered into the
+        /// table
+        RefblockAllocHookup = "refblock_alloc_hookup",
+        /// a new refcount block is written
+        RefblockAllocWrite = "refblock_alloc_write",
+        /// new refcount blocks are written
+        RefblockAllocWriteBlocks = "refblock_alloc_write_blocks",
+        /// a new refcount table is written
+        RefblockAllocWriteTable = "refblock_alloc_write_table",
+        /// the header names a new refcount table
+        RefblockAllocSwitchTable = "refblock_alloc_switch_table",
+        /// a cluster is allocated
+        ClusterAlloc = "cluster_alloc",
+        /// bytes of a cluster are allocated
+        ClusterAllocBytes = "cluster_alloc_bytes",
+        /// a cluster is freed
+        ClusterFree = "cluster_free",
         /// what was written is handed to the host
         FlushToOs = "flush_to_os",
         /// a flush reaches the node
         FlushToDisk = "flush_to_disk",
+        /// a write is widened: the head is read
+        PwritevRmwHead = "pwritev_rmw_head",
+        /// a write is widened: the head has been read
+        PwritevRmwAfterHead = "pwritev_rmw_after_head",
+        /// a write is widened: the tail is read
+        PwritevRmwTail = "pwritev_rmw_tail",
+        /// a write is widened: the tail has been read
+        PwritevRmwAfterTail = "pwritev_rmw_after_tail",
         /// data are about to be written
         Pwritev = "pwritev",
         /// zeros are about to be written (since 1.1)
         PwritevZero = "pwritev_zero",
         /// data have been written
         PwritevDone = "pwritev_done",
+        /// an image is emptied (since 2.4)
+        EmptyImagePrepare = "empty_image_prepare",
+        /// an L1 table shrinks: zeros are written
+        /// (since 2.11)
+        L1ShrinkWriteTable = "l1_shrink_write_table",
+        /// an L1 table shrinks: L2 tables are
+        /// freed (since 2.11)
+        L1ShrinkFreeL2Clusters = "l1_shrink_free_l2_clusters",
+        /// copy on read writes (since 2.11)
+        CorWrite = "cor_write",
+        /// the file grows for a cluster (since 2.12)
+        ClusterAllocSpace = "cluster_alloc_space",
         /// every request (since 4.1)
         None = "none",
     }
@@ -1307,15 +4480,44 @@ impl BlkdebugSetStateOptions {
 pub struct BlockdevOptionsBlkdebug {
     /// the node below
     pub image: Box<super::BlockdevRef>,
+    /// file with rules
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
     /// requests are aligned to this many bytes (default: 1)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub align: Option<i64>,
+    /// most bytes of a request (since 2.10)
+    #[serde(rename = "max-transfer", skip_serializing_if = "Option::is_none")]
+    pub max_transfer: Option<i32>,
+    /// bytes by which writes of zeros go best (since 2.10)
+    #[serde(rename = "opt-write-zero", skip_serializing_if = "Option::is_none")]
+    pub opt_write_zero: Option<i32>,
+    /// most bytes of a write of zeros (since 2.10)
+    #[serde(rename = "max-write-zero", skip_serializing_if = "Option::is_none")]
+    pub max_write_zero: Option<i32>,
+    /// bytes by which discards go best (since 2.10)
+    #[serde(rename = "opt-discard", skip_serializing_if = "Option::is_none")]
+    pub opt_discard: Option<i32>,
+    /// most bytes of a discard (since 2.10)
+    #[serde(rename = "max-discard", skip_serializing_if = "Option::is_none")]
+    pub max_discard: Option<i32>,
     /// what is to fail
     #[serde(rename = "inject-error", skip_serializing_if = "Option::is_none")]
     pub inject_error: Option<Vec<super::BlkdebugInjectErrorOptions>>,
     /// changes of state
     #[serde(rename = "set-state", skip_serializing_if = "Option::is_none")]
     pub set_state: Option<Vec<super::BlkdebugSetStateOptions>>,
+    /// what to do with the node below beyond what users
+    /// do (default: nothing) (since 5.0)
+    #[serde(rename = "take-child-perms", skip_serializing_if = "Option::is_none")]
+    pub take_child_perms: Option<Vec<super::BlockPermission>>,
+    /// what not to let others do with it (default:
+    /// nothing) (since 5.0)
+    #[serde(
+        rename = "unshare-child-perms",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub unshare_child_perms: Option<Vec<super::BlockPermission>>,
 }
 
 impl BlockdevOptionsBlkdebug {
@@ -1324,9 +4526,1135 @@ impl BlockdevOptionsBlkdebug {
     pub fn new(image: Box<super::BlockdevRef>) -> Self {
         Self {
             image,
+            config: None,
             align: None,
+            max_transfer: None,
+            opt_write_zero: None,
+            max_write_zero: None,
+            opt_discard: None,
+            max_discard: None,
             inject_error: None,
             set_state: None,
+            take_child_perms: None,
+            unshare_child_perms: None,
+        }
+    }
+}
+
+/// Struct `BlockdevOptionsBlklogwrites`.
+///
+/// A filter that keeps a log of what is written, as dm-log-writes has
+/// it.
+///
+/// Since: 3.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsBlklogwrites {
+    /// the node below
+    pub file: Box<super::BlockdevRef>,
+    /// node of the log
+    pub log: Box<super::BlockdevRef>,
+    /// bytes of a sector of the log, a power of two
+    /// (default: 512)
+    #[serde(rename = "log-sector-size", skip_serializing_if = "Option::is_none")]
+    pub log_sector_size: Option<u32>,
+    /// go on with the log that is there (default: false)
+    #[serde(rename = "log-append", skip_serializing_if = "Option::is_none")]
+    pub log_append: Option<bool>,
+    /// writes after which the log's superblock
+    /// is updated (default: 4096)
+    #[serde(
+        rename = "log-super-update-interval",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub log_super_update_interval: Option<u64>,
+}
+
+impl BlockdevOptionsBlklogwrites {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(file: Box<super::BlockdevRef>, log: Box<super::BlockdevRef>) -> Self {
+        Self {
+            file,
+            log,
+            log_sector_size: None,
+            log_append: None,
+            log_super_update_interval: None,
+        }
+    }
+}
+
+/// Struct `BlockdevOptionsBlkverify`.
+///
+/// A filter that compares two disks.
+///
+/// Since: 2.9
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsBlkverify {
+    /// the disk under test
+    pub test: Box<super::BlockdevRef>,
+    /// a raw image to compare with
+    pub raw: Box<super::BlockdevRef>,
+}
+
+impl BlockdevOptionsBlkverify {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(test: Box<super::BlockdevRef>, raw: Box<super::BlockdevRef>) -> Self {
+        Self { test, raw }
+    }
+}
+
+/// Struct `BlockdevOptionsBlkreplay`.
+///
+/// A filter for record and replay.
+///
+/// Since: 4.2
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsBlkreplay {
+    /// the node below
+    pub image: Box<super::BlockdevRef>,
+}
+
+impl BlockdevOptionsBlkreplay {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(image: Box<super::BlockdevRef>) -> Self {
+        Self { image }
+    }
+}
+
+enumeration! {
+    /// Enumeration `QuorumReadPattern`.
+    ///
+    /// How voting disks are read.
+    ///
+    /// Since: 2.9
+    pub enum QuorumReadPattern {
+        /// all of them, and the majority wins
+        Quorum = "quorum",
+        /// the first, and the next if that fails
+        Fifo = "fifo",
+    }
+}
+
+/// Struct `BlockdevOptionsQuorum`.
+///
+/// Several disks that vote.
+///
+/// Since: 2.9
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsQuorum {
+    /// two disks that must agree (default: false)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blkverify: Option<bool>,
+    /// the disks
+    pub children: Vec<super::BlockdevRef>,
+    /// how many must agree
+    #[serde(rename = "vote-threshold")]
+    pub vote_threshold: i64,
+    /// write the majority's data to the rest (default:
+    /// false) (since 2.1)
+    #[serde(rename = "rewrite-corrupted", skip_serializing_if = "Option::is_none")]
+    pub rewrite_corrupted: Option<bool>,
+    /// how they are read (default: quorum) (since 2.2)
+    #[serde(rename = "read-pattern", skip_serializing_if = "Option::is_none")]
+    pub read_pattern: Option<super::QuorumReadPattern>,
+}
+
+impl BlockdevOptionsQuorum {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(children: Vec<super::BlockdevRef>, vote_threshold: i64) -> Self {
+        Self {
+            children,
+            vote_threshold,
+            blkverify: None,
+            rewrite_corrupted: None,
+            read_pattern: None,
+        }
+    }
+}
+
+/// Struct `BlockdevOptionsGluster`.
+///
+/// A file on GlusterFS.
+///
+/// Since: 2.9
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsGluster {
+    /// the volume
+    pub volume: String,
+    /// path on it
+    pub path: String,
+    /// servers to try
+    pub server: Vec<super::SocketAddress>,
+    /// how much libgfapi logs, 0 to 9 (default: 4) (since 2.8)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub debug: Option<i64>,
+    /// where to (default: /dev/stderr) (since 2.8)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logfile: Option<String>,
+}
+
+impl BlockdevOptionsGluster {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(
+        volume: impl Into<String>,
+        path: impl Into<String>,
+        server: Vec<super::SocketAddress>,
+    ) -> Self {
+        Self {
+            volume: volume.into(),
+            path: path.into(),
+            server,
+            debug: None,
+            logfile: None,
+        }
+    }
+}
+
+/// Struct `BlockdevOptionsIoUring`.
+///
+/// A file or device by libblkio.
+///
+/// Since: 7.2
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsIoUring {
+    /// its path
+    pub filename: String,
+}
+
+impl BlockdevOptionsIoUring {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(filename: impl Into<String>) -> Self {
+        Self {
+            filename: filename.into(),
+        }
+    }
+}
+
+/// Struct `BlockdevOptionsNvmeIoUring`.
+///
+/// An NVMe disk by the kernel's pass-through.
+///
+/// Since: 7.2
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsNvmeIoUring {
+    /// its character device, such as /dev/ng0n1
+    pub path: String,
+}
+
+impl BlockdevOptionsNvmeIoUring {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(path: impl Into<String>) -> Self {
+        Self { path: path.into() }
+    }
+}
+
+/// Struct `BlockdevOptionsVirtioBlkVfioPci`.
+///
+/// A virtio disk on PCI, by libblkio.
+///
+/// Since: 7.2
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsVirtioBlkVfioPci {
+    /// its directory in sysfs
+    pub path: String,
+}
+
+impl BlockdevOptionsVirtioBlkVfioPci {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(path: impl Into<String>) -> Self {
+        Self { path: path.into() }
+    }
+}
+
+/// Struct `BlockdevOptionsVirtioBlkVhostUser`.
+///
+/// A vhost-user disk, by libblkio.
+///
+/// Since: 7.2
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsVirtioBlkVhostUser {
+    /// path of its socket
+    pub path: String,
+}
+
+impl BlockdevOptionsVirtioBlkVhostUser {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(path: impl Into<String>) -> Self {
+        Self { path: path.into() }
+    }
+}
+
+/// Struct `BlockdevOptionsVirtioBlkVhostVdpa`.
+///
+/// A vDPA disk, by libblkio.
+///
+/// Since: 7.2
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsVirtioBlkVhostVdpa {
+    /// its device file
+    pub path: String,
+}
+
+impl BlockdevOptionsVirtioBlkVhostVdpa {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(path: impl Into<String>) -> Self {
+        Self { path: path.into() }
+    }
+}
+
+enumeration! {
+    /// Enumeration `IscsiTransport`.
+    ///
+    /// What carries iSCSI.
+    ///
+    /// Since: 2.9
+    pub enum IscsiTransport {
+        /// TCP
+        Tcp = "tcp",
+        /// RDMA (iSER)
+        Iser = "iser",
+    }
+}
+
+enumeration! {
+    /// Enumeration `IscsiHeaderDigest`.
+    ///
+    /// Check sums of iSCSI headers.
+    ///
+    /// Since: 2.9
+    pub enum IscsiHeaderDigest {
+        /// always
+        Crc32c = "crc32c",
+        /// never
+        None = "none",
+        /// rather with
+        Crc32cNone = "crc32c-none",
+        /// rather without
+        NoneCrc32c = "none-crc32c",
+    }
+}
+
+/// Struct `BlockdevOptionsIscsi`.
+///
+/// An iSCSI disk.
+///
+/// Since: 2.9
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsIscsi {
+    /// what carries it
+    pub transport: super::IscsiTransport,
+    /// host and port
+    pub portal: String,
+    /// name of the target
+    pub target: String,
+    /// logical unit (default: 0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lun: Option<i64>,
+    /// user to log in as (default: none)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// id of the secret with the password; needed with
+    /// @user
+    #[serde(rename = "password-secret", skip_serializing_if = "Option::is_none")]
+    pub password_secret: Option<String>,
+    /// name to go by (default: from the machine's UUID or
+    /// name)
+    #[serde(rename = "initiator-name", skip_serializing_if = "Option::is_none")]
+    pub initiator_name: Option<String>,
+    /// check sums of headers (default: none-crc32c)
+    #[serde(rename = "header-digest", skip_serializing_if = "Option::is_none")]
+    pub header_digest: Option<super::IscsiHeaderDigest>,
+    /// seconds until a request fails, 0 for never (default: 0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<i64>,
+}
+
+impl BlockdevOptionsIscsi {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(
+        transport: super::IscsiTransport,
+        portal: impl Into<String>,
+        target: impl Into<String>,
+    ) -> Self {
+        Self {
+            transport,
+            portal: portal.into(),
+            target: target.into(),
+            lun: None,
+            user: None,
+            password_secret: None,
+            initiator_name: None,
+            header_digest: None,
+            timeout: None,
+        }
+    }
+}
+
+enumeration! {
+    /// Enumeration `RbdAuthMode`.
+    ///
+    /// Ways to prove oneself to Ceph.
+    ///
+    /// Since: 3.0
+    pub enum RbdAuthMode {
+        /// by Ceph's own protocol
+        Cephx = "cephx",
+        /// none
+        None = "none",
+    }
+}
+
+enumeration! {
+    /// Enumeration `RbdImageEncryptionFormat`.
+    ///
+    /// How RBD images are encrypted.
+    ///
+    /// Since: 6.1
+    pub enum RbdImageEncryptionFormat {
+        /// LUKS
+        Luks = "luks",
+        /// LUKS 2
+        Luks2 = "luks2",
+        /// LUKS of either version; to open only (since 8.0)
+        LuksAny = "luks-any",
+    }
+}
+
+/// Struct `RbdEncryptionOptionsLUKSBase`.
+///
+/// What every encrypted RBD image takes.
+///
+/// Since: 6.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RbdEncryptionOptionsLUKSBase {
+    /// id of the secret with the passphrase
+    #[serde(rename = "key-secret")]
+    pub key_secret: String,
+}
+
+impl RbdEncryptionOptionsLUKSBase {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(key_secret: impl Into<String>) -> Self {
+        Self {
+            key_secret: key_secret.into(),
+        }
+    }
+}
+
+/// Struct `RbdEncryptionCreateOptionsLUKSBase`.
+///
+/// What every encrypted RBD image takes when it is made.
+///
+/// Since: 6.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RbdEncryptionCreateOptionsLUKSBase {
+    /// id of the secret with the passphrase
+    #[serde(rename = "key-secret")]
+    pub key_secret: String,
+    /// the cipher
+    #[serde(rename = "cipher-alg", skip_serializing_if = "Option::is_none")]
+    pub cipher_alg: Option<super::QCryptoCipherAlgo>,
+}
+
+impl RbdEncryptionCreateOptionsLUKSBase {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(key_secret: impl Into<String>) -> Self {
+        Self {
+            key_secret: key_secret.into(),
+            cipher_alg: None,
+        }
+    }
+}
+
+/// Struct `RbdEncryptionOptionsLUKS`.
+///
+/// An RBD image with LUKS.
+///
+/// Since: 6.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RbdEncryptionOptionsLUKS {
+    /// id of the secret with the passphrase
+    #[serde(rename = "key-secret")]
+    pub key_secret: String,
+}
+
+impl RbdEncryptionOptionsLUKS {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(key_secret: impl Into<String>) -> Self {
+        Self {
+            key_secret: key_secret.into(),
+        }
+    }
+}
+
+/// Struct `RbdEncryptionOptionsLUKS2`.
+///
+/// An RBD image with LUKS 2.
+///
+/// Since: 6.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RbdEncryptionOptionsLUKS2 {
+    /// id of the secret with the passphrase
+    #[serde(rename = "key-secret")]
+    pub key_secret: String,
+}
+
+impl RbdEncryptionOptionsLUKS2 {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(key_secret: impl Into<String>) -> Self {
+        Self {
+            key_secret: key_secret.into(),
+        }
+    }
+}
+
+/// Struct `RbdEncryptionOptionsLUKSAny`.
+///
+/// An RBD image with LUKS of either version.
+///
+/// Since: 8.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RbdEncryptionOptionsLUKSAny {
+    /// id of the secret with the passphrase
+    #[serde(rename = "key-secret")]
+    pub key_secret: String,
+}
+
+impl RbdEncryptionOptionsLUKSAny {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(key_secret: impl Into<String>) -> Self {
+        Self {
+            key_secret: key_secret.into(),
+        }
+    }
+}
+
+/// Struct `RbdEncryptionCreateOptionsLUKS`.
+///
+/// An RBD image with LUKS, to be made.
+///
+/// Since: 6.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RbdEncryptionCreateOptionsLUKS {
+    /// id of the secret with the passphrase
+    #[serde(rename = "key-secret")]
+    pub key_secret: String,
+    /// the cipher
+    #[serde(rename = "cipher-alg", skip_serializing_if = "Option::is_none")]
+    pub cipher_alg: Option<super::QCryptoCipherAlgo>,
+}
+
+impl RbdEncryptionCreateOptionsLUKS {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(key_secret: impl Into<String>) -> Self {
+        Self {
+            key_secret: key_secret.into(),
+            cipher_alg: None,
+        }
+    }
+}
+
+/// Struct `RbdEncryptionCreateOptionsLUKS2`.
+///
+/// An RBD image with LUKS 2, to be made.
+///
+/// Since: 6.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RbdEncryptionCreateOptionsLUKS2 {
+    /// id of the secret with the passphrase
+    #[serde(rename = "key-secret")]
+    pub key_secret: String,
+    /// the cipher
+    #[serde(rename = "cipher-alg", skip_serializing_if = "Option::is_none")]
+    pub cipher_alg: Option<super::QCryptoCipherAlgo>,
+}
+
+impl RbdEncryptionCreateOptionsLUKS2 {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(key_secret: impl Into<String>) -> Self {
+        Self {
+            key_secret: key_secret.into(),
+            cipher_alg: None,
+        }
+    }
+}
+
+/// Union `RbdEncryptionOptions`.
+///
+/// How an RBD image is encrypted.
+///
+/// Since: 6.1
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RbdEncryptionOptions {
+    /// the same of the image it is a clone of (default: as this
+    /// one) (since 8.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Box<super::RbdEncryptionOptions>>,
+    /// What `format` says it is.
+    #[serde(flatten)]
+    pub branch: RbdEncryptionOptionsBranch,
+}
+
+/// The branches of [`RbdEncryptionOptions`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "format")]
+#[non_exhaustive]
+pub enum RbdEncryptionOptionsBranch {
+    /// Branch `luks`.
+    #[serde(rename = "luks")]
+    Luks(super::RbdEncryptionOptionsLUKS),
+    /// Branch `luks2`.
+    #[serde(rename = "luks2")]
+    Luks2(super::RbdEncryptionOptionsLUKS2),
+    /// Branch `luks-any`.
+    #[serde(rename = "luks-any")]
+    LuksAny(super::RbdEncryptionOptionsLUKSAny),
+    /// A branch that was not known when this was made, with its tag.
+    #[serde(untagged)]
+    Unknown(typed::Object),
+}
+
+impl typed::Tagged for RbdEncryptionOptions {
+    const TAG: &'static [&'static str] = &["format", "luks", "luks2", "luks-any"];
+
+    fn read<'de, A: MapAccess<'de>>(tag: &str, members: A) -> Result<Self, A::Error> {
+        let mut parent = None;
+        let members = typed::Remaining::new(members, |key, members: &mut A| {
+            match key {
+                "parent" => parent = members.next_value()?,
+                _ => return Ok(false),
+            }
+            Ok(true)
+        });
+        let branch = match tag {
+            "luks" => RbdEncryptionOptionsBranch::Luks(typed::branch(members)?),
+            "luks2" => RbdEncryptionOptionsBranch::Luks2(typed::branch(members)?),
+            "luks-any" => RbdEncryptionOptionsBranch::LuksAny(typed::branch(members)?),
+            _ => RbdEncryptionOptionsBranch::Unknown(typed::unknown::<Self, _>(tag, members)?),
+        };
+        Ok(Self { parent, branch })
+    }
+}
+
+impl<'de> Deserialize<'de> for RbdEncryptionOptions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        typed::tagged(deserializer)
+    }
+}
+
+/// Union `RbdEncryptionCreateOptions`.
+///
+/// How an RBD image to be made is encrypted.
+///
+/// Since: 6.1
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "format")]
+#[non_exhaustive]
+pub enum RbdEncryptionCreateOptions {
+    /// Branch `luks`.
+    #[serde(rename = "luks")]
+    Luks(super::RbdEncryptionCreateOptionsLUKS),
+    /// Branch `luks2`.
+    #[serde(rename = "luks2")]
+    Luks2(super::RbdEncryptionCreateOptionsLUKS2),
+    /// Branch `luks-any`.
+    #[serde(rename = "luks-any")]
+    LuksAny,
+    /// A branch that was not known when this was made, with its tag.
+    #[serde(untagged)]
+    Unknown(typed::Object),
+}
+
+impl typed::Tagged for RbdEncryptionCreateOptions {
+    const TAG: &'static [&'static str] = &["format", "luks", "luks2", "luks-any"];
+
+    fn read<'de, A: MapAccess<'de>>(tag: &str, members: A) -> Result<Self, A::Error> {
+        Ok(match tag {
+            "luks" => RbdEncryptionCreateOptions::Luks(typed::branch(members)?),
+            "luks2" => RbdEncryptionCreateOptions::Luks2(typed::branch(members)?),
+            "luks-any" => {
+                typed::no_members(members).map(|()| RbdEncryptionCreateOptions::LuksAny)?
+            }
+            _ => RbdEncryptionCreateOptions::Unknown(typed::unknown::<Self, _>(tag, members)?),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for RbdEncryptionCreateOptions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        typed::tagged(deserializer)
+    }
+}
+
+/// Struct `BlockdevOptionsRbd`.
+///
+/// An image on Ceph.
+///
+/// Since: 2.9
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsRbd {
+    /// the pool
+    pub pool: String,
+    /// namespace in it (since 5.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// the image
+    pub image: String,
+    /// Ceph's configuration file
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conf: Option<String>,
+    /// snapshot of the image
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+    /// how it is encrypted (since 6.1)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypt: Option<super::RbdEncryptionOptions>,
+    /// user to go by, without "client."
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// ways to prove oneself (since 3.0)
+    #[serde(
+        rename = "auth-client-required",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub auth_client_required: Option<Vec<super::RbdAuthMode>>,
+    /// id of the secret with the key (since 3.0)
+    #[serde(rename = "key-secret", skip_serializing_if = "Option::is_none")]
+    pub key_secret: Option<String>,
+    /// monitors to connect to
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<Vec<super::InetSocketAddressBase>>,
+}
+
+impl BlockdevOptionsRbd {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(pool: impl Into<String>, image: impl Into<String>) -> Self {
+        Self {
+            pool: pool.into(),
+            image: image.into(),
+            namespace: None,
+            conf: None,
+            snapshot: None,
+            encrypt: None,
+            user: None,
+            auth_client_required: None,
+            key_secret: None,
+            server: None,
+        }
+    }
+}
+
+enumeration! {
+    /// Enumeration `ReplicationMode`.
+    ///
+    /// The sides of a replicated disk.
+    ///
+    /// Since: 2.9
+    pub enum ReplicationMode {
+        /// the one the guest writes
+        Primary = "primary",
+        /// the one that is kept up to date
+        Secondary = "secondary",
+    }
+}
+
+/// Struct `BlockdevOptionsReplication`.
+///
+/// A disk replicated for COLO.
+///
+/// Since: 2.9
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsReplication {
+    /// the node that holds the data
+    pub file: Box<super::BlockdevRef>,
+    /// the side
+    pub mode: super::ReplicationMode,
+    /// id of the topmost node or drive; for the secondary
+    #[serde(rename = "top-id", skip_serializing_if = "Option::is_none")]
+    pub top_id: Option<String>,
+}
+
+impl BlockdevOptionsReplication {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(file: Box<super::BlockdevRef>, mode: super::ReplicationMode) -> Self {
+        Self {
+            file,
+            mode,
+            top_id: None,
+        }
+    }
+}
+
+enumeration! {
+    /// Enumeration `NFSTransport`.
+    ///
+    /// What carries NFS.
+    ///
+    /// Since: 2.9
+    pub enum NFSTransport {
+        /// TCP
+        Inet = "inet",
+    }
+}
+
+/// Struct `NFSServer`.
+///
+/// An NFS server.
+///
+/// Since: 2.9
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NFSServer {
+    /// what carries it
+    pub r#type: super::NFSTransport,
+    /// its host
+    pub host: String,
+}
+
+impl NFSServer {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(r#type: super::NFSTransport, host: impl Into<String>) -> Self {
+        Self {
+            r#type,
+            host: host.into(),
+        }
+    }
+}
+
+/// Struct `BlockdevOptionsNfs`.
+///
+/// A file by NFS.
+///
+/// Since: 2.9
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsNfs {
+    /// the server
+    pub server: super::NFSServer,
+    /// path there
+    pub path: String,
+    /// user id to go by (default: one's own)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<i64>,
+    /// group id to go by (default: one's own)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<i64>,
+    /// how many SYNs are tried (default: libnfs's)
+    #[serde(rename = "tcp-syn-count", skip_serializing_if = "Option::is_none")]
+    pub tcp_syn_count: Option<i64>,
+    /// bytes to read ahead (default: libnfs's)
+    #[serde(rename = "readahead-size", skip_serializing_if = "Option::is_none")]
+    pub readahead_size: Option<i64>,
+    /// pages of 4 KiB to cache (default: libnfs's)
+    #[serde(rename = "page-cache-size", skip_serializing_if = "Option::is_none")]
+    pub page_cache_size: Option<i64>,
+    /// how much libnfs logs (default: libnfs's)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub debug: Option<i64>,
+}
+
+impl BlockdevOptionsNfs {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(server: super::NFSServer, path: impl Into<String>) -> Self {
+        Self {
+            server,
+            path: path.into(),
+            user: None,
+            group: None,
+            tcp_syn_count: None,
+            readahead_size: None,
+            page_cache_size: None,
+            debug: None,
+        }
+    }
+}
+
+/// Struct `BlockdevOptionsCurlBase`.
+///
+/// What every file by HTTP or FTP takes.
+///
+/// Since: 2.9
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsCurlBase {
+    /// its URL
+    pub url: String,
+    /// bytes to read ahead, a multiple of 512 (default: 256k)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readahead: Option<i64>,
+    /// seconds to wait for a connection (default: 5)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<i64>,
+    /// user (default: none)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// id of the secret with the password (default: none)
+    #[serde(rename = "password-secret", skip_serializing_if = "Option::is_none")]
+    pub password_secret: Option<String>,
+    /// user at the proxy (default: none)
+    #[serde(rename = "proxy-username", skip_serializing_if = "Option::is_none")]
+    pub proxy_username: Option<String>,
+    /// id of the secret with the password there
+    /// (default: none)
+    #[serde(
+        rename = "proxy-password-secret",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub proxy_password_secret: Option<String>,
+}
+
+impl BlockdevOptionsCurlBase {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            readahead: None,
+            timeout: None,
+            username: None,
+            password_secret: None,
+            proxy_username: None,
+            proxy_password_secret: None,
+        }
+    }
+}
+
+/// Struct `BlockdevOptionsCurlHttp`.
+///
+/// A file by HTTP.
+///
+/// Since: 2.9
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsCurlHttp {
+    /// its URL
+    pub url: String,
+    /// bytes to read ahead, a multiple of 512 (default: 256k)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readahead: Option<i64>,
+    /// seconds to wait for a connection (default: 5)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<i64>,
+    /// user (default: none)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// id of the secret with the password (default: none)
+    #[serde(rename = "password-secret", skip_serializing_if = "Option::is_none")]
+    pub password_secret: Option<String>,
+    /// user at the proxy (default: none)
+    #[serde(rename = "proxy-username", skip_serializing_if = "Option::is_none")]
+    pub proxy_username: Option<String>,
+    /// id of the secret with the password there
+    /// (default: none)
+    #[serde(
+        rename = "proxy-password-secret",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub proxy_password_secret: Option<String>,
+    /// cookies to send, "NAME=VALUE; ..." (default: none)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<String>,
+    /// id of the secret with them, which is safer (since
+    /// 2.10)
+    #[serde(rename = "cookie-secret", skip_serializing_if = "Option::is_none")]
+    pub cookie_secret: Option<String>,
+}
+
+impl BlockdevOptionsCurlHttp {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            readahead: None,
+            timeout: None,
+            username: None,
+            password_secret: None,
+            proxy_username: None,
+            proxy_password_secret: None,
+            cookie: None,
+            cookie_secret: None,
+        }
+    }
+}
+
+/// Struct `BlockdevOptionsCurlHttps`.
+///
+/// A file by HTTPS.
+///
+/// Since: 2.9
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsCurlHttps {
+    /// its URL
+    pub url: String,
+    /// bytes to read ahead, a multiple of 512 (default: 256k)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readahead: Option<i64>,
+    /// seconds to wait for a connection (default: 5)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<i64>,
+    /// user (default: none)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// id of the secret with the password (default: none)
+    #[serde(rename = "password-secret", skip_serializing_if = "Option::is_none")]
+    pub password_secret: Option<String>,
+    /// user at the proxy (default: none)
+    #[serde(rename = "proxy-username", skip_serializing_if = "Option::is_none")]
+    pub proxy_username: Option<String>,
+    /// id of the secret with the password there
+    /// (default: none)
+    #[serde(
+        rename = "proxy-password-secret",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub proxy_password_secret: Option<String>,
+    /// cookies to send, "NAME=VALUE; ..." (default: none)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<String>,
+    /// verify the server's certificate (default: true)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sslverify: Option<bool>,
+    /// id of the secret with the cookies, which is safer
+    /// (since 2.10)
+    #[serde(rename = "cookie-secret", skip_serializing_if = "Option::is_none")]
+    pub cookie_secret: Option<String>,
+}
+
+impl BlockdevOptionsCurlHttps {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            readahead: None,
+            timeout: None,
+            username: None,
+            password_secret: None,
+            proxy_username: None,
+            proxy_password_secret: None,
+            cookie: None,
+            sslverify: None,
+            cookie_secret: None,
+        }
+    }
+}
+
+/// Struct `BlockdevOptionsCurlFtp`.
+///
+/// A file by FTP.
+///
+/// Since: 2.9
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsCurlFtp {
+    /// its URL
+    pub url: String,
+    /// bytes to read ahead, a multiple of 512 (default: 256k)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readahead: Option<i64>,
+    /// seconds to wait for a connection (default: 5)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<i64>,
+    /// user (default: none)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// id of the secret with the password (default: none)
+    #[serde(rename = "password-secret", skip_serializing_if = "Option::is_none")]
+    pub password_secret: Option<String>,
+    /// user at the proxy (default: none)
+    #[serde(rename = "proxy-username", skip_serializing_if = "Option::is_none")]
+    pub proxy_username: Option<String>,
+    /// id of the secret with the password there
+    /// (default: none)
+    #[serde(
+        rename = "proxy-password-secret",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub proxy_password_secret: Option<String>,
+}
+
+impl BlockdevOptionsCurlFtp {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            readahead: None,
+            timeout: None,
+            username: None,
+            password_secret: None,
+            proxy_username: None,
+            proxy_password_secret: None,
+        }
+    }
+}
+
+/// Struct `BlockdevOptionsCurlFtps`.
+///
+/// A file by FTP over TLS.
+///
+/// Since: 2.9
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsCurlFtps {
+    /// its URL
+    pub url: String,
+    /// bytes to read ahead, a multiple of 512 (default: 256k)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub readahead: Option<i64>,
+    /// seconds to wait for a connection (default: 5)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<i64>,
+    /// user (default: none)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// id of the secret with the password (default: none)
+    #[serde(rename = "password-secret", skip_serializing_if = "Option::is_none")]
+    pub password_secret: Option<String>,
+    /// user at the proxy (default: none)
+    #[serde(rename = "proxy-username", skip_serializing_if = "Option::is_none")]
+    pub proxy_username: Option<String>,
+    /// id of the secret with the password there
+    /// (default: none)
+    #[serde(
+        rename = "proxy-password-secret",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub proxy_password_secret: Option<String>,
+    /// verify the server's certificate (default: true)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sslverify: Option<bool>,
+}
+
+impl BlockdevOptionsCurlFtps {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            readahead: None,
+            timeout: None,
+            username: None,
+            password_secret: None,
+            proxy_username: None,
+            proxy_password_secret: None,
+            sslverify: None,
         }
     }
 }
@@ -1343,6 +5671,19 @@ pub struct BlockdevOptionsNbd {
     /// the name of the disk there (default: empty)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub export: Option<String>,
+    /// id of the TLS credentials
+    #[serde(rename = "tls-creds", skip_serializing_if = "Option::is_none")]
+    pub tls_creds: Option<String>,
+    /// name that the server's certificate must have
+    /// (default: the server's) (since 7.0)
+    #[serde(rename = "tls-hostname", skip_serializing_if = "Option::is_none")]
+    pub tls_hostname: Option<String>,
+    /// metadata context whose bits are shown in the place
+    /// of allocation (since 3.0)
+    ///
+    /// **Unstable.**
+    #[serde(rename = "x-dirty-bitmap", skip_serializing_if = "Option::is_none")]
+    pub x_dirty_bitmap: Option<String>,
     /// for how many seconds requests wait for a lost
     /// connection to come back; after that they fail until it does
     /// (default: 0) (since 4.2)
@@ -1361,6 +5702,9 @@ impl BlockdevOptionsNbd {
         Self {
             server,
             export: None,
+            tls_creds: None,
+            tls_hostname: None,
+            x_dirty_bitmap: None,
             reconnect_delay: None,
             open_timeout: None,
         }
@@ -1421,6 +5765,88 @@ impl BlockdevOptionsThrottle {
     }
 }
 
+/// Struct `BlockdevOptionsCor`.
+///
+/// A filter that writes what is read from further behind into the
+/// image.
+///
+/// Since: 6.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsCor {
+    /// the node that holds the data
+    pub file: Box<super::BlockdevRef>,
+    /// node of the last image that is copied from (default: all
+    /// are)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bottom: Option<String>,
+}
+
+impl BlockdevOptionsCor {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(file: Box<super::BlockdevRef>) -> Self {
+        Self { file, bottom: None }
+    }
+}
+
+enumeration! {
+    /// Enumeration `OnCbwError`.
+    ///
+    /// What to do when the copy fails.
+    ///
+    /// Since: 7.1
+    pub enum OnCbwError {
+        /// fail the guest's write; the copy stays whole
+        BreakGuestWrite = "break-guest-write",
+        /// let the guest write; the copy is lost
+        BreakSnapshot = "break-snapshot",
+    }
+}
+
+/// Struct `BlockdevOptionsCbw`.
+///
+/// A filter that saves what is about to be overwritten.
+///
+/// Since: 6.2
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevOptionsCbw {
+    /// the node that holds the data
+    pub file: Box<super::BlockdevRef>,
+    /// node it is saved in
+    pub target: Box<super::BlockdevRef>,
+    /// the bitmap that says what is worth saving (default:
+    /// everything) (since 7.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bitmap: Option<super::BlockDirtyBitmap>,
+    /// what to do when saving fails (default:
+    /// break-guest-write) (since 7.1)
+    #[serde(rename = "on-cbw-error", skip_serializing_if = "Option::is_none")]
+    pub on_cbw_error: Option<super::OnCbwError>,
+    /// seconds until that counts as failed, 0 for never
+    /// (default: 0) (since 7.1)
+    #[serde(rename = "cbw-timeout", skip_serializing_if = "Option::is_none")]
+    pub cbw_timeout: Option<u32>,
+    /// fewest bytes to save at a time, a power of two
+    /// (default: by the target) (since 9.2)
+    #[serde(rename = "min-cluster-size", skip_serializing_if = "Option::is_none")]
+    pub min_cluster_size: Option<u64>,
+}
+
+impl BlockdevOptionsCbw {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(file: Box<super::BlockdevRef>, target: Box<super::BlockdevRef>) -> Self {
+        Self {
+            file,
+            target,
+            bitmap: None,
+            on_cbw_error: None,
+            cbw_timeout: None,
+            min_cluster_size: None,
+        }
+    }
+}
+
 /// Union `BlockdevOptions`.
 ///
 /// How a node is made.
@@ -1437,6 +5863,10 @@ pub struct BlockdevOptions {
     /// how its data are cached
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<super::BlockdevCacheOptions>,
+    /// the node may be used here; an inactive one belongs to the
+    /// other side of a migration (default: true) (since 10.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active: Option<bool>,
     /// nothing can be written (default: false)
     #[serde(rename = "read-only", skip_serializing_if = "Option::is_none")]
     pub read_only: Option<bool>,
@@ -1464,33 +5894,144 @@ pub enum BlockdevOptionsBranch {
     /// Branch `blkdebug`.
     #[serde(rename = "blkdebug")]
     Blkdebug(Box<super::BlockdevOptionsBlkdebug>),
+    /// Branch `blklogwrites`.
+    #[serde(rename = "blklogwrites")]
+    Blklogwrites(Box<super::BlockdevOptionsBlklogwrites>),
+    /// Branch `blkreplay`.
+    #[serde(rename = "blkreplay")]
+    Blkreplay(Box<super::BlockdevOptionsBlkreplay>),
+    /// Branch `blkverify`.
+    #[serde(rename = "blkverify")]
+    Blkverify(Box<super::BlockdevOptionsBlkverify>),
+    /// Branch `bochs`.
+    #[serde(rename = "bochs")]
+    Bochs(Box<super::BlockdevOptionsGenericFormat>),
+    /// Branch `cloop`.
+    #[serde(rename = "cloop")]
+    Cloop(Box<super::BlockdevOptionsGenericFormat>),
+    /// Branch `compress`.
+    #[serde(rename = "compress")]
+    Compress(Box<super::BlockdevOptionsGenericFormat>),
+    /// Branch `copy-before-write`.
+    #[serde(rename = "copy-before-write")]
+    CopyBeforeWrite(Box<super::BlockdevOptionsCbw>),
     /// Branch `copy-on-read`.
     #[serde(rename = "copy-on-read")]
-    CopyOnRead(Box<super::BlockdevOptionsGenericFormat>),
+    CopyOnRead(Box<super::BlockdevOptionsCor>),
+    /// Branch `dmg`.
+    #[serde(rename = "dmg")]
+    Dmg(Box<super::BlockdevOptionsGenericFormat>),
     /// Branch `file`.
     #[serde(rename = "file")]
     File(super::BlockdevOptionsFile),
+    /// Branch `snapshot-access`.
+    #[serde(rename = "snapshot-access")]
+    SnapshotAccess(Box<super::BlockdevOptionsGenericFormat>),
+    /// Branch `ftp`.
+    #[serde(rename = "ftp")]
+    Ftp(super::BlockdevOptionsCurlFtp),
+    /// Branch `ftps`.
+    #[serde(rename = "ftps")]
+    Ftps(super::BlockdevOptionsCurlFtps),
+    /// Branch `gluster`.
+    #[serde(rename = "gluster")]
+    Gluster(super::BlockdevOptionsGluster),
+    /// Branch `host_cdrom`.
+    #[serde(rename = "host_cdrom")]
+    HostCdrom(super::BlockdevOptionsFile),
     /// Branch `host_device`.
     #[serde(rename = "host_device")]
     HostDevice(super::BlockdevOptionsFile),
+    /// Branch `http`.
+    #[serde(rename = "http")]
+    Http(super::BlockdevOptionsCurlHttp),
+    /// Branch `https`.
+    #[serde(rename = "https")]
+    Https(super::BlockdevOptionsCurlHttps),
+    /// Branch `io_uring`.
+    #[serde(rename = "io_uring")]
+    IoUring(super::BlockdevOptionsIoUring),
+    /// Branch `iscsi`.
+    #[serde(rename = "iscsi")]
+    Iscsi(super::BlockdevOptionsIscsi),
+    /// Branch `luks`.
+    #[serde(rename = "luks")]
+    Luks(Box<super::BlockdevOptionsLUKS>),
     /// Branch `nbd`.
     #[serde(rename = "nbd")]
     Nbd(super::BlockdevOptionsNbd),
+    /// Branch `nfs`.
+    #[serde(rename = "nfs")]
+    Nfs(super::BlockdevOptionsNfs),
     /// Branch `null-aio`.
     #[serde(rename = "null-aio")]
     NullAio(super::BlockdevOptionsNull),
     /// Branch `null-co`.
     #[serde(rename = "null-co")]
     NullCo(super::BlockdevOptionsNull),
+    /// Branch `nvme`.
+    #[serde(rename = "nvme")]
+    Nvme(super::BlockdevOptionsNVMe),
+    /// Branch `nvme-io_uring`.
+    #[serde(rename = "nvme-io_uring")]
+    NvmeIoUring(super::BlockdevOptionsNvmeIoUring),
+    /// Branch `parallels`.
+    #[serde(rename = "parallels")]
+    Parallels(Box<super::BlockdevOptionsGenericFormat>),
+    /// Branch `preallocate`.
+    #[serde(rename = "preallocate")]
+    Preallocate(Box<super::BlockdevOptionsPreallocate>),
+    /// Branch `qcow`.
+    #[serde(rename = "qcow")]
+    Qcow(Box<super::BlockdevOptionsQcow>),
     /// Branch `qcow2`.
     #[serde(rename = "qcow2")]
     Qcow2(Box<super::BlockdevOptionsQcow2>),
+    /// Branch `qed`.
+    #[serde(rename = "qed")]
+    Qed(Box<super::BlockdevOptionsGenericCOWFormat>),
+    /// Branch `quorum`.
+    #[serde(rename = "quorum")]
+    Quorum(super::BlockdevOptionsQuorum),
     /// Branch `raw`.
     #[serde(rename = "raw")]
     Raw(Box<super::BlockdevOptionsRaw>),
+    /// Branch `rbd`.
+    #[serde(rename = "rbd")]
+    Rbd(super::BlockdevOptionsRbd),
+    /// Branch `replication`.
+    #[serde(rename = "replication")]
+    Replication(Box<super::BlockdevOptionsReplication>),
+    /// Branch `ssh`.
+    #[serde(rename = "ssh")]
+    Ssh(super::BlockdevOptionsSsh),
     /// Branch `throttle`.
     #[serde(rename = "throttle")]
     Throttle(Box<super::BlockdevOptionsThrottle>),
+    /// Branch `vdi`.
+    #[serde(rename = "vdi")]
+    Vdi(Box<super::BlockdevOptionsGenericFormat>),
+    /// Branch `vhdx`.
+    #[serde(rename = "vhdx")]
+    Vhdx(Box<super::BlockdevOptionsGenericFormat>),
+    /// Branch `virtio-blk-vfio-pci`.
+    #[serde(rename = "virtio-blk-vfio-pci")]
+    VirtioBlkVfioPci(super::BlockdevOptionsVirtioBlkVfioPci),
+    /// Branch `virtio-blk-vhost-user`.
+    #[serde(rename = "virtio-blk-vhost-user")]
+    VirtioBlkVhostUser(super::BlockdevOptionsVirtioBlkVhostUser),
+    /// Branch `virtio-blk-vhost-vdpa`.
+    #[serde(rename = "virtio-blk-vhost-vdpa")]
+    VirtioBlkVhostVdpa(super::BlockdevOptionsVirtioBlkVhostVdpa),
+    /// Branch `vmdk`.
+    #[serde(rename = "vmdk")]
+    Vmdk(Box<super::BlockdevOptionsGenericCOWFormat>),
+    /// Branch `vpc`.
+    #[serde(rename = "vpc")]
+    Vpc(Box<super::BlockdevOptionsGenericFormat>),
+    /// Branch `vvfat`.
+    #[serde(rename = "vvfat")]
+    Vvfat(super::BlockdevOptionsVVFAT),
     /// A branch that was not known when this was made, with its tag.
     #[serde(untagged)]
     Unknown(typed::Object),
@@ -1500,21 +6041,59 @@ impl typed::Tagged for BlockdevOptions {
     const TAG: &'static [&'static str] = &[
         "driver",
         "blkdebug",
+        "blklogwrites",
+        "blkreplay",
+        "blkverify",
+        "bochs",
+        "cloop",
+        "compress",
+        "copy-before-write",
         "copy-on-read",
+        "dmg",
         "file",
+        "snapshot-access",
+        "ftp",
+        "ftps",
+        "gluster",
+        "host_cdrom",
         "host_device",
+        "http",
+        "https",
+        "io_uring",
+        "iscsi",
+        "luks",
         "nbd",
+        "nfs",
         "null-aio",
         "null-co",
+        "nvme",
+        "nvme-io_uring",
+        "parallels",
+        "preallocate",
+        "qcow",
         "qcow2",
+        "qed",
+        "quorum",
         "raw",
+        "rbd",
+        "replication",
+        "ssh",
         "throttle",
+        "vdi",
+        "vhdx",
+        "virtio-blk-vfio-pci",
+        "virtio-blk-vhost-user",
+        "virtio-blk-vhost-vdpa",
+        "vmdk",
+        "vpc",
+        "vvfat",
     ];
 
     fn read<'de, A: MapAccess<'de>>(tag: &str, members: A) -> Result<Self, A::Error> {
         let mut node_name = None;
         let mut discard = None;
         let mut cache = None;
+        let mut active = None;
         let mut read_only = None;
         let mut auto_read_only = None;
         let mut force_share = None;
@@ -1524,6 +6103,7 @@ impl typed::Tagged for BlockdevOptions {
                 "node-name" => node_name = members.next_value()?,
                 "discard" => discard = members.next_value()?,
                 "cache" => cache = members.next_value()?,
+                "active" => active = members.next_value()?,
                 "read-only" => read_only = members.next_value()?,
                 "auto-read-only" => auto_read_only = members.next_value()?,
                 "force-share" => force_share = members.next_value()?,
@@ -1534,21 +6114,65 @@ impl typed::Tagged for BlockdevOptions {
         });
         let branch = match tag {
             "blkdebug" => BlockdevOptionsBranch::Blkdebug(typed::branch(members)?),
+            "blklogwrites" => BlockdevOptionsBranch::Blklogwrites(typed::branch(members)?),
+            "blkreplay" => BlockdevOptionsBranch::Blkreplay(typed::branch(members)?),
+            "blkverify" => BlockdevOptionsBranch::Blkverify(typed::branch(members)?),
+            "bochs" => BlockdevOptionsBranch::Bochs(typed::branch(members)?),
+            "cloop" => BlockdevOptionsBranch::Cloop(typed::branch(members)?),
+            "compress" => BlockdevOptionsBranch::Compress(typed::branch(members)?),
+            "copy-before-write" => BlockdevOptionsBranch::CopyBeforeWrite(typed::branch(members)?),
             "copy-on-read" => BlockdevOptionsBranch::CopyOnRead(typed::branch(members)?),
+            "dmg" => BlockdevOptionsBranch::Dmg(typed::branch(members)?),
             "file" => BlockdevOptionsBranch::File(typed::branch(members)?),
+            "snapshot-access" => BlockdevOptionsBranch::SnapshotAccess(typed::branch(members)?),
+            "ftp" => BlockdevOptionsBranch::Ftp(typed::branch(members)?),
+            "ftps" => BlockdevOptionsBranch::Ftps(typed::branch(members)?),
+            "gluster" => BlockdevOptionsBranch::Gluster(typed::branch(members)?),
+            "host_cdrom" => BlockdevOptionsBranch::HostCdrom(typed::branch(members)?),
             "host_device" => BlockdevOptionsBranch::HostDevice(typed::branch(members)?),
+            "http" => BlockdevOptionsBranch::Http(typed::branch(members)?),
+            "https" => BlockdevOptionsBranch::Https(typed::branch(members)?),
+            "io_uring" => BlockdevOptionsBranch::IoUring(typed::branch(members)?),
+            "iscsi" => BlockdevOptionsBranch::Iscsi(typed::branch(members)?),
+            "luks" => BlockdevOptionsBranch::Luks(typed::branch(members)?),
             "nbd" => BlockdevOptionsBranch::Nbd(typed::branch(members)?),
+            "nfs" => BlockdevOptionsBranch::Nfs(typed::branch(members)?),
             "null-aio" => BlockdevOptionsBranch::NullAio(typed::branch(members)?),
             "null-co" => BlockdevOptionsBranch::NullCo(typed::branch(members)?),
+            "nvme" => BlockdevOptionsBranch::Nvme(typed::branch(members)?),
+            "nvme-io_uring" => BlockdevOptionsBranch::NvmeIoUring(typed::branch(members)?),
+            "parallels" => BlockdevOptionsBranch::Parallels(typed::branch(members)?),
+            "preallocate" => BlockdevOptionsBranch::Preallocate(typed::branch(members)?),
+            "qcow" => BlockdevOptionsBranch::Qcow(typed::branch(members)?),
             "qcow2" => BlockdevOptionsBranch::Qcow2(typed::branch(members)?),
+            "qed" => BlockdevOptionsBranch::Qed(typed::branch(members)?),
+            "quorum" => BlockdevOptionsBranch::Quorum(typed::branch(members)?),
             "raw" => BlockdevOptionsBranch::Raw(typed::branch(members)?),
+            "rbd" => BlockdevOptionsBranch::Rbd(typed::branch(members)?),
+            "replication" => BlockdevOptionsBranch::Replication(typed::branch(members)?),
+            "ssh" => BlockdevOptionsBranch::Ssh(typed::branch(members)?),
             "throttle" => BlockdevOptionsBranch::Throttle(typed::branch(members)?),
+            "vdi" => BlockdevOptionsBranch::Vdi(typed::branch(members)?),
+            "vhdx" => BlockdevOptionsBranch::Vhdx(typed::branch(members)?),
+            "virtio-blk-vfio-pci" => {
+                BlockdevOptionsBranch::VirtioBlkVfioPci(typed::branch(members)?)
+            }
+            "virtio-blk-vhost-user" => {
+                BlockdevOptionsBranch::VirtioBlkVhostUser(typed::branch(members)?)
+            }
+            "virtio-blk-vhost-vdpa" => {
+                BlockdevOptionsBranch::VirtioBlkVhostVdpa(typed::branch(members)?)
+            }
+            "vmdk" => BlockdevOptionsBranch::Vmdk(typed::branch(members)?),
+            "vpc" => BlockdevOptionsBranch::Vpc(typed::branch(members)?),
+            "vvfat" => BlockdevOptionsBranch::Vvfat(typed::branch(members)?),
             _ => BlockdevOptionsBranch::Unknown(typed::unknown::<Self, _>(tag, members)?),
         };
         Ok(Self {
             node_name,
             discard,
             cache,
+            active,
             read_only,
             auto_read_only,
             force_share,
@@ -1699,6 +6323,1381 @@ impl TypedCommand for BlockdevDel {
     type Return = typed::Empty;
 }
 
+/// Command `blockdev-set-active`.
+///
+/// Take a node into use, or give it away to another process that has
+/// the same image.
+///
+/// Errors:
+/// - If the node is unknown or in use
+///
+/// Since: 10.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevSetActive {
+    /// the node (default: all)
+    #[serde(rename = "node-name", skip_serializing_if = "Option::is_none")]
+    pub node_name: Option<String>,
+    /// use it
+    pub active: bool,
+}
+
+impl BlockdevSetActive {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(active: bool) -> Self {
+        Self {
+            active,
+            node_name: None,
+        }
+    }
+}
+
+impl TypedCommand for BlockdevSetActive {
+    const NAME: &'static str = "blockdev-set-active";
+    type Return = typed::Empty;
+}
+
+/// Struct `BlockdevCreateOptionsFile`.
+///
+/// A file to be made.
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevCreateOptionsFile {
+    /// its path
+    pub filename: String,
+    /// bytes of the disk
+    pub size: u64,
+    /// what is allocated (default: off)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preallocation: Option<super::PreallocMode>,
+    /// switch copy on write off on file systems like btrfs
+    /// (default: off)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nocow: Option<bool>,
+    /// unit the file system shall allocate by, 0 for its
+    /// own (default: 1M)
+    #[serde(rename = "extent-size-hint", skip_serializing_if = "Option::is_none")]
+    pub extent_size_hint: Option<u64>,
+}
+
+impl BlockdevCreateOptionsFile {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(filename: impl Into<String>, size: u64) -> Self {
+        Self {
+            filename: filename.into(),
+            size,
+            preallocation: None,
+            nocow: None,
+            extent_size_hint: None,
+        }
+    }
+}
+
+/// Struct `BlockdevCreateOptionsGluster`.
+///
+/// A file on GlusterFS, to be made.
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevCreateOptionsGluster {
+    /// where
+    pub location: super::BlockdevOptionsGluster,
+    /// bytes of the disk
+    pub size: u64,
+    /// what is allocated (default: off)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preallocation: Option<super::PreallocMode>,
+}
+
+impl BlockdevCreateOptionsGluster {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(location: super::BlockdevOptionsGluster, size: u64) -> Self {
+        Self {
+            location,
+            size,
+            preallocation: None,
+        }
+    }
+}
+
+/// Struct `BlockdevCreateOptionsLUKS`.
+///
+/// A LUKS disk to be made.
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevCreateOptionsLUKS {
+    /// id of the secret with the passphrase; without it only
+    /// metadata can be read
+    #[serde(rename = "key-secret", skip_serializing_if = "Option::is_none")]
+    pub key_secret: Option<String>,
+    /// the cipher (default: aes-256)
+    #[serde(rename = "cipher-alg", skip_serializing_if = "Option::is_none")]
+    pub cipher_alg: Option<super::QCryptoCipherAlgo>,
+    /// how blocks are chained (default: xts)
+    #[serde(rename = "cipher-mode", skip_serializing_if = "Option::is_none")]
+    pub cipher_mode: Option<super::QCryptoCipherMode>,
+    /// how vectors are made (default: plain64)
+    #[serde(rename = "ivgen-alg", skip_serializing_if = "Option::is_none")]
+    pub ivgen_alg: Option<super::QCryptoIVGenAlgo>,
+    /// the hash that essiv takes (default: sha256)
+    #[serde(rename = "ivgen-hash-alg", skip_serializing_if = "Option::is_none")]
+    pub ivgen_hash_alg: Option<super::QCryptoHashAlgo>,
+    /// hash of the master key (default: sha256)
+    #[serde(rename = "hash-alg", skip_serializing_if = "Option::is_none")]
+    pub hash_alg: Option<super::QCryptoHashAlgo>,
+    /// milliseconds that trying a passphrase shall take here
+    /// (default: 2000) (since 2.8)
+    #[serde(rename = "iter-time", skip_serializing_if = "Option::is_none")]
+    pub iter_time: Option<i64>,
+    /// node it is made on
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<super::BlockdevRef>,
+    /// node for the header, if it goes elsewhere (since 9.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<super::BlockdevRef>,
+    /// bytes of the disk
+    pub size: u64,
+    /// what is allocated (default: off) (since 4.2)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preallocation: Option<super::PreallocMode>,
+}
+
+impl BlockdevCreateOptionsLUKS {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(size: u64) -> Self {
+        Self {
+            size,
+            key_secret: None,
+            cipher_alg: None,
+            cipher_mode: None,
+            ivgen_alg: None,
+            ivgen_hash_alg: None,
+            hash_alg: None,
+            iter_time: None,
+            file: None,
+            header: None,
+            preallocation: None,
+        }
+    }
+}
+
+/// Struct `BlockdevCreateOptionsNfs`.
+///
+/// A file by NFS, to be made.
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevCreateOptionsNfs {
+    /// where
+    pub location: super::BlockdevOptionsNfs,
+    /// bytes of the disk
+    pub size: u64,
+}
+
+impl BlockdevCreateOptionsNfs {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(location: super::BlockdevOptionsNfs, size: u64) -> Self {
+        Self { location, size }
+    }
+}
+
+/// Struct `BlockdevCreateOptionsParallels`.
+///
+/// A Parallels image to be made.
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevCreateOptionsParallels {
+    /// node it is made on
+    pub file: super::BlockdevRef,
+    /// bytes of the disk
+    pub size: u64,
+    /// bytes of a cluster (default: 1M)
+    #[serde(rename = "cluster-size", skip_serializing_if = "Option::is_none")]
+    pub cluster_size: Option<u64>,
+}
+
+impl BlockdevCreateOptionsParallels {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(file: super::BlockdevRef, size: u64) -> Self {
+        Self {
+            file,
+            size,
+            cluster_size: None,
+        }
+    }
+}
+
+/// Struct `BlockdevCreateOptionsQcow`.
+///
+/// A qcow image to be made.
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevCreateOptionsQcow {
+    /// node it is made on
+    pub file: super::BlockdevRef,
+    /// bytes of the disk
+    pub size: u64,
+    /// the image behind
+    #[serde(rename = "backing-file", skip_serializing_if = "Option::is_none")]
+    pub backing_file: Option<String>,
+    /// how it is encrypted
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypt: Option<super::QCryptoBlockCreateOptions>,
+}
+
+impl BlockdevCreateOptionsQcow {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(file: super::BlockdevRef, size: u64) -> Self {
+        Self {
+            file,
+            size,
+            backing_file: None,
+            encrypt: None,
+        }
+    }
+}
+
+enumeration! {
+    /// Enumeration `BlockdevQcow2Version`.
+    ///
+    /// Versions of qcow2.
+    ///
+    /// Since: 2.12
+    pub enum BlockdevQcow2Version {
+        /// version 2 ("0.10")
+        V2 = "v2",
+        /// version 3 ("1.1")
+        V3 = "v3",
+    }
+}
+
+enumeration! {
+    /// Enumeration `Qcow2CompressionType`.
+    ///
+    /// How compressed clusters of a qcow2 image are packed.
+    ///
+    /// Since: 5.1
+    pub enum Qcow2CompressionType {
+        /// raw deflate streams
+        Zlib = "zlib",
+        /// zstd frames (since 5.1)
+        Zstd = "zstd",
+    }
+}
+
+/// Struct `BlockdevCreateOptionsQcow2`.
+///
+/// A qcow2 image to be made.
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevCreateOptionsQcow2 {
+    /// node it is made on
+    pub file: super::BlockdevRef,
+    /// node for its data, if they go elsewhere (since 4.0)
+    #[serde(rename = "data-file", skip_serializing_if = "Option::is_none")]
+    pub data_file: Option<super::BlockdevRef>,
+    /// that node shall be a raw image by itself (default:
+    /// false)
+    #[serde(rename = "data-file-raw", skip_serializing_if = "Option::is_none")]
+    pub data_file_raw: Option<bool>,
+    /// divide clusters into subclusters (default: false)
+    #[serde(rename = "extended-l2", skip_serializing_if = "Option::is_none")]
+    pub extended_l2: Option<bool>,
+    /// bytes of the disk
+    pub size: u64,
+    /// version of the format (default: v3)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<super::BlockdevQcow2Version>,
+    /// the image behind
+    #[serde(rename = "backing-file", skip_serializing_if = "Option::is_none")]
+    pub backing_file: Option<String>,
+    /// format of that image
+    #[serde(rename = "backing-fmt", skip_serializing_if = "Option::is_none")]
+    pub backing_fmt: Option<super::BlockdevDriver>,
+    /// how it is encrypted
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypt: Option<super::QCryptoBlockCreateOptions>,
+    /// bytes of a cluster (default: 64k)
+    #[serde(rename = "cluster-size", skip_serializing_if = "Option::is_none")]
+    pub cluster_size: Option<u64>,
+    /// what is allocated (default: off)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preallocation: Option<super::PreallocMode>,
+    /// reference counts may be out of date (default: off)
+    #[serde(rename = "lazy-refcounts", skip_serializing_if = "Option::is_none")]
+    pub lazy_refcounts: Option<bool>,
+    /// width of a reference count in bits (default: 16)
+    #[serde(rename = "refcount-bits", skip_serializing_if = "Option::is_none")]
+    pub refcount_bits: Option<i64>,
+    /// how compressed clusters are packed (default:
+    /// zlib)
+    #[serde(rename = "compression-type", skip_serializing_if = "Option::is_none")]
+    pub compression_type: Option<super::Qcow2CompressionType>,
+}
+
+impl BlockdevCreateOptionsQcow2 {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(file: super::BlockdevRef, size: u64) -> Self {
+        Self {
+            file,
+            size,
+            data_file: None,
+            data_file_raw: None,
+            extended_l2: None,
+            version: None,
+            backing_file: None,
+            backing_fmt: None,
+            encrypt: None,
+            cluster_size: None,
+            preallocation: None,
+            lazy_refcounts: None,
+            refcount_bits: None,
+            compression_type: None,
+        }
+    }
+}
+
+/// Struct `BlockdevCreateOptionsQed`.
+///
+/// A QED image to be made.
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevCreateOptionsQed {
+    /// node it is made on
+    pub file: super::BlockdevRef,
+    /// bytes of the disk
+    pub size: u64,
+    /// the image behind
+    #[serde(rename = "backing-file", skip_serializing_if = "Option::is_none")]
+    pub backing_file: Option<String>,
+    /// format of that image
+    #[serde(rename = "backing-fmt", skip_serializing_if = "Option::is_none")]
+    pub backing_fmt: Option<super::BlockdevDriver>,
+    /// bytes of a cluster (default: 64k)
+    #[serde(rename = "cluster-size", skip_serializing_if = "Option::is_none")]
+    pub cluster_size: Option<u64>,
+    /// clusters of an L1 or L2 table
+    #[serde(rename = "table-size", skip_serializing_if = "Option::is_none")]
+    pub table_size: Option<i64>,
+}
+
+impl BlockdevCreateOptionsQed {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(file: super::BlockdevRef, size: u64) -> Self {
+        Self {
+            file,
+            size,
+            backing_file: None,
+            backing_fmt: None,
+            cluster_size: None,
+            table_size: None,
+        }
+    }
+}
+
+/// Struct `BlockdevCreateOptionsRbd`.
+///
+/// An image on Ceph, to be made.
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevCreateOptionsRbd {
+    /// where; a snapshot cannot be named
+    pub location: super::BlockdevOptionsRbd,
+    /// bytes of the disk
+    pub size: u64,
+    /// bytes of an object
+    #[serde(rename = "cluster-size", skip_serializing_if = "Option::is_none")]
+    pub cluster_size: Option<u64>,
+    /// how it is encrypted (since 6.1)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypt: Option<super::RbdEncryptionCreateOptions>,
+}
+
+impl BlockdevCreateOptionsRbd {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(location: super::BlockdevOptionsRbd, size: u64) -> Self {
+        Self {
+            location,
+            size,
+            cluster_size: None,
+            encrypt: None,
+        }
+    }
+}
+
+enumeration! {
+    /// Enumeration `BlockdevVmdkSubformat`.
+    ///
+    /// Layouts of VMDK images.
+    ///
+    /// Since: 4.0
+    pub enum BlockdevVmdkSubformat {
+        /// one file that grows
+        MonolithicSparse = "monolithicSparse",
+        /// one file of full size, and a description
+        MonolithicFlat = "monolithicFlat",
+        /// files of up to 2 GB that grow
+        TwoGbMaxExtentSparse = "twoGbMaxExtentSparse",
+        /// files of up to 2 GB of full size
+        TwoGbMaxExtentFlat = "twoGbMaxExtentFlat",
+        /// one file of compressed clusters
+        StreamOptimized = "streamOptimized",
+    }
+}
+
+enumeration! {
+    /// Enumeration `BlockdevVmdkAdapterType`.
+    ///
+    /// Controllers that a VMDK image is for.
+    ///
+    /// Since: 4.0
+    pub enum BlockdevVmdkAdapterType {
+        /// IDE
+        Ide = "ide",
+        /// BusLogic
+        Buslogic = "buslogic",
+        /// LSI Logic
+        Lsilogic = "lsilogic",
+        /// BusLogic, for old ESX
+        LegacyESX = "legacyESX",
+    }
+}
+
+/// Struct `BlockdevCreateOptionsVmdk`.
+///
+/// A VMDK image to be made.
+///
+/// Since: 4.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevCreateOptionsVmdk {
+    /// node it is made on: the description where that is a file of
+    /// its own
+    pub file: super::BlockdevRef,
+    /// bytes of the disk
+    pub size: u64,
+    /// nodes for the data, where they are not in @file
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub extents: Option<Vec<super::BlockdevRef>>,
+    /// its layout (default: monolithicSparse)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subformat: Option<super::BlockdevVmdkSubformat>,
+    /// the image behind (default: none)
+    #[serde(rename = "backing-file", skip_serializing_if = "Option::is_none")]
+    pub backing_file: Option<String>,
+    /// controller it is for (default: ide)
+    #[serde(rename = "adapter-type", skip_serializing_if = "Option::is_none")]
+    pub adapter_type: Option<super::BlockdevVmdkAdapterType>,
+    /// version of the virtual hardware (default: 4)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hwversion: Option<String>,
+    /// version of the guest's tools (default: 2147483647)
+    /// (since 6.2)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub toolsversion: Option<String>,
+    /// clusters of zeros take no space; for layouts that
+    /// grow (default: false)
+    #[serde(rename = "zeroed-grain", skip_serializing_if = "Option::is_none")]
+    pub zeroed_grain: Option<bool>,
+}
+
+impl BlockdevCreateOptionsVmdk {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(file: super::BlockdevRef, size: u64) -> Self {
+        Self {
+            file,
+            size,
+            extents: None,
+            subformat: None,
+            backing_file: None,
+            adapter_type: None,
+            hwversion: None,
+            toolsversion: None,
+            zeroed_grain: None,
+        }
+    }
+}
+
+/// Struct `BlockdevCreateOptionsSsh`.
+///
+/// A file by SSH, to be made.
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevCreateOptionsSsh {
+    /// where
+    pub location: super::BlockdevOptionsSsh,
+    /// bytes of the disk
+    pub size: u64,
+}
+
+impl BlockdevCreateOptionsSsh {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(location: super::BlockdevOptionsSsh, size: u64) -> Self {
+        Self { location, size }
+    }
+}
+
+/// Struct `BlockdevCreateOptionsVdi`.
+///
+/// A VirtualBox image to be made.
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevCreateOptionsVdi {
+    /// node it is made on
+    pub file: super::BlockdevRef,
+    /// bytes of the disk
+    pub size: u64,
+    /// what is allocated: off or metadata (default: off)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preallocation: Option<super::PreallocMode>,
+}
+
+impl BlockdevCreateOptionsVdi {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(file: super::BlockdevRef, size: u64) -> Self {
+        Self {
+            file,
+            size,
+            preallocation: None,
+        }
+    }
+}
+
+enumeration! {
+    /// Enumeration `BlockdevVhdxSubformat`.
+    ///
+    /// Layouts of VHDX images.
+    ///
+    /// Since: 2.12
+    pub enum BlockdevVhdxSubformat {
+        /// it grows
+        Dynamic = "dynamic",
+        /// of full size
+        Fixed = "fixed",
+    }
+}
+
+/// Struct `BlockdevCreateOptionsVhdx`.
+///
+/// A VHDX image to be made.
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevCreateOptionsVhdx {
+    /// node it is made on
+    pub file: super::BlockdevRef,
+    /// bytes of the disk
+    pub size: u64,
+    /// bytes of the log, a multiple of 1M (default: 1M)
+    #[serde(rename = "log-size", skip_serializing_if = "Option::is_none")]
+    pub log_size: Option<u64>,
+    /// bytes of a block, a power of two from 1M to 256M
+    /// (default: by the size)
+    #[serde(rename = "block-size", skip_serializing_if = "Option::is_none")]
+    pub block_size: Option<u64>,
+    /// its layout (default: dynamic)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subformat: Option<super::BlockdevVhdxSubformat>,
+    /// mark new blocks as zeros, rather than as absent
+    /// (default: true)
+    #[serde(rename = "block-state-zero", skip_serializing_if = "Option::is_none")]
+    pub block_state_zero: Option<bool>,
+}
+
+impl BlockdevCreateOptionsVhdx {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(file: super::BlockdevRef, size: u64) -> Self {
+        Self {
+            file,
+            size,
+            log_size: None,
+            block_size: None,
+            subformat: None,
+            block_state_zero: None,
+        }
+    }
+}
+
+enumeration! {
+    /// Enumeration `BlockdevVpcSubformat`.
+    ///
+    /// Layouts of Virtual PC images.
+    ///
+    /// Since: 2.12
+    pub enum BlockdevVpcSubformat {
+        /// it grows
+        Dynamic = "dynamic",
+        /// of full size
+        Fixed = "fixed",
+    }
+}
+
+/// Struct `BlockdevCreateOptionsVpc`.
+///
+/// A Virtual PC image to be made.
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevCreateOptionsVpc {
+    /// node it is made on
+    pub file: super::BlockdevRef,
+    /// bytes of the disk
+    pub size: u64,
+    /// its layout (default: dynamic)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subformat: Option<super::BlockdevVpcSubformat>,
+    /// keep the size as it is, rather than round it up to
+    /// whole cylinders (default: false)
+    #[serde(rename = "force-size", skip_serializing_if = "Option::is_none")]
+    pub force_size: Option<bool>,
+}
+
+impl BlockdevCreateOptionsVpc {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(file: super::BlockdevRef, size: u64) -> Self {
+        Self {
+            file,
+            size,
+            subformat: None,
+            force_size: None,
+        }
+    }
+}
+
+/// Union `BlockdevCreateOptions`.
+///
+/// What blockdev-create takes.
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "driver")]
+#[non_exhaustive]
+pub enum BlockdevCreateOptions {
+    /// Branch `blkdebug`.
+    #[serde(rename = "blkdebug")]
+    Blkdebug,
+    /// Branch `blklogwrites`.
+    #[serde(rename = "blklogwrites")]
+    Blklogwrites,
+    /// Branch `blkreplay`.
+    #[serde(rename = "blkreplay")]
+    Blkreplay,
+    /// Branch `blkverify`.
+    #[serde(rename = "blkverify")]
+    Blkverify,
+    /// Branch `bochs`.
+    #[serde(rename = "bochs")]
+    Bochs,
+    /// Branch `cloop`.
+    #[serde(rename = "cloop")]
+    Cloop,
+    /// Branch `compress`.
+    #[serde(rename = "compress")]
+    Compress,
+    /// Branch `copy-before-write`.
+    #[serde(rename = "copy-before-write")]
+    CopyBeforeWrite,
+    /// Branch `copy-on-read`.
+    #[serde(rename = "copy-on-read")]
+    CopyOnRead,
+    /// Branch `dmg`.
+    #[serde(rename = "dmg")]
+    Dmg,
+    /// Branch `file`.
+    #[serde(rename = "file")]
+    File(super::BlockdevCreateOptionsFile),
+    /// Branch `snapshot-access`.
+    #[serde(rename = "snapshot-access")]
+    SnapshotAccess,
+    /// Branch `ftp`.
+    #[serde(rename = "ftp")]
+    Ftp,
+    /// Branch `ftps`.
+    #[serde(rename = "ftps")]
+    Ftps,
+    /// Branch `gluster`.
+    #[serde(rename = "gluster")]
+    Gluster(super::BlockdevCreateOptionsGluster),
+    /// Branch `host_cdrom`.
+    #[serde(rename = "host_cdrom")]
+    HostCdrom,
+    /// Branch `host_device`.
+    #[serde(rename = "host_device")]
+    HostDevice,
+    /// Branch `http`.
+    #[serde(rename = "http")]
+    Http,
+    /// Branch `https`.
+    #[serde(rename = "https")]
+    Https,
+    /// Branch `io_uring`.
+    #[serde(rename = "io_uring")]
+    IoUring,
+    /// Branch `iscsi`.
+    #[serde(rename = "iscsi")]
+    Iscsi,
+    /// Branch `luks`.
+    #[serde(rename = "luks")]
+    Luks(super::BlockdevCreateOptionsLUKS),
+    /// Branch `nbd`.
+    #[serde(rename = "nbd")]
+    Nbd,
+    /// Branch `nfs`.
+    #[serde(rename = "nfs")]
+    Nfs(super::BlockdevCreateOptionsNfs),
+    /// Branch `null-aio`.
+    #[serde(rename = "null-aio")]
+    NullAio,
+    /// Branch `null-co`.
+    #[serde(rename = "null-co")]
+    NullCo,
+    /// Branch `nvme`.
+    #[serde(rename = "nvme")]
+    Nvme,
+    /// Branch `nvme-io_uring`.
+    #[serde(rename = "nvme-io_uring")]
+    NvmeIoUring,
+    /// Branch `parallels`.
+    #[serde(rename = "parallels")]
+    Parallels(super::BlockdevCreateOptionsParallels),
+    /// Branch `preallocate`.
+    #[serde(rename = "preallocate")]
+    Preallocate,
+    /// Branch `qcow`.
+    #[serde(rename = "qcow")]
+    Qcow(super::BlockdevCreateOptionsQcow),
+    /// Branch `qcow2`.
+    #[serde(rename = "qcow2")]
+    Qcow2(super::BlockdevCreateOptionsQcow2),
+    /// Branch `qed`.
+    #[serde(rename = "qed")]
+    Qed(super::BlockdevCreateOptionsQed),
+    /// Branch `quorum`.
+    #[serde(rename = "quorum")]
+    Quorum,
+    /// Branch `raw`.
+    #[serde(rename = "raw")]
+    Raw,
+    /// Branch `rbd`.
+    #[serde(rename = "rbd")]
+    Rbd(super::BlockdevCreateOptionsRbd),
+    /// Branch `replication`.
+    #[serde(rename = "replication")]
+    Replication,
+    /// Branch `ssh`.
+    #[serde(rename = "ssh")]
+    Ssh(super::BlockdevCreateOptionsSsh),
+    /// Branch `throttle`.
+    #[serde(rename = "throttle")]
+    Throttle,
+    /// Branch `vdi`.
+    #[serde(rename = "vdi")]
+    Vdi(super::BlockdevCreateOptionsVdi),
+    /// Branch `vhdx`.
+    #[serde(rename = "vhdx")]
+    Vhdx(super::BlockdevCreateOptionsVhdx),
+    /// Branch `virtio-blk-vfio-pci`.
+    #[serde(rename = "virtio-blk-vfio-pci")]
+    VirtioBlkVfioPci,
+    /// Branch `virtio-blk-vhost-user`.
+    #[serde(rename = "virtio-blk-vhost-user")]
+    VirtioBlkVhostUser,
+    /// Branch `virtio-blk-vhost-vdpa`.
+    #[serde(rename = "virtio-blk-vhost-vdpa")]
+    VirtioBlkVhostVdpa,
+    /// Branch `vmdk`.
+    #[serde(rename = "vmdk")]
+    Vmdk(super::BlockdevCreateOptionsVmdk),
+    /// Branch `vpc`.
+    #[serde(rename = "vpc")]
+    Vpc(super::BlockdevCreateOptionsVpc),
+    /// Branch `vvfat`.
+    #[serde(rename = "vvfat")]
+    Vvfat,
+    /// A branch that was not known when this was made, with its tag.
+    #[serde(untagged)]
+    Unknown(typed::Object),
+}
+
+impl typed::Tagged for BlockdevCreateOptions {
+    const TAG: &'static [&'static str] = &[
+        "driver",
+        "blkdebug",
+        "blklogwrites",
+        "blkreplay",
+        "blkverify",
+        "bochs",
+        "cloop",
+        "compress",
+        "copy-before-write",
+        "copy-on-read",
+        "dmg",
+        "file",
+        "snapshot-access",
+        "ftp",
+        "ftps",
+        "gluster",
+        "host_cdrom",
+        "host_device",
+        "http",
+        "https",
+        "io_uring",
+        "iscsi",
+        "luks",
+        "nbd",
+        "nfs",
+        "null-aio",
+        "null-co",
+        "nvme",
+        "nvme-io_uring",
+        "parallels",
+        "preallocate",
+        "qcow",
+        "qcow2",
+        "qed",
+        "quorum",
+        "raw",
+        "rbd",
+        "replication",
+        "ssh",
+        "throttle",
+        "vdi",
+        "vhdx",
+        "virtio-blk-vfio-pci",
+        "virtio-blk-vhost-user",
+        "virtio-blk-vhost-vdpa",
+        "vmdk",
+        "vpc",
+        "vvfat",
+    ];
+
+    fn read<'de, A: MapAccess<'de>>(tag: &str, members: A) -> Result<Self, A::Error> {
+        Ok(match tag {
+            "blkdebug" => typed::no_members(members).map(|()| BlockdevCreateOptions::Blkdebug)?,
+            "blklogwrites" => {
+                typed::no_members(members).map(|()| BlockdevCreateOptions::Blklogwrites)?
+            }
+            "blkreplay" => typed::no_members(members).map(|()| BlockdevCreateOptions::Blkreplay)?,
+            "blkverify" => typed::no_members(members).map(|()| BlockdevCreateOptions::Blkverify)?,
+            "bochs" => typed::no_members(members).map(|()| BlockdevCreateOptions::Bochs)?,
+            "cloop" => typed::no_members(members).map(|()| BlockdevCreateOptions::Cloop)?,
+            "compress" => typed::no_members(members).map(|()| BlockdevCreateOptions::Compress)?,
+            "copy-before-write" => {
+                typed::no_members(members).map(|()| BlockdevCreateOptions::CopyBeforeWrite)?
+            }
+            "copy-on-read" => {
+                typed::no_members(members).map(|()| BlockdevCreateOptions::CopyOnRead)?
+            }
+            "dmg" => typed::no_members(members).map(|()| BlockdevCreateOptions::Dmg)?,
+            "file" => BlockdevCreateOptions::File(typed::branch(members)?),
+            "snapshot-access" => {
+                typed::no_members(members).map(|()| BlockdevCreateOptions::SnapshotAccess)?
+            }
+            "ftp" => typed::no_members(members).map(|()| BlockdevCreateOptions::Ftp)?,
+            "ftps" => typed::no_members(members).map(|()| BlockdevCreateOptions::Ftps)?,
+            "gluster" => BlockdevCreateOptions::Gluster(typed::branch(members)?),
+            "host_cdrom" => {
+                typed::no_members(members).map(|()| BlockdevCreateOptions::HostCdrom)?
+            }
+            "host_device" => {
+                typed::no_members(members).map(|()| BlockdevCreateOptions::HostDevice)?
+            }
+            "http" => typed::no_members(members).map(|()| BlockdevCreateOptions::Http)?,
+            "https" => typed::no_members(members).map(|()| BlockdevCreateOptions::Https)?,
+            "io_uring" => typed::no_members(members).map(|()| BlockdevCreateOptions::IoUring)?,
+            "iscsi" => typed::no_members(members).map(|()| BlockdevCreateOptions::Iscsi)?,
+            "luks" => BlockdevCreateOptions::Luks(typed::branch(members)?),
+            "nbd" => typed::no_members(members).map(|()| BlockdevCreateOptions::Nbd)?,
+            "nfs" => BlockdevCreateOptions::Nfs(typed::branch(members)?),
+            "null-aio" => typed::no_members(members).map(|()| BlockdevCreateOptions::NullAio)?,
+            "null-co" => typed::no_members(members).map(|()| BlockdevCreateOptions::NullCo)?,
+            "nvme" => typed::no_members(members).map(|()| BlockdevCreateOptions::Nvme)?,
+            "nvme-io_uring" => {
+                typed::no_members(members).map(|()| BlockdevCreateOptions::NvmeIoUring)?
+            }
+            "parallels" => BlockdevCreateOptions::Parallels(typed::branch(members)?),
+            "preallocate" => {
+                typed::no_members(members).map(|()| BlockdevCreateOptions::Preallocate)?
+            }
+            "qcow" => BlockdevCreateOptions::Qcow(typed::branch(members)?),
+            "qcow2" => BlockdevCreateOptions::Qcow2(typed::branch(members)?),
+            "qed" => BlockdevCreateOptions::Qed(typed::branch(members)?),
+            "quorum" => typed::no_members(members).map(|()| BlockdevCreateOptions::Quorum)?,
+            "raw" => typed::no_members(members).map(|()| BlockdevCreateOptions::Raw)?,
+            "rbd" => BlockdevCreateOptions::Rbd(typed::branch(members)?),
+            "replication" => {
+                typed::no_members(members).map(|()| BlockdevCreateOptions::Replication)?
+            }
+            "ssh" => BlockdevCreateOptions::Ssh(typed::branch(members)?),
+            "throttle" => typed::no_members(members).map(|()| BlockdevCreateOptions::Throttle)?,
+            "vdi" => BlockdevCreateOptions::Vdi(typed::branch(members)?),
+            "vhdx" => BlockdevCreateOptions::Vhdx(typed::branch(members)?),
+            "virtio-blk-vfio-pci" => {
+                typed::no_members(members).map(|()| BlockdevCreateOptions::VirtioBlkVfioPci)?
+            }
+            "virtio-blk-vhost-user" => {
+                typed::no_members(members).map(|()| BlockdevCreateOptions::VirtioBlkVhostUser)?
+            }
+            "virtio-blk-vhost-vdpa" => {
+                typed::no_members(members).map(|()| BlockdevCreateOptions::VirtioBlkVhostVdpa)?
+            }
+            "vmdk" => BlockdevCreateOptions::Vmdk(typed::branch(members)?),
+            "vpc" => BlockdevCreateOptions::Vpc(typed::branch(members)?),
+            "vvfat" => typed::no_members(members).map(|()| BlockdevCreateOptions::Vvfat)?,
+            _ => BlockdevCreateOptions::Unknown(typed::unknown::<Self, _>(tag, members)?),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for BlockdevCreateOptions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        typed::tagged(deserializer)
+    }
+}
+
+/// Command `blockdev-create`.
+///
+/// Make an image, by a job. It is not opened.
+///
+/// Since: 3.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevCreate {
+    /// id of the job
+    #[serde(rename = "job-id")]
+    pub job_id: String,
+    /// what to make
+    pub options: super::BlockdevCreateOptions,
+}
+
+impl BlockdevCreate {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(job_id: impl Into<String>, options: super::BlockdevCreateOptions) -> Self {
+        Self {
+            job_id: job_id.into(),
+            options,
+        }
+    }
+}
+
+impl TypedCommand for BlockdevCreate {
+    const NAME: &'static str = "blockdev-create";
+    type Return = typed::Empty;
+}
+
+/// Struct `BlockdevAmendOptionsLUKS`.
+///
+/// A change to a LUKS disk.
+///
+/// Since: 5.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevAmendOptionsLUKS {
+    /// what the slots shall be
+    pub state: super::QCryptoBlockLUKSKeyslotState,
+    /// id of the secret with the new passphrase; to make a
+    /// slot active
+    #[serde(rename = "new-secret", skip_serializing_if = "Option::is_none")]
+    pub new_secret: Option<String>,
+    /// id of a secret; the slots it opens are erased
+    #[serde(rename = "old-secret", skip_serializing_if = "Option::is_none")]
+    pub old_secret: Option<String>,
+    /// number of the slot: to erase, or to fill (default: one
+    /// that is free)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keyslot: Option<i64>,
+    /// milliseconds that trying the new passphrase shall take
+    /// here (default: 2000)
+    #[serde(rename = "iter-time", skip_serializing_if = "Option::is_none")]
+    pub iter_time: Option<i64>,
+    /// id of a secret that opens the disk already (default: that
+    /// which opened the image)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+}
+
+impl BlockdevAmendOptionsLUKS {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(state: super::QCryptoBlockLUKSKeyslotState) -> Self {
+        Self {
+            state,
+            new_secret: None,
+            old_secret: None,
+            keyslot: None,
+            iter_time: None,
+            secret: None,
+        }
+    }
+}
+
+/// Struct `BlockdevAmendOptionsQcow2`.
+///
+/// A change to a qcow2 image.
+///
+/// Since: 5.1
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevAmendOptionsQcow2 {
+    /// a change to its keys
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encrypt: Option<super::QCryptoBlockAmendOptions>,
+}
+
+/// Union `BlockdevAmendOptions`.
+///
+/// What x-blockdev-amend takes.
+///
+/// Since: 5.1
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "driver")]
+#[non_exhaustive]
+pub enum BlockdevAmendOptions {
+    /// Branch `blkdebug`.
+    #[serde(rename = "blkdebug")]
+    Blkdebug,
+    /// Branch `blklogwrites`.
+    #[serde(rename = "blklogwrites")]
+    Blklogwrites,
+    /// Branch `blkreplay`.
+    #[serde(rename = "blkreplay")]
+    Blkreplay,
+    /// Branch `blkverify`.
+    #[serde(rename = "blkverify")]
+    Blkverify,
+    /// Branch `bochs`.
+    #[serde(rename = "bochs")]
+    Bochs,
+    /// Branch `cloop`.
+    #[serde(rename = "cloop")]
+    Cloop,
+    /// Branch `compress`.
+    #[serde(rename = "compress")]
+    Compress,
+    /// Branch `copy-before-write`.
+    #[serde(rename = "copy-before-write")]
+    CopyBeforeWrite,
+    /// Branch `copy-on-read`.
+    #[serde(rename = "copy-on-read")]
+    CopyOnRead,
+    /// Branch `dmg`.
+    #[serde(rename = "dmg")]
+    Dmg,
+    /// Branch `file`.
+    #[serde(rename = "file")]
+    File,
+    /// Branch `snapshot-access`.
+    #[serde(rename = "snapshot-access")]
+    SnapshotAccess,
+    /// Branch `ftp`.
+    #[serde(rename = "ftp")]
+    Ftp,
+    /// Branch `ftps`.
+    #[serde(rename = "ftps")]
+    Ftps,
+    /// Branch `gluster`.
+    #[serde(rename = "gluster")]
+    Gluster,
+    /// Branch `host_cdrom`.
+    #[serde(rename = "host_cdrom")]
+    HostCdrom,
+    /// Branch `host_device`.
+    #[serde(rename = "host_device")]
+    HostDevice,
+    /// Branch `http`.
+    #[serde(rename = "http")]
+    Http,
+    /// Branch `https`.
+    #[serde(rename = "https")]
+    Https,
+    /// Branch `io_uring`.
+    #[serde(rename = "io_uring")]
+    IoUring,
+    /// Branch `iscsi`.
+    #[serde(rename = "iscsi")]
+    Iscsi,
+    /// Branch `luks`.
+    #[serde(rename = "luks")]
+    Luks(super::BlockdevAmendOptionsLUKS),
+    /// Branch `nbd`.
+    #[serde(rename = "nbd")]
+    Nbd,
+    /// Branch `nfs`.
+    #[serde(rename = "nfs")]
+    Nfs,
+    /// Branch `null-aio`.
+    #[serde(rename = "null-aio")]
+    NullAio,
+    /// Branch `null-co`.
+    #[serde(rename = "null-co")]
+    NullCo,
+    /// Branch `nvme`.
+    #[serde(rename = "nvme")]
+    Nvme,
+    /// Branch `nvme-io_uring`.
+    #[serde(rename = "nvme-io_uring")]
+    NvmeIoUring,
+    /// Branch `parallels`.
+    #[serde(rename = "parallels")]
+    Parallels,
+    /// Branch `preallocate`.
+    #[serde(rename = "preallocate")]
+    Preallocate,
+    /// Branch `qcow`.
+    #[serde(rename = "qcow")]
+    Qcow,
+    /// Branch `qcow2`.
+    #[serde(rename = "qcow2")]
+    Qcow2(super::BlockdevAmendOptionsQcow2),
+    /// Branch `qed`.
+    #[serde(rename = "qed")]
+    Qed,
+    /// Branch `quorum`.
+    #[serde(rename = "quorum")]
+    Quorum,
+    /// Branch `raw`.
+    #[serde(rename = "raw")]
+    Raw,
+    /// Branch `rbd`.
+    #[serde(rename = "rbd")]
+    Rbd,
+    /// Branch `replication`.
+    #[serde(rename = "replication")]
+    Replication,
+    /// Branch `ssh`.
+    #[serde(rename = "ssh")]
+    Ssh,
+    /// Branch `throttle`.
+    #[serde(rename = "throttle")]
+    Throttle,
+    /// Branch `vdi`.
+    #[serde(rename = "vdi")]
+    Vdi,
+    /// Branch `vhdx`.
+    #[serde(rename = "vhdx")]
+    Vhdx,
+    /// Branch `virtio-blk-vfio-pci`.
+    #[serde(rename = "virtio-blk-vfio-pci")]
+    VirtioBlkVfioPci,
+    /// Branch `virtio-blk-vhost-user`.
+    #[serde(rename = "virtio-blk-vhost-user")]
+    VirtioBlkVhostUser,
+    /// Branch `virtio-blk-vhost-vdpa`.
+    #[serde(rename = "virtio-blk-vhost-vdpa")]
+    VirtioBlkVhostVdpa,
+    /// Branch `vmdk`.
+    #[serde(rename = "vmdk")]
+    Vmdk,
+    /// Branch `vpc`.
+    #[serde(rename = "vpc")]
+    Vpc,
+    /// Branch `vvfat`.
+    #[serde(rename = "vvfat")]
+    Vvfat,
+    /// A branch that was not known when this was made, with its tag.
+    #[serde(untagged)]
+    Unknown(typed::Object),
+}
+
+impl typed::Tagged for BlockdevAmendOptions {
+    const TAG: &'static [&'static str] = &[
+        "driver",
+        "blkdebug",
+        "blklogwrites",
+        "blkreplay",
+        "blkverify",
+        "bochs",
+        "cloop",
+        "compress",
+        "copy-before-write",
+        "copy-on-read",
+        "dmg",
+        "file",
+        "snapshot-access",
+        "ftp",
+        "ftps",
+        "gluster",
+        "host_cdrom",
+        "host_device",
+        "http",
+        "https",
+        "io_uring",
+        "iscsi",
+        "luks",
+        "nbd",
+        "nfs",
+        "null-aio",
+        "null-co",
+        "nvme",
+        "nvme-io_uring",
+        "parallels",
+        "preallocate",
+        "qcow",
+        "qcow2",
+        "qed",
+        "quorum",
+        "raw",
+        "rbd",
+        "replication",
+        "ssh",
+        "throttle",
+        "vdi",
+        "vhdx",
+        "virtio-blk-vfio-pci",
+        "virtio-blk-vhost-user",
+        "virtio-blk-vhost-vdpa",
+        "vmdk",
+        "vpc",
+        "vvfat",
+    ];
+
+    fn read<'de, A: MapAccess<'de>>(tag: &str, members: A) -> Result<Self, A::Error> {
+        Ok(match tag {
+            "blkdebug" => typed::no_members(members).map(|()| BlockdevAmendOptions::Blkdebug)?,
+            "blklogwrites" => {
+                typed::no_members(members).map(|()| BlockdevAmendOptions::Blklogwrites)?
+            }
+            "blkreplay" => typed::no_members(members).map(|()| BlockdevAmendOptions::Blkreplay)?,
+            "blkverify" => typed::no_members(members).map(|()| BlockdevAmendOptions::Blkverify)?,
+            "bochs" => typed::no_members(members).map(|()| BlockdevAmendOptions::Bochs)?,
+            "cloop" => typed::no_members(members).map(|()| BlockdevAmendOptions::Cloop)?,
+            "compress" => typed::no_members(members).map(|()| BlockdevAmendOptions::Compress)?,
+            "copy-before-write" => {
+                typed::no_members(members).map(|()| BlockdevAmendOptions::CopyBeforeWrite)?
+            }
+            "copy-on-read" => {
+                typed::no_members(members).map(|()| BlockdevAmendOptions::CopyOnRead)?
+            }
+            "dmg" => typed::no_members(members).map(|()| BlockdevAmendOptions::Dmg)?,
+            "file" => typed::no_members(members).map(|()| BlockdevAmendOptions::File)?,
+            "snapshot-access" => {
+                typed::no_members(members).map(|()| BlockdevAmendOptions::SnapshotAccess)?
+            }
+            "ftp" => typed::no_members(members).map(|()| BlockdevAmendOptions::Ftp)?,
+            "ftps" => typed::no_members(members).map(|()| BlockdevAmendOptions::Ftps)?,
+            "gluster" => typed::no_members(members).map(|()| BlockdevAmendOptions::Gluster)?,
+            "host_cdrom" => typed::no_members(members).map(|()| BlockdevAmendOptions::HostCdrom)?,
+            "host_device" => {
+                typed::no_members(members).map(|()| BlockdevAmendOptions::HostDevice)?
+            }
+            "http" => typed::no_members(members).map(|()| BlockdevAmendOptions::Http)?,
+            "https" => typed::no_members(members).map(|()| BlockdevAmendOptions::Https)?,
+            "io_uring" => typed::no_members(members).map(|()| BlockdevAmendOptions::IoUring)?,
+            "iscsi" => typed::no_members(members).map(|()| BlockdevAmendOptions::Iscsi)?,
+            "luks" => BlockdevAmendOptions::Luks(typed::branch(members)?),
+            "nbd" => typed::no_members(members).map(|()| BlockdevAmendOptions::Nbd)?,
+            "nfs" => typed::no_members(members).map(|()| BlockdevAmendOptions::Nfs)?,
+            "null-aio" => typed::no_members(members).map(|()| BlockdevAmendOptions::NullAio)?,
+            "null-co" => typed::no_members(members).map(|()| BlockdevAmendOptions::NullCo)?,
+            "nvme" => typed::no_members(members).map(|()| BlockdevAmendOptions::Nvme)?,
+            "nvme-io_uring" => {
+                typed::no_members(members).map(|()| BlockdevAmendOptions::NvmeIoUring)?
+            }
+            "parallels" => typed::no_members(members).map(|()| BlockdevAmendOptions::Parallels)?,
+            "preallocate" => {
+                typed::no_members(members).map(|()| BlockdevAmendOptions::Preallocate)?
+            }
+            "qcow" => typed::no_members(members).map(|()| BlockdevAmendOptions::Qcow)?,
+            "qcow2" => BlockdevAmendOptions::Qcow2(typed::branch(members)?),
+            "qed" => typed::no_members(members).map(|()| BlockdevAmendOptions::Qed)?,
+            "quorum" => typed::no_members(members).map(|()| BlockdevAmendOptions::Quorum)?,
+            "raw" => typed::no_members(members).map(|()| BlockdevAmendOptions::Raw)?,
+            "rbd" => typed::no_members(members).map(|()| BlockdevAmendOptions::Rbd)?,
+            "replication" => {
+                typed::no_members(members).map(|()| BlockdevAmendOptions::Replication)?
+            }
+            "ssh" => typed::no_members(members).map(|()| BlockdevAmendOptions::Ssh)?,
+            "throttle" => typed::no_members(members).map(|()| BlockdevAmendOptions::Throttle)?,
+            "vdi" => typed::no_members(members).map(|()| BlockdevAmendOptions::Vdi)?,
+            "vhdx" => typed::no_members(members).map(|()| BlockdevAmendOptions::Vhdx)?,
+            "virtio-blk-vfio-pci" => {
+                typed::no_members(members).map(|()| BlockdevAmendOptions::VirtioBlkVfioPci)?
+            }
+            "virtio-blk-vhost-user" => {
+                typed::no_members(members).map(|()| BlockdevAmendOptions::VirtioBlkVhostUser)?
+            }
+            "virtio-blk-vhost-vdpa" => {
+                typed::no_members(members).map(|()| BlockdevAmendOptions::VirtioBlkVhostVdpa)?
+            }
+            "vmdk" => typed::no_members(members).map(|()| BlockdevAmendOptions::Vmdk)?,
+            "vpc" => typed::no_members(members).map(|()| BlockdevAmendOptions::Vpc)?,
+            "vvfat" => typed::no_members(members).map(|()| BlockdevAmendOptions::Vvfat)?,
+            _ => BlockdevAmendOptions::Unknown(typed::unknown::<Self, _>(tag, members)?),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for BlockdevAmendOptions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        typed::tagged(deserializer)
+    }
+}
+
+/// Command `x-blockdev-amend`.
+///
+/// Change the options of an image, by a job.
+///
+/// Since: 5.1
+///
+/// **Unstable.**
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct XBlockdevAmend {
+    /// id of the job
+    #[serde(rename = "job-id")]
+    pub job_id: String,
+    /// the node
+    #[serde(rename = "node-name")]
+    pub node_name: String,
+    /// the change
+    pub options: super::BlockdevAmendOptions,
+    /// allow what may lose data, such as erasing the last key
+    /// (default: false)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub force: Option<bool>,
+}
+
+impl XBlockdevAmend {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(
+        job_id: impl Into<String>,
+        node_name: impl Into<String>,
+        options: super::BlockdevAmendOptions,
+    ) -> Self {
+        Self {
+            job_id: job_id.into(),
+            node_name: node_name.into(),
+            options,
+            force: None,
+        }
+    }
+}
+
+impl TypedCommand for XBlockdevAmend {
+    const NAME: &'static str = "x-blockdev-amend";
+    type Return = typed::Empty;
+}
+
 enumeration! {
     /// Enumeration `BlockErrorAction`.
     ///
@@ -1714,6 +7713,35 @@ enumeration! {
         /// on
         Stop = "stop",
     }
+}
+
+/// Event `BLOCK_IMAGE_CORRUPTED`.
+///
+/// Damage was found in an image. If it is fatal, nothing more can be
+/// written.
+///
+/// Since: 1.7
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockImageCorruptedEvent {
+    /// the drive, empty if it has no name
+    pub device: String,
+    /// the node (since 2.4)
+    #[serde(rename = "node-name", skip_serializing_if = "Option::is_none")]
+    pub node_name: Option<String>,
+    /// what is wrong, for people
+    pub msg: String,
+    /// where, in bytes
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<i64>,
+    /// how many bytes
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<i64>,
+    /// it is marked as damaged and closed to writing
+    pub fatal: bool,
+}
+
+impl TypedEvent for BlockImageCorruptedEvent {
+    const NAME: &'static str = "BLOCK_IMAGE_CORRUPTED";
 }
 
 /// Event `BLOCK_IO_ERROR`.
@@ -1745,6 +7773,132 @@ pub struct BlockIoErrorEvent {
 
 impl TypedEvent for BlockIoErrorEvent {
     const NAME: &'static str = "BLOCK_IO_ERROR";
+}
+
+/// Event `BLOCK_JOB_COMPLETED`.
+///
+/// A block job is over, in success or failure.
+///
+/// Since: 1.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockJobCompletedEvent {
+    /// its kind
+    pub r#type: super::JobType,
+    /// its id
+    pub device: String,
+    /// how much there was to do, in bytes
+    pub len: i64,
+    /// how much is done; equal to @len in success
+    pub offset: i64,
+    /// most bytes a second, 0 for no limit
+    pub speed: i64,
+    /// why it failed, for people
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl TypedEvent for BlockJobCompletedEvent {
+    const NAME: &'static str = "BLOCK_JOB_COMPLETED";
+}
+
+/// Event `BLOCK_JOB_CANCELLED`.
+///
+/// A block job has been cancelled.
+///
+/// Since: 1.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockJobCancelledEvent {
+    /// its kind
+    pub r#type: super::JobType,
+    /// its id
+    pub device: String,
+    /// how much there was to do, in bytes
+    pub len: i64,
+    /// how much was done
+    pub offset: i64,
+    /// most bytes a second, 0 for no limit
+    pub speed: i64,
+}
+
+impl TypedEvent for BlockJobCancelledEvent {
+    const NAME: &'static str = "BLOCK_JOB_CANCELLED";
+}
+
+/// Event `BLOCK_JOB_ERROR`.
+///
+/// A request of a block job has failed.
+///
+/// Since: 1.3
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockJobErrorEvent {
+    /// id of the job
+    pub device: String,
+    /// reading or writing
+    pub operation: super::IoOperationType,
+    /// what is done about it
+    pub action: super::BlockErrorAction,
+}
+
+impl TypedEvent for BlockJobErrorEvent {
+    const NAME: &'static str = "BLOCK_JOB_ERROR";
+}
+
+/// Event `BLOCK_JOB_READY`.
+///
+/// A block job may be completed.
+///
+/// Since: 1.3
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockJobReadyEvent {
+    /// its kind
+    pub r#type: super::JobType,
+    /// its id
+    pub device: String,
+    /// how much there is to do, in bytes
+    pub len: i64,
+    /// how much is done
+    pub offset: i64,
+    /// most bytes a second, 0 for no limit
+    pub speed: i64,
+}
+
+impl TypedEvent for BlockJobReadyEvent {
+    const NAME: &'static str = "BLOCK_JOB_READY";
+}
+
+/// Event `BLOCK_JOB_PENDING`.
+///
+/// A block job waits for block-job-finalize.
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockJobPendingEvent {
+    /// its kind
+    pub r#type: super::JobType,
+    /// its id
+    pub id: String,
+}
+
+impl TypedEvent for BlockJobPendingEvent {
+    const NAME: &'static str = "BLOCK_JOB_PENDING";
+}
+
+enumeration! {
+    /// Enumeration `PreallocMode`.
+    ///
+    /// What of an image is allocated when it is made.
+    ///
+    /// Since: 2.2
+    pub enum PreallocMode {
+        /// nothing
+        Off = "off",
+        /// the tables
+        Metadata = "metadata",
+        /// all, by the file system
+        Falloc = "falloc",
+        /// all, by writing zeros
+        Full = "full",
+    }
 }
 
 /// Event `BLOCK_WRITE_THRESHOLD`.
@@ -1799,4 +7953,231 @@ impl BlockSetWriteThreshold {
 impl TypedCommand for BlockSetWriteThreshold {
     const NAME: &'static str = "block-set-write-threshold";
     type Return = typed::Empty;
+}
+
+/// Command `x-blockdev-change`.
+///
+/// Add a node to a quorum, or take one out.
+///
+/// Since: 2.7
+///
+/// **Unstable.**
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct XBlockdevChange {
+    /// the quorum, a node or drive
+    pub parent: String,
+    /// what to take out: name of the child
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub child: Option<String>,
+    /// the node to add
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+}
+
+impl XBlockdevChange {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(parent: impl Into<String>) -> Self {
+        Self {
+            parent: parent.into(),
+            child: None,
+            node: None,
+        }
+    }
+}
+
+impl TypedCommand for XBlockdevChange {
+    const NAME: &'static str = "x-blockdev-change";
+    type Return = typed::Empty;
+}
+
+/// Command `x-blockdev-set-iothread`.
+///
+/// Move a node to another iothread.
+///
+/// Since: 2.12
+///
+/// **Unstable.**
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct XBlockdevSetIothread {
+    /// the node
+    #[serde(rename = "node-name")]
+    pub node_name: String,
+    /// id of the iothread, or null for the main thread
+    pub iothread: super::StrOrNull,
+    /// move it even if a device uses it (default: false)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub force: Option<bool>,
+}
+
+impl XBlockdevSetIothread {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(node_name: impl Into<String>, iothread: super::StrOrNull) -> Self {
+        Self {
+            node_name: node_name.into(),
+            iothread,
+            force: None,
+        }
+    }
+}
+
+impl TypedCommand for XBlockdevSetIothread {
+    const NAME: &'static str = "x-blockdev-set-iothread";
+    type Return = typed::Empty;
+}
+
+enumeration! {
+    /// Enumeration `QuorumOpType`.
+    ///
+    /// What a quorum was about to do.
+    ///
+    /// Since: 2.6
+    pub enum QuorumOpType {
+        /// read
+        Read = "read",
+        /// write
+        Write = "write",
+        /// flush
+        Flush = "flush",
+    }
+}
+
+/// Event `QUORUM_FAILURE`.
+///
+/// A quorum could not agree.
+///
+/// Since: 2.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuorumFailureEvent {
+    /// its node, or id of its drive
+    pub reference: String,
+    /// first sector
+    #[serde(rename = "sector-num")]
+    pub sector_num: i64,
+    /// how many sectors
+    #[serde(rename = "sectors-count")]
+    pub sectors_count: i64,
+}
+
+impl TypedEvent for QuorumFailureEvent {
+    const NAME: &'static str = "QUORUM_FAILURE";
+}
+
+/// Event `QUORUM_REPORT_BAD`.
+///
+/// A disk of a quorum disagrees or has failed.
+///
+/// Since: 2.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QuorumReportBadEvent {
+    /// what the quorum was about to do (since 2.6)
+    pub r#type: super::QuorumOpType,
+    /// how it failed; absent if it disagrees
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// the disk
+    #[serde(rename = "node-name")]
+    pub node_name: String,
+    /// first sector
+    #[serde(rename = "sector-num")]
+    pub sector_num: i64,
+    /// how many sectors
+    #[serde(rename = "sectors-count")]
+    pub sectors_count: i64,
+}
+
+impl TypedEvent for QuorumReportBadEvent {
+    const NAME: &'static str = "QUORUM_REPORT_BAD";
+}
+
+/// Struct `BlockdevSnapshotInternal`.
+///
+/// A snapshot inside an image, to be made.
+///
+/// Since: 1.7
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevSnapshotInternal {
+    /// drive or node
+    pub device: String,
+    /// its name
+    pub name: String,
+}
+
+impl BlockdevSnapshotInternal {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(device: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            device: device.into(),
+            name: name.into(),
+        }
+    }
+}
+
+/// Command `blockdev-snapshot-internal-sync`.
+///
+/// Make a snapshot inside an image.
+///
+/// Errors:
+/// - If there is no such node, its format has no snapshots, or the
+///   name is taken
+///
+/// Since: 1.7
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BlockdevSnapshotInternalSync(pub super::BlockdevSnapshotInternal);
+
+impl TypedCommand for BlockdevSnapshotInternalSync {
+    const NAME: &'static str = "blockdev-snapshot-internal-sync";
+    type Return = typed::Empty;
+}
+
+/// Command `blockdev-snapshot-delete-internal-sync`.
+///
+/// Delete a snapshot inside an image.
+///
+/// Errors:
+/// - If there is no such node or snapshot
+///
+/// Since: 1.7
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockdevSnapshotDeleteInternalSync {
+    /// drive or node
+    pub device: String,
+    /// its id; @id or @name or both
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// its name
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl BlockdevSnapshotDeleteInternalSync {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(device: impl Into<String>) -> Self {
+        Self {
+            device: device.into(),
+            id: None,
+            name: None,
+        }
+    }
+}
+
+impl TypedCommand for BlockdevSnapshotDeleteInternalSync {
+    const NAME: &'static str = "blockdev-snapshot-delete-internal-sync";
+    type Return = super::SnapshotInfo;
+}
+
+/// Struct `DummyBlockCoreForceArrays`.
+///
+/// Names a type that programs use and no command does.
+///
+/// Since: 8.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DummyBlockCoreForceArrays {
+    /// never used
+    #[serde(rename = "unused-block-graph-info")]
+    pub unused_block_graph_info: Vec<super::BlockGraphInfo>,
 }

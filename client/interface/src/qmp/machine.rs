@@ -429,6 +429,34 @@ impl TypedCommand for QueryMachines {
     type Return = Vec<super::MachineInfo>;
 }
 
+/// Struct `CurrentMachineParams`.
+///
+/// What depends on the machine that is running.
+///
+/// Since: 4.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CurrentMachineParams {
+    /// the guest can sleep, and system_wakeup can
+    /// wake it
+    #[serde(rename = "wakeup-suspend-support")]
+    pub wakeup_suspend_support: bool,
+}
+
+/// Command `query-current-machine`.
+///
+/// Tell what the running machine can do.
+///
+/// Since: 4.0
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueryCurrentMachine;
+
+empty_object!(QueryCurrentMachine);
+
+impl TypedCommand for QueryCurrentMachine {
+    const NAME: &'static str = "query-current-machine";
+    type Return = super::CurrentMachineParams;
+}
+
 /// Struct `TargetInfo`.
 ///
 /// The architecture this program emulates.
@@ -482,6 +510,36 @@ impl TypedCommand for QueryUuid {
     type Return = super::UuidInfo;
 }
 
+/// Struct `GuidInfo`.
+///
+/// A GUID.
+///
+/// Since: 2.9
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GuidInfo {
+    /// the GUID
+    pub guid: String,
+}
+
+/// Command `query-vm-generation-id`.
+///
+/// Tell the machine's generation id, which changes when a guest goes
+/// back in time.
+///
+/// Errors:
+/// - If the machine has no device "vmgenid"
+///
+/// Since: 2.9
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueryVmGenerationId;
+
+empty_object!(QueryVmGenerationId);
+
+impl TypedCommand for QueryVmGenerationId {
+    const NAME: &'static str = "query-vm-generation-id";
+    type Return = super::GuidInfo;
+}
+
 /// Command `system_reset`.
 ///
 /// Reset the machine.
@@ -531,6 +589,24 @@ impl TypedCommand for SystemWakeup {
     type Return = typed::Empty;
 }
 
+enumeration! {
+    /// Enumeration `LostTickPolicy`.
+    ///
+    /// What to do about timer ticks that the guest missed while it did not
+    /// run.
+    ///
+    /// Since: 2.0
+    pub enum LostTickPolicy {
+        /// drop them; the guest's clock falls behind unless it makes
+        /// up for that
+        Discard = "discard",
+        /// deliver them late, at the normal rate
+        Delay = "delay",
+        /// deliver them at a higher rate until the guest has caught up
+        Slew = "slew",
+    }
+}
+
 /// Command `inject-nmi`.
 ///
 /// Send a non-maskable interrupt to the machine, at the CPU that the
@@ -576,6 +652,391 @@ empty_object!(QueryKvm);
 impl TypedCommand for QueryKvm {
     const NAME: &'static str = "query-kvm";
     type Return = super::KvmInfo;
+}
+
+enumeration! {
+    /// Enumeration `NumaOptionsType`.
+    ///
+    /// What -numa describes.
+    ///
+    /// Since: 2.1
+    pub enum NumaOptionsType {
+        /// a node
+        Node = "node",
+        /// a distance between nodes (since 2.10)
+        Dist = "dist",
+        /// where a CPU belongs (since 2.10)
+        Cpu = "cpu",
+        /// latency or bandwidth of memory, for ACPI's HMAT (since
+        /// 5.0)
+        HmatLb = "hmat-lb",
+        /// a cache in front of memory, for ACPI's HMAT (since 5.0)
+        HmatCache = "hmat-cache",
+    }
+}
+
+/// Union `NumaOptions`.
+///
+/// What -numa takes.
+///
+/// Since: 2.1
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "type")]
+#[non_exhaustive]
+pub enum NumaOptions {
+    /// Branch `node`.
+    #[serde(rename = "node")]
+    Node(super::NumaNodeOptions),
+    /// Branch `dist`.
+    #[serde(rename = "dist")]
+    Dist(super::NumaDistOptions),
+    /// Branch `cpu`.
+    #[serde(rename = "cpu")]
+    Cpu(super::NumaCpuOptions),
+    /// Branch `hmat-lb`.
+    #[serde(rename = "hmat-lb")]
+    HmatLb(super::NumaHmatLBOptions),
+    /// Branch `hmat-cache`.
+    #[serde(rename = "hmat-cache")]
+    HmatCache(super::NumaHmatCacheOptions),
+    /// A branch that was not known when this was made, with its tag.
+    #[serde(untagged)]
+    Unknown(typed::Object),
+}
+
+impl typed::Tagged for NumaOptions {
+    const TAG: &'static [&'static str] = &["type", "node", "dist", "cpu", "hmat-lb", "hmat-cache"];
+
+    fn read<'de, A: MapAccess<'de>>(tag: &str, members: A) -> Result<Self, A::Error> {
+        Ok(match tag {
+            "node" => NumaOptions::Node(typed::branch(members)?),
+            "dist" => NumaOptions::Dist(typed::branch(members)?),
+            "cpu" => NumaOptions::Cpu(typed::branch(members)?),
+            "hmat-lb" => NumaOptions::HmatLb(typed::branch(members)?),
+            "hmat-cache" => NumaOptions::HmatCache(typed::branch(members)?),
+            _ => NumaOptions::Unknown(typed::unknown::<Self, _>(tag, members)?),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for NumaOptions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        typed::tagged(deserializer)
+    }
+}
+
+/// Struct `NumaNodeOptions`.
+///
+/// A node.
+///
+/// Since: 2.1
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NumaNodeOptions {
+    /// its number (default: the next one)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodeid: Option<u16>,
+    /// indices of its CPUs; without any such list they are dealt out
+    /// in turn
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<Vec<u16>>,
+    /// bytes of its memory; @memdev is better, and the two do not go
+    /// together
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mem: Option<u64>,
+    /// id of the memory backend that is its memory
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memdev: Option<String>,
+    /// the nearest node with CPUs, for a node that may have
+    /// none (since 5.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initiator: Option<u16>,
+}
+
+/// Struct `NumaDistOptions`.
+///
+/// How far it is from one node to another.
+///
+/// Since: 2.10
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NumaDistOptions {
+    /// from this node
+    pub src: u16,
+    /// to this node
+    pub dst: u16,
+    /// the distance; a node's to itself is 10, 255 means unreachable
+    pub val: u8,
+}
+
+impl NumaDistOptions {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(src: u16, dst: u16, val: u8) -> Self {
+        Self { src, dst, val }
+    }
+}
+
+/// Struct `CXLFixedMemoryWindowOptions`.
+///
+/// A window of physical addresses that leads to CXL memory.
+///
+/// Since: 7.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CXLFixedMemoryWindowOptions {
+    /// its size, a multiple of 256 MiB
+    pub size: u64,
+    /// bytes that go to one target before the
+    /// next: a power of two from 256 to 16k (default: 256)
+    #[serde(
+        rename = "interleave-granularity",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub interleave_granularity: Option<u64>,
+    /// ids of the host bridges it leads to
+    pub targets: Vec<String>,
+}
+
+/// Struct `CXLFMWProperties`.
+///
+/// The property "cxl-fmw" of a machine.
+///
+/// Since: 7.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CXLFMWProperties {
+    /// the windows
+    #[serde(rename = "cxl-fmw")]
+    pub cxl_fmw: Vec<super::CXLFixedMemoryWindowOptions>,
+}
+
+enumeration! {
+    /// Enumeration `X86CPURegister32`.
+    ///
+    /// Registers of 32 bits of an x86 CPU.
+    ///
+    /// Since: 1.5
+    pub enum X86CPURegister32 {
+        /// EAX
+        EAX = "EAX",
+        /// EBX
+        EBX = "EBX",
+        /// ECX
+        ECX = "ECX",
+        /// EDX
+        EDX = "EDX",
+        /// ESP
+        ESP = "ESP",
+        /// EBP
+        EBP = "EBP",
+        /// ESI
+        ESI = "ESI",
+        /// EDI
+        EDI = "EDI",
+    }
+}
+
+/// Struct `X86CPUFeatureWordInfo`.
+///
+/// A word of feature bits, as CPUID tells it.
+///
+/// Since: 1.5
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct X86CPUFeatureWordInfo {
+    /// EAX to ask with
+    #[serde(rename = "cpuid-input-eax")]
+    pub cpuid_input_eax: i64,
+    /// ECX to ask with, where that matters
+    #[serde(rename = "cpuid-input-ecx", skip_serializing_if = "Option::is_none")]
+    pub cpuid_input_ecx: Option<i64>,
+    /// register with the answer
+    #[serde(rename = "cpuid-register")]
+    pub cpuid_register: super::X86CPURegister32,
+    /// the bits
+    pub features: i64,
+}
+
+/// Struct `DummyForceArrays`.
+///
+/// Names a type that properties use and no command does.
+///
+/// Since: 2.5
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DummyForceArrays {
+    /// never used
+    pub unused: Vec<super::X86CPUFeatureWordInfo>,
+}
+
+/// Struct `NumaCpuOptions`.
+///
+/// The node that a CPU belongs to. Members of the topology say which
+/// CPU is meant.
+///
+/// Since: 2.10
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NumaCpuOptions {
+    /// NUMA node
+    #[serde(rename = "node-id", skip_serializing_if = "Option::is_none")]
+    pub node_id: Option<i64>,
+    /// drawer in the node (since 8.2)
+    #[serde(rename = "drawer-id", skip_serializing_if = "Option::is_none")]
+    pub drawer_id: Option<i64>,
+    /// book in the drawer (since 8.2)
+    #[serde(rename = "book-id", skip_serializing_if = "Option::is_none")]
+    pub book_id: Option<i64>,
+    /// socket
+    #[serde(rename = "socket-id", skip_serializing_if = "Option::is_none")]
+    pub socket_id: Option<i64>,
+    /// die in the socket (since 4.1)
+    #[serde(rename = "die-id", skip_serializing_if = "Option::is_none")]
+    pub die_id: Option<i64>,
+    /// cluster in the die (since 7.1)
+    #[serde(rename = "cluster-id", skip_serializing_if = "Option::is_none")]
+    pub cluster_id: Option<i64>,
+    /// module in the cluster (since 9.1)
+    #[serde(rename = "module-id", skip_serializing_if = "Option::is_none")]
+    pub module_id: Option<i64>,
+    /// core
+    #[serde(rename = "core-id", skip_serializing_if = "Option::is_none")]
+    pub core_id: Option<i64>,
+    /// thread in the core
+    #[serde(rename = "thread-id", skip_serializing_if = "Option::is_none")]
+    pub thread_id: Option<i64>,
+}
+
+enumeration! {
+    /// Enumeration `HmatLBMemoryHierarchy`.
+    ///
+    /// Where in a node's memory a figure holds.
+    ///
+    /// Since: 5.0
+    pub enum HmatLBMemoryHierarchy {
+        /// the memory itself
+        Memory = "memory",
+        /// the cache before it
+        FirstLevel = "first-level",
+        /// the second cache
+        SecondLevel = "second-level",
+        /// the third cache
+        ThirdLevel = "third-level",
+    }
+}
+
+enumeration! {
+    /// Enumeration `HmatLBDataType`.
+    ///
+    /// What a figure is about.
+    ///
+    /// Since: 5.0
+    pub enum HmatLBDataType {
+        /// latency of any access, in nanoseconds
+        AccessLatency = "access-latency",
+        /// latency of reads, in nanoseconds
+        ReadLatency = "read-latency",
+        /// latency of writes, in nanoseconds
+        WriteLatency = "write-latency",
+        /// bandwidth of any access, in bytes a second
+        AccessBandwidth = "access-bandwidth",
+        /// bandwidth of reads, in bytes a second
+        ReadBandwidth = "read-bandwidth",
+        /// bandwidth of writes, in bytes a second
+        WriteBandwidth = "write-bandwidth",
+    }
+}
+
+/// Struct `NumaHmatLBOptions`.
+///
+/// How fast one node reaches the memory of another.
+///
+/// Since: 5.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NumaHmatLBOptions {
+    /// the node that accesses
+    pub initiator: u16,
+    /// the node whose memory it is
+    pub target: u16,
+    /// where in that memory
+    pub hierarchy: super::HmatLBMemoryHierarchy,
+    /// what the figure is about
+    #[serde(rename = "data-type")]
+    pub data_type: super::HmatLBDataType,
+    /// nanoseconds; for latencies
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency: Option<u64>,
+    /// bytes a second; for bandwidths
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<u64>,
+}
+
+impl NumaHmatLBOptions {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(
+        initiator: u16,
+        target: u16,
+        hierarchy: super::HmatLBMemoryHierarchy,
+        data_type: super::HmatLBDataType,
+    ) -> Self {
+        Self {
+            initiator,
+            target,
+            hierarchy,
+            data_type,
+            latency: None,
+            bandwidth: None,
+        }
+    }
+}
+
+enumeration! {
+    /// Enumeration `HmatCacheAssociativity`.
+    ///
+    /// How a cache is organised.
+    ///
+    /// Since: 5.0
+    pub enum HmatCacheAssociativity {
+        /// not told
+        None = "none",
+        /// direct mapped
+        Direct = "direct",
+        /// in a way of its own
+        Complex = "complex",
+    }
+}
+
+enumeration! {
+    /// Enumeration `HmatCacheWritePolicy`.
+    ///
+    /// When a cache writes.
+    ///
+    /// Since: 5.0
+    pub enum HmatCacheWritePolicy {
+        /// not told
+        None = "none",
+        /// late
+        WriteBack = "write-back",
+        /// at once
+        WriteThrough = "write-through",
+    }
+}
+
+/// Struct `NumaHmatCacheOptions`.
+///
+/// A cache in front of a node's memory.
+///
+/// Since: 5.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NumaHmatCacheOptions {
+    /// the node
+    #[serde(rename = "node-id")]
+    pub node_id: u32,
+    /// bytes of the cache
+    pub size: u64,
+    /// its level
+    pub level: u8,
+    /// how it is organised
+    pub associativity: super::HmatCacheAssociativity,
+    /// when it writes
+    pub policy: super::HmatCacheWritePolicy,
+    /// bytes of a line
+    pub line: u16,
 }
 
 /// Command `memsave`.
@@ -647,6 +1108,53 @@ impl TypedCommand for Pmemsave {
     type Return = typed::Empty;
 }
 
+/// Struct `Memdev`.
+///
+/// Memory that was made as an object.
+///
+/// Since: 2.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Memdev {
+    /// its id, if it has one (since 2.9)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// bytes
+    pub size: u64,
+    /// whether the host may merge equal pages
+    pub merge: bool,
+    /// whether it is part of the emulator's core dumps
+    pub dump: bool,
+    /// whether all of it was taken at once
+    pub prealloc: bool,
+    /// whether other processes that map it see what is written
+    /// (since 6.1)
+    pub share: bool,
+    /// whether the host sets swap space aside, if that is known
+    /// (since 6.1)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reserve: Option<bool>,
+    /// the host's nodes that the policy speaks of
+    #[serde(rename = "host-nodes")]
+    pub host_nodes: Vec<u16>,
+    /// where the host takes it from
+    pub policy: super::HostMemPolicy,
+}
+
+/// Command `query-memdev`.
+///
+/// List the memory that was made as objects, the main memory included.
+///
+/// Since: 2.1
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueryMemdev;
+
+empty_object!(QueryMemdev);
+
+impl TypedCommand for QueryMemdev {
+    const NAME: &'static str = "query-memdev";
+    type Return = Vec<super::Memdev>;
+}
+
 /// Struct `CpuInstanceProperties`.
 ///
 /// Where a CPU is in the topology.  Levels that the machine does not
@@ -682,6 +1190,60 @@ pub struct CpuInstanceProperties {
     /// thread in the core
     #[serde(rename = "thread-id", skip_serializing_if = "Option::is_none")]
     pub thread_id: Option<i64>,
+}
+
+/// Struct `HotpluggableCPU`.
+///
+/// A place for a CPU.
+///
+/// Since: 2.7
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HotpluggableCPU {
+    /// the device to plug there
+    pub r#type: String,
+    /// how many CPUs that makes
+    #[serde(rename = "vcpus-count")]
+    pub vcpus_count: i64,
+    /// properties to give to device_add
+    pub props: super::CpuInstanceProperties,
+    /// object path of the CPU that is there already
+    #[serde(rename = "qom-path", skip_serializing_if = "Option::is_none")]
+    pub qom_path: Option<String>,
+}
+
+/// Command `query-hotpluggable-cpus`.
+///
+/// List the places for CPUs, taken or not.
+///
+/// Errors:
+/// - If the machine has no hot-plug of CPUs
+///
+/// Since: 2.7
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueryHotpluggableCpus;
+
+empty_object!(QueryHotpluggableCpus);
+
+impl TypedCommand for QueryHotpluggableCpus {
+    const NAME: &'static str = "query-hotpluggable-cpus";
+    type Return = Vec<super::HotpluggableCPU>;
+}
+
+/// Command `set-numa-node`.
+///
+/// Do what -numa does, before the machine is made (-preconfig).
+///
+/// Errors:
+/// - If the machine has been made
+///
+/// Since: 3.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SetNumaNode(pub super::NumaOptions);
+
+impl TypedCommand for SetNumaNode {
+    const NAME: &'static str = "set-numa-node";
+    type Return = typed::Empty;
 }
 
 /// Command `balloon`.
@@ -757,6 +1319,51 @@ impl TypedEvent for BalloonChangeEvent {
     const NAME: &'static str = "BALLOON_CHANGE";
 }
 
+/// Struct `HvBalloonInfo`.
+///
+/// What a Windows guest says about its memory.
+///
+/// Since: 8.2
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HvBalloonInfo {
+    /// bytes it has committed itself to
+    pub committed: u64,
+    /// bytes it has at hand
+    pub available: u64,
+}
+
+/// Command `query-hv-balloon-status-report`.
+///
+/// Tell what the guest said last to the Hyper-V balloon.
+///
+/// Errors:
+/// - If there is no such balloon, or the guest has said nothing yet
+///
+/// Since: 8.2
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueryHvBalloonStatusReport;
+
+empty_object!(QueryHvBalloonStatusReport);
+
+impl TypedCommand for QueryHvBalloonStatusReport {
+    const NAME: &'static str = "query-hv-balloon-status-report";
+    type Return = super::HvBalloonInfo;
+}
+
+/// Event `HV_BALLOON_STATUS_REPORT`.
+///
+/// The guest has said something to the Hyper-V balloon. At most one
+/// event a second is sent.
+///
+/// Since: 8.2
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct HvBalloonStatusReportEvent(pub super::HvBalloonInfo);
+
+impl TypedEvent for HvBalloonStatusReportEvent {
+    const NAME: &'static str = "HV_BALLOON_STATUS_REPORT";
+}
+
 /// Struct `MemoryInfo`.
 ///
 /// How much memory the guest has.
@@ -788,6 +1395,483 @@ impl TypedCommand for QueryMemorySizeSummary {
     type Return = super::MemoryInfo;
 }
 
+/// Struct `PCDIMMDeviceInfo`.
+///
+/// A memory module.
+///
+/// Since: 2.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PCDIMMDeviceInfo {
+    /// id of the device
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// physical address
+    pub addr: i64,
+    /// bytes
+    pub size: i64,
+    /// number of its slot
+    pub slot: i64,
+    /// its NUMA node
+    pub node: i64,
+    /// object path of its memory backend
+    pub memdev: String,
+    /// it came after the machine had started
+    pub hotplugged: bool,
+    /// it may be unplugged
+    pub hotpluggable: bool,
+}
+
+/// Struct `VirtioPMEMDeviceInfo`.
+///
+/// A virtio-pmem device.
+///
+/// Since: 4.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VirtioPMEMDeviceInfo {
+    /// id of the device
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// physical address
+    pub memaddr: u64,
+    /// bytes
+    pub size: u64,
+    /// object path of its memory backend
+    pub memdev: String,
+}
+
+/// Struct `VirtioMEMDeviceInfo`.
+///
+/// A virtio-mem device.
+///
+/// Since: 5.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VirtioMEMDeviceInfo {
+    /// id of the device
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// physical address
+    pub memaddr: u64,
+    /// bytes the guest is asked to use
+    #[serde(rename = "requested-size")]
+    pub requested_size: u64,
+    /// bytes it uses
+    pub size: u64,
+    /// most bytes it could use
+    #[serde(rename = "max-size")]
+    pub max_size: u64,
+    /// the unit in which memory comes and goes
+    #[serde(rename = "block-size")]
+    pub block_size: u64,
+    /// its NUMA node
+    pub node: i64,
+    /// object path of its memory backend
+    pub memdev: String,
+}
+
+/// Struct `HvBalloonDeviceInfo`.
+///
+/// A Hyper-V balloon.
+///
+/// Since: 8.2
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HvBalloonDeviceInfo {
+    /// id of the device
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// physical address of its memory, if it has any
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memaddr: Option<u64>,
+    /// most bytes it can add
+    #[serde(rename = "max-size")]
+    pub max_size: u64,
+    /// object path of its memory backend
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memdev: Option<String>,
+}
+
+enumeration! {
+    /// Enumeration `MemoryDeviceInfoKind`.
+    ///
+    /// The kinds of memory device.
+    ///
+    /// Since: 2.1
+    pub enum MemoryDeviceInfoKind {
+        /// a memory module
+        Dimm = "dimm",
+        /// one that keeps its content (since 2.12)
+        Nvdimm = "nvdimm",
+        /// virtio-pmem (since 4.1)
+        VirtioPmem = "virtio-pmem",
+        /// virtio-mem (since 5.1)
+        VirtioMem = "virtio-mem",
+        /// a Hyper-V balloon (since 8.2)
+        HvBalloon = "hv-balloon",
+    }
+}
+
+/// Struct `PCDIMMDeviceInfoWrapper`.
+///
+/// Holds @PCDIMMDeviceInfo.
+///
+/// Since: 2.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PCDIMMDeviceInfoWrapper {
+    /// what is held
+    pub data: super::PCDIMMDeviceInfo,
+}
+
+/// Struct `VirtioPMEMDeviceInfoWrapper`.
+///
+/// Holds @VirtioPMEMDeviceInfo.
+///
+/// Since: 2.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VirtioPMEMDeviceInfoWrapper {
+    /// what is held
+    pub data: super::VirtioPMEMDeviceInfo,
+}
+
+/// Struct `VirtioMEMDeviceInfoWrapper`.
+///
+/// Holds @VirtioMEMDeviceInfo.
+///
+/// Since: 2.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VirtioMEMDeviceInfoWrapper {
+    /// what is held
+    pub data: super::VirtioMEMDeviceInfo,
+}
+
+/// Struct `HvBalloonDeviceInfoWrapper`.
+///
+/// Holds @HvBalloonDeviceInfo.
+///
+/// Since: 8.2
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HvBalloonDeviceInfoWrapper {
+    /// what is held
+    pub data: super::HvBalloonDeviceInfo,
+}
+
+/// Union `MemoryDeviceInfo`.
+///
+/// A memory device.
+///
+/// Since: 2.1
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "type")]
+#[non_exhaustive]
+pub enum MemoryDeviceInfo {
+    /// Branch `dimm`.
+    #[serde(rename = "dimm")]
+    Dimm(super::PCDIMMDeviceInfoWrapper),
+    /// Branch `nvdimm`.
+    #[serde(rename = "nvdimm")]
+    Nvdimm(super::PCDIMMDeviceInfoWrapper),
+    /// Branch `virtio-pmem`.
+    #[serde(rename = "virtio-pmem")]
+    VirtioPmem(super::VirtioPMEMDeviceInfoWrapper),
+    /// Branch `virtio-mem`.
+    #[serde(rename = "virtio-mem")]
+    VirtioMem(super::VirtioMEMDeviceInfoWrapper),
+    /// Branch `hv-balloon`.
+    #[serde(rename = "hv-balloon")]
+    HvBalloon(super::HvBalloonDeviceInfoWrapper),
+    /// A branch that was not known when this was made, with its tag.
+    #[serde(untagged)]
+    Unknown(typed::Object),
+}
+
+impl typed::Tagged for MemoryDeviceInfo {
+    const TAG: &'static [&'static str] = &[
+        "type",
+        "dimm",
+        "nvdimm",
+        "virtio-pmem",
+        "virtio-mem",
+        "hv-balloon",
+    ];
+
+    fn read<'de, A: MapAccess<'de>>(tag: &str, members: A) -> Result<Self, A::Error> {
+        Ok(match tag {
+            "dimm" => MemoryDeviceInfo::Dimm(typed::branch(members)?),
+            "nvdimm" => MemoryDeviceInfo::Nvdimm(typed::branch(members)?),
+            "virtio-pmem" => MemoryDeviceInfo::VirtioPmem(typed::branch(members)?),
+            "virtio-mem" => MemoryDeviceInfo::VirtioMem(typed::branch(members)?),
+            "hv-balloon" => MemoryDeviceInfo::HvBalloon(typed::branch(members)?),
+            _ => MemoryDeviceInfo::Unknown(typed::unknown::<Self, _>(tag, members)?),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for MemoryDeviceInfo {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        typed::tagged(deserializer)
+    }
+}
+
+/// Command `query-memory-devices`.
+///
+/// List the memory devices.
+///
+/// Since: 2.1
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueryMemoryDevices;
+
+empty_object!(QueryMemoryDevices);
+
+impl TypedCommand for QueryMemoryDevices {
+    const NAME: &'static str = "query-memory-devices";
+    type Return = Vec<super::MemoryDeviceInfo>;
+}
+
+/// Event `MEMORY_DEVICE_SIZE_CHANGE`.
+///
+/// A memory device has grown or shrunk.
+///
+/// Since: 5.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemoryDeviceSizeChangeEvent {
+    /// id of the device
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// its new size in bytes
+    pub size: u64,
+    /// its object path (since 6.2)
+    #[serde(rename = "qom-path")]
+    pub qom_path: String,
+}
+
+impl TypedEvent for MemoryDeviceSizeChangeEvent {
+    const NAME: &'static str = "MEMORY_DEVICE_SIZE_CHANGE";
+}
+
+/// Struct `BootConfiguration`.
+///
+/// What -boot takes.
+///
+/// Since: 7.1
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BootConfiguration {
+    /// letters of drives in the order they are tried
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
+    /// the same, for the first boot only
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub once: Option<String>,
+    /// show a boot menu
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub menu: Option<bool>,
+    /// picture to show meanwhile
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub splash: Option<String>,
+    /// milliseconds to show it
+    #[serde(rename = "splash-time", skip_serializing_if = "Option::is_none")]
+    pub splash_time: Option<i64>,
+    /// milliseconds until another try if nothing boots; -1
+    /// for never
+    #[serde(rename = "reboot-timeout", skip_serializing_if = "Option::is_none")]
+    pub reboot_timeout: Option<i64>,
+    /// try only what has a boot index
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
+}
+
+/// Struct `SMPConfiguration`.
+///
+/// The number of CPUs and how they are arranged. What is left out is
+/// worked out from the rest.
+///
+/// Since: 6.1
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SMPConfiguration {
+    /// CPUs at the start
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<i64>,
+    /// drawers of books (since 8.2)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drawers: Option<i64>,
+    /// books in a drawer (since 8.2)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub books: Option<i64>,
+    /// sockets in a book
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sockets: Option<i64>,
+    /// dies in a socket
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dies: Option<i64>,
+    /// clusters in a die (since 7.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clusters: Option<i64>,
+    /// modules in a cluster (since 9.1)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modules: Option<i64>,
+    /// cores in a module
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cores: Option<i64>,
+    /// threads of a core
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<i64>,
+    /// most CPUs, hot-plugged ones included
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maxcpus: Option<i64>,
+}
+
+/// Command `x-query-irq`.
+///
+/// Tell how often interrupts were raised.
+///
+/// Since: 6.2
+///
+/// **Unstable.**
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct XQueryIrq;
+
+empty_object!(XQueryIrq);
+
+impl TypedCommand for XQueryIrq {
+    const NAME: &'static str = "x-query-irq";
+    type Return = super::HumanReadableText;
+}
+
+/// Command `x-query-jit`.
+///
+/// Tell the figures of the translator.
+///
+/// Since: 6.2
+///
+/// **Unstable.**
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct XQueryJit;
+
+empty_object!(XQueryJit);
+
+impl TypedCommand for XQueryJit {
+    const NAME: &'static str = "x-query-jit";
+    type Return = super::HumanReadableText;
+}
+
+/// Command `x-query-numa`.
+///
+/// Tell the NUMA nodes.
+///
+/// Since: 6.2
+///
+/// **Unstable.**
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct XQueryNuma;
+
+empty_object!(XQueryNuma);
+
+impl TypedCommand for XQueryNuma {
+    const NAME: &'static str = "x-query-numa";
+    type Return = super::HumanReadableText;
+}
+
+/// Command `x-query-opcount`.
+///
+/// Tell what the translator counted of operations. Nothing is counted
+/// any more.
+///
+/// Since: 6.2
+///
+/// **Unstable.**
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct XQueryOpcount;
+
+empty_object!(XQueryOpcount);
+
+impl TypedCommand for XQueryOpcount {
+    const NAME: &'static str = "x-query-opcount";
+    type Return = super::HumanReadableText;
+}
+
+/// Command `x-query-ramblock`.
+///
+/// Tell the blocks of memory.
+///
+/// Since: 6.2
+///
+/// **Unstable.**
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct XQueryRamblock;
+
+empty_object!(XQueryRamblock);
+
+impl TypedCommand for XQueryRamblock {
+    const NAME: &'static str = "x-query-ramblock";
+    type Return = super::HumanReadableText;
+}
+
+/// Command `x-query-roms`.
+///
+/// Tell the ROMs and files that are loaded into memory.
+///
+/// Since: 6.2
+///
+/// **Unstable.**
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct XQueryRoms;
+
+empty_object!(XQueryRoms);
+
+impl TypedCommand for XQueryRoms {
+    const NAME: &'static str = "x-query-roms";
+    type Return = super::HumanReadableText;
+}
+
+/// Command `x-query-usb`.
+///
+/// Tell the USB devices.
+///
+/// Since: 6.2
+///
+/// **Unstable.**
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct XQueryUsb;
+
+empty_object!(XQueryUsb);
+
+impl TypedCommand for XQueryUsb {
+    const NAME: &'static str = "x-query-usb";
+    type Return = super::HumanReadableText;
+}
+
+enumeration! {
+    /// Enumeration `SmbiosEntryPointType`.
+    ///
+    /// Where a guest finds the SMBIOS tables.
+    ///
+    /// Since: 7.0
+    pub enum SmbiosEntryPointType {
+        /// entry point of 32 bits
+        _32 = "32",
+        /// entry point of 64 bits
+        _64 = "64",
+        /// of 32 bits if the tables fit, otherwise of 64 bits (since
+        /// 9.0)
+        Auto = "auto",
+    }
+}
+
+/// Struct `MemorySizeConfiguration`.
+///
+/// What -m takes.
+///
+/// Since: 7.1
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MemorySizeConfiguration {
+    /// bytes at the start
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// most bytes, hot-plugged ones included
+    #[serde(rename = "max-size", skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<u64>,
+    /// places for hot-plugged memory
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slots: Option<u64>,
+}
+
 /// Command `dumpdtb`.
 ///
 /// Write the machine's device tree to a file, in its binary form.
@@ -814,49 +1898,19 @@ impl TypedCommand for Dumpdtb {
     type Return = typed::Empty;
 }
 
-/// Struct `Memdev`.
+/// Command `x-query-interrupt-controllers`.
 ///
-/// Memory that was made as an object.
+/// Tell the state of the interrupt controllers.
 ///
-/// Since: 2.1
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Memdev {
-    /// its id, if it has one (since 2.9)
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// bytes
-    pub size: u64,
-    /// whether the host may merge equal pages
-    pub merge: bool,
-    /// whether it is part of the emulator's core dumps
-    pub dump: bool,
-    /// whether all of it was taken at once
-    pub prealloc: bool,
-    /// whether other processes that map it see what is written
-    /// (since 6.1)
-    pub share: bool,
-    /// whether the host sets swap space aside, if that is known
-    /// (since 6.1)
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reserve: Option<bool>,
-    /// the host's nodes that the policy speaks of
-    #[serde(rename = "host-nodes")]
-    pub host_nodes: Vec<u16>,
-    /// where the host takes it from
-    pub policy: super::HostMemPolicy,
-}
-
-/// Command `query-memdev`.
+/// Since: 9.1
 ///
-/// List the memory that was made as objects, the main memory included.
-///
-/// Since: 2.1
+/// **Unstable.**
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct QueryMemdev;
+pub struct XQueryInterruptControllers;
 
-empty_object!(QueryMemdev);
+empty_object!(XQueryInterruptControllers);
 
-impl TypedCommand for QueryMemdev {
-    const NAME: &'static str = "query-memdev";
-    type Return = Vec<super::Memdev>;
+impl TypedCommand for XQueryInterruptControllers {
+    const NAME: &'static str = "x-query-interrupt-controllers";
+    type Return = super::HumanReadableText;
 }

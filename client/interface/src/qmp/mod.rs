@@ -6,6 +6,7 @@ mod acpi;
 mod authz;
 mod block;
 mod block_core;
+mod block_export;
 mod char;
 mod common;
 mod compat;
@@ -20,17 +21,21 @@ mod job;
 mod machine;
 mod machine_common;
 mod machine_target;
+mod migration;
 mod misc;
+mod misc_target;
 mod net;
 mod pci;
 mod qdev;
 mod qom;
 mod replay;
+mod rocker;
 mod run_state;
 mod sockets;
 mod stats;
 mod tpm;
 mod trace;
+mod transaction;
 mod uefi;
 mod vfio;
 mod virtio;
@@ -40,6 +45,7 @@ pub use acpi::*;
 pub use authz::*;
 pub use block::*;
 pub use block_core::*;
+pub use block_export::*;
 pub use char::*;
 pub use common::*;
 pub use compat::*;
@@ -54,17 +60,21 @@ pub use job::*;
 pub use machine::*;
 pub use machine_common::*;
 pub use machine_target::*;
+pub use migration::*;
 pub use misc::*;
+pub use misc_target::*;
 pub use net::*;
 pub use pci::*;
 pub use qdev::*;
 pub use qom::*;
 pub use replay::*;
+pub use rocker::*;
 pub use run_state::*;
 pub use sockets::*;
 pub use stats::*;
 pub use tpm::*;
 pub use trace::*;
+pub use transaction::*;
 pub use uefi::*;
 pub use vfio::*;
 pub use virtio::*;
@@ -88,16 +98,35 @@ pub enum Event {
     MemoryFailure(MemoryFailureEvent),
     JobStatusChange(JobStatusChangeEvent),
     DeviceTrayMoved(DeviceTrayMovedEvent),
+    PrManagerStatusChanged(PrManagerStatusChangedEvent),
+    BlockImageCorrupted(BlockImageCorruptedEvent),
     BlockIoError(BlockIoErrorEvent),
+    BlockJobCompleted(BlockJobCompletedEvent),
+    BlockJobCancelled(BlockJobCancelledEvent),
+    BlockJobError(BlockJobErrorEvent),
+    BlockJobReady(BlockJobReadyEvent),
+    BlockJobPending(BlockJobPendingEvent),
     BlockWriteThreshold(BlockWriteThresholdEvent),
+    QuorumFailure(QuorumFailureEvent),
+    QuorumReportBad(QuorumReportBadEvent),
+    BlockExportDeleted(BlockExportDeletedEvent),
     VserportChange(VserportChangeEvent),
     DumpCompleted(DumpCompletedEvent),
     NicRxFilterChanged(NicRxFilterChangedEvent),
+    FailoverNegotiated(FailoverNegotiatedEvent),
     NetdevStreamConnected(NetdevStreamConnectedEvent),
     NetdevStreamDisconnected(NetdevStreamDisconnectedEvent),
+    NetdevVhostUserConnected(NetdevVhostUserConnectedEvent),
+    NetdevVhostUserDisconnected(NetdevVhostUserDisconnectedEvent),
+    Migration(MigrationEvent),
+    MigrationPass(MigrationPassEvent),
+    ColoExit(ColoExitEvent),
+    UnplugPrimary(UnplugPrimaryEvent),
     DeviceDeleted(DeviceDeletedEvent),
     DeviceUnplugGuestError(DeviceUnplugGuestErrorEvent),
     BalloonChange(BalloonChangeEvent),
+    HvBalloonStatusReport(HvBalloonStatusReportEvent),
+    MemoryDeviceSizeChange(MemoryDeviceSizeChangeEvent),
     RtcChange(RtcChangeEvent),
     VfuClientHangup(VfuClientHangupEvent),
     AcpiDeviceOst(AcpiDeviceOstEvent),

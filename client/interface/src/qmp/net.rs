@@ -181,6 +181,12 @@ pub struct NetdevUserOptions {
     /// 2.6)
     #[serde(rename = "ipv6-dns", skip_serializing_if = "Option::is_none")]
     pub ipv6_dns: Option<String>,
+    /// directory that is shared by SMB
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smb: Option<String>,
+    /// address of that server, as the guest sees it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smbserver: Option<String>,
     /// ports of the host that lead to the guest
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostfwd: Option<Vec<super::StringType>>,
@@ -191,6 +197,63 @@ pub struct NetdevUserOptions {
     /// what DHCP calls the TFTP server (since 3.1)
     #[serde(rename = "tftp-server-name", skip_serializing_if = "Option::is_none")]
     pub tftp_server_name: Option<String>,
+}
+
+/// Struct `NetdevTapOptions`.
+///
+/// A network interface of the host.
+///
+/// Since: 1.2
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NetdevTapOptions {
+    /// its name; the host chooses one if it is not given
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ifname: Option<String>,
+    /// the interface, already open
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fd: Option<String>,
+    /// several open descriptors of a tap device, separated by colons
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fds: Option<String>,
+    /// program that is run when the interface is there; "no" for
+    /// none (default: no)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
+    /// program that is run before the interface goes; "no" for
+    /// none (default: no)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub downscript: Option<String>,
+    /// bridge to join (default: br0) (since 2.8)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub br: Option<String>,
+    /// program that makes the device and joins it to the bridge
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub helper: Option<String>,
+    /// bytes of the send buffer
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sndbuf: Option<u64>,
+    /// packets have a virtio-net header
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vnet_hdr: Option<bool>,
+    /// let the host's kernel serve the guest's queues
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vhost: Option<bool>,
+    /// an open descriptor of /dev/vhost-net
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vhostfd: Option<String>,
+    /// several such, separated by colons
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vhostfds: Option<String>,
+    /// take vhost even if the guest's card has no MSI-X
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vhostforce: Option<bool>,
+    /// how many queues
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queues: Option<u32>,
+    /// most microseconds vhost looks for work before it sleeps
+    /// (since 2.7)
+    #[serde(rename = "poll-us", skip_serializing_if = "Option::is_none")]
+    pub poll_us: Option<u32>,
 }
 
 /// Struct `NetdevSocketOptions`.
@@ -223,27 +286,111 @@ pub struct NetdevSocketOptions {
     pub udp: Option<String>,
 }
 
-/// Struct `NetdevTapOptions`.
+/// Struct `NetdevL2TPv3Options`.
 ///
-/// A network interface of the host.
+/// A tunnel by L2TPv3.
+///
+/// Since: 2.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NetdevL2TPv3Options {
+    /// address here
+    pub src: String,
+    /// address of the other end
+    pub dst: String,
+    /// port here; with @udp
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub srcport: Option<String>,
+    /// port of the other end; with @udp
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dstport: Option<String>,
+    /// over IPv6
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipv6: Option<bool>,
+    /// inside UDP
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub udp: Option<bool>,
+    /// cookies have 64 bits
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookie64: Option<bool>,
+    /// packets are numbered
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counter: Option<bool>,
+    /// the number is always 0, for peers that mind gaps
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pincounter: Option<bool>,
+    /// cookie to send, 32 or 64 bits
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub txcookie: Option<u64>,
+    /// cookie to expect, 32 or 64 bits
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rxcookie: Option<u64>,
+    /// session to send, 32 bits
+    pub txsession: u32,
+    /// session to expect, 32 bits (default: @txsession)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rxsession: Option<u32>,
+    /// extra bytes between header and data
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u32>,
+}
+
+impl NetdevL2TPv3Options {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(src: impl Into<String>, dst: impl Into<String>, txsession: u32) -> Self {
+        Self {
+            src: src.into(),
+            dst: dst.into(),
+            txsession,
+            srcport: None,
+            dstport: None,
+            ipv6: None,
+            udp: None,
+            cookie64: None,
+            counter: None,
+            pincounter: None,
+            txcookie: None,
+            rxcookie: None,
+            rxsession: None,
+            offset: None,
+        }
+    }
+}
+
+/// Struct `NetdevVdeOptions`.
+///
+/// A port of a VDE switch.
 ///
 /// Since: 1.2
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct NetdevTapOptions {
-    /// its name; the host chooses one if it is not given
+pub struct NetdevVdeOptions {
+    /// path of the switch's socket
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ifname: Option<String>,
-    /// the interface, already open
+    pub sock: Option<String>,
+    /// number of the port
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub fd: Option<String>,
-    /// program that is run when the interface is there; "no" for
-    /// none (default: no)
+    pub port: Option<u16>,
+    /// group that the socket is given
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub script: Option<String>,
-    /// program that is run before the interface goes; "no" for
-    /// none (default: no)
+    pub group: Option<String>,
+    /// permissions that the socket is given
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub downscript: Option<String>,
+    pub mode: Option<u16>,
+}
+
+/// Struct `NetdevBridgeOptions`.
+///
+/// A tap device that a helper makes and joins to a bridge.
+///
+/// Since: 1.2
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NetdevBridgeOptions {
+    /// the bridge (default: br0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub br: Option<String>,
+    /// the program
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub helper: Option<String>,
 }
 
 /// Struct `NetdevHubPortOptions`.
@@ -267,6 +414,223 @@ impl NetdevHubPortOptions {
         Self {
             hubid,
             netdev: None,
+        }
+    }
+}
+
+/// Struct `NetdevNetmapOptions`.
+///
+/// A netmap interface.
+///
+/// Since: 2.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NetdevNetmapOptions {
+    /// its name
+    pub ifname: String,
+    /// device file of netmap (default: /dev/netmap)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub devname: Option<String>,
+}
+
+impl NetdevNetmapOptions {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(ifname: impl Into<String>) -> Self {
+        Self {
+            ifname: ifname.into(),
+            devname: None,
+        }
+    }
+}
+
+enumeration! {
+    /// Enumeration `AFXDPMode`.
+    ///
+    /// How an XDP program is attached.
+    ///
+    /// Since: 8.2
+    pub enum AFXDPMode {
+        /// in the driver, before the kernel sees packets
+        Native = "native",
+        /// later, with any driver
+        Skb = "skb",
+    }
+}
+
+/// Struct `NetdevAFXDPOptions`.
+///
+/// An interface of the host by AF_XDP.
+///
+/// Since: 8.2
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NetdevAFXDPOptions {
+    /// the interface
+    pub ifname: String,
+    /// how the program is attached (default: native, or else skb)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<super::AFXDPMode>,
+    /// copy packets even where it could be done without
+    /// (default: false)
+    #[serde(rename = "force-copy", skip_serializing_if = "Option::is_none")]
+    pub force_copy: Option<bool>,
+    /// how many queues (default: 1)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queues: Option<i64>,
+    /// the first of them (default: 0)
+    #[serde(rename = "start-queue", skip_serializing_if = "Option::is_none")]
+    pub start_queue: Option<i64>,
+    /// load no program, one is there already; needs @sock-fds
+    /// (default: false)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inhibit: Option<bool>,
+    /// open AF_XDP sockets that are in the program's map
+    /// already, separated by colons
+    #[serde(rename = "sock-fds", skip_serializing_if = "Option::is_none")]
+    pub sock_fds: Option<String>,
+}
+
+impl NetdevAFXDPOptions {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(ifname: impl Into<String>) -> Self {
+        Self {
+            ifname: ifname.into(),
+            mode: None,
+            force_copy: None,
+            queues: None,
+            start_queue: None,
+            inhibit: None,
+            sock_fds: None,
+        }
+    }
+}
+
+/// Struct `NetdevVhostUserOptions`.
+///
+/// A vhost-user server.
+///
+/// Since: 2.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NetdevVhostUserOptions {
+    /// id of the character device, a Unix socket, that leads to
+    /// it
+    pub chardev: String,
+    /// take it even if the guest's card has no MSI-X (default:
+    /// false)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vhostforce: Option<bool>,
+    /// how many queues (default: 1) (since 2.5)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queues: Option<i64>,
+}
+
+impl NetdevVhostUserOptions {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(chardev: impl Into<String>) -> Self {
+        Self {
+            chardev: chardev.into(),
+            vhostforce: None,
+            queues: None,
+        }
+    }
+}
+
+/// Struct `NetdevVhostVDPAOptions`.
+///
+/// A vDPA device of the host.
+///
+/// Since: 5.1
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NetdevVhostVDPAOptions {
+    /// its device file (default: /dev/vhost-vdpa-0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vhostdev: Option<String>,
+    /// an open descriptor of it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vhostfd: Option<String>,
+    /// how many queues (default: 1)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queues: Option<i64>,
+    /// serve the queues by shadows of them from the start (default:
+    /// false) (since 7.1)
+    ///
+    /// **Unstable.**
+    #[serde(rename = "x-svq", skip_serializing_if = "Option::is_none")]
+    pub x_svq: Option<bool>,
+}
+
+/// Struct `NetdevVmnetHostOptions`.
+///
+/// A network of macOS that the host and its guests share, by vmnet.
+///
+/// Since: 7.1
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NetdevVmnetHostOptions {
+    /// first address of its DHCP range; it is the host's
+    #[serde(rename = "start-address", skip_serializing_if = "Option::is_none")]
+    pub start_address: Option<String>,
+    /// last address of that range
+    #[serde(rename = "end-address", skip_serializing_if = "Option::is_none")]
+    pub end_address: Option<String>,
+    /// mask of the network
+    #[serde(rename = "subnet-mask", skip_serializing_if = "Option::is_none")]
+    pub subnet_mask: Option<String>,
+    /// guests do not see each other
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isolated: Option<bool>,
+    /// UUID of the network; guests with another one do not see
+    /// this one, and there is no DHCP
+    #[serde(rename = "net-uuid", skip_serializing_if = "Option::is_none")]
+    pub net_uuid: Option<String>,
+}
+
+/// Struct `NetdevVmnetSharedOptions`.
+///
+/// A network of macOS that leads outside by address translation, by
+/// vmnet.
+///
+/// Since: 7.1
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NetdevVmnetSharedOptions {
+    /// first address of its DHCP range; it is the gateway's
+    #[serde(rename = "start-address", skip_serializing_if = "Option::is_none")]
+    pub start_address: Option<String>,
+    /// last address of that range
+    #[serde(rename = "end-address", skip_serializing_if = "Option::is_none")]
+    pub end_address: Option<String>,
+    /// mask of the network
+    #[serde(rename = "subnet-mask", skip_serializing_if = "Option::is_none")]
+    pub subnet_mask: Option<String>,
+    /// guests do not see each other
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isolated: Option<bool>,
+    /// prefix of its IPv6 addresses
+    #[serde(rename = "nat66-prefix", skip_serializing_if = "Option::is_none")]
+    pub nat66_prefix: Option<String>,
+}
+
+/// Struct `NetdevVmnetBridgedOptions`.
+///
+/// An interface of macOS to share with the host, by vmnet.
+///
+/// Since: 7.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NetdevVmnetBridgedOptions {
+    /// the interface
+    pub ifname: String,
+    /// guests do not see each other
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isolated: Option<bool>,
+}
+
+impl NetdevVmnetBridgedOptions {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(ifname: impl Into<String>) -> Self {
+        Self {
+            ifname: ifname.into(),
+            isolated: None,
         }
     }
 }
@@ -338,14 +702,35 @@ enumeration! {
         User = "user",
         /// a network interface of the host
         Tap = "tap",
+        /// a tunnel by L2TPv3 (since 2.1)
+        L2tpv3 = "l2tpv3",
         /// one TCP connection, or UDP
         Socket = "socket",
         /// a stream socket
         Stream = "stream",
         /// a datagram socket
         Dgram = "dgram",
+        /// a port of a VDE switch
+        Vde = "vde",
+        /// a tap device that a helper makes
+        Bridge = "bridge",
         /// a port of a hub
         Hubport = "hubport",
+        /// a netmap interface (since 2.0)
+        Netmap = "netmap",
+        /// a vhost-user server (since 2.1)
+        VhostUser = "vhost-user",
+        /// a vDPA device of the host (since 5.1)
+        VhostVdpa = "vhost-vdpa",
+        /// an interface of the host by AF_XDP (since 8.2)
+        AfXdp = "af-xdp",
+        /// a network of the host and its guests on macOS (since
+        /// 7.1)
+        VmnetHost = "vmnet-host",
+        /// a network that leads outside on macOS (since 7.1)
+        VmnetShared = "vmnet-shared",
+        /// a shared interface of macOS (since 7.1)
+        VmnetBridged = "vmnet-bridged",
     }
 }
 
@@ -380,6 +765,9 @@ pub enum NetdevBranch {
     /// Branch `tap`.
     #[serde(rename = "tap")]
     Tap(super::NetdevTapOptions),
+    /// Branch `l2tpv3`.
+    #[serde(rename = "l2tpv3")]
+    L2tpv3(super::NetdevL2TPv3Options),
     /// Branch `socket`.
     #[serde(rename = "socket")]
     Socket(super::NetdevSocketOptions),
@@ -389,9 +777,36 @@ pub enum NetdevBranch {
     /// Branch `dgram`.
     #[serde(rename = "dgram")]
     Dgram(super::NetdevDgramOptions),
+    /// Branch `vde`.
+    #[serde(rename = "vde")]
+    Vde(super::NetdevVdeOptions),
+    /// Branch `bridge`.
+    #[serde(rename = "bridge")]
+    Bridge(super::NetdevBridgeOptions),
     /// Branch `hubport`.
     #[serde(rename = "hubport")]
     Hubport(super::NetdevHubPortOptions),
+    /// Branch `netmap`.
+    #[serde(rename = "netmap")]
+    Netmap(super::NetdevNetmapOptions),
+    /// Branch `vhost-user`.
+    #[serde(rename = "vhost-user")]
+    VhostUser(super::NetdevVhostUserOptions),
+    /// Branch `vhost-vdpa`.
+    #[serde(rename = "vhost-vdpa")]
+    VhostVdpa(super::NetdevVhostVDPAOptions),
+    /// Branch `af-xdp`.
+    #[serde(rename = "af-xdp")]
+    AfXdp(super::NetdevAFXDPOptions),
+    /// Branch `vmnet-host`.
+    #[serde(rename = "vmnet-host")]
+    VmnetHost(super::NetdevVmnetHostOptions),
+    /// Branch `vmnet-shared`.
+    #[serde(rename = "vmnet-shared")]
+    VmnetShared(super::NetdevVmnetSharedOptions),
+    /// Branch `vmnet-bridged`.
+    #[serde(rename = "vmnet-bridged")]
+    VmnetBridged(super::NetdevVmnetBridgedOptions),
     /// A branch that was not known when this was made, with its tag.
     #[serde(untagged)]
     Unknown(typed::Object),
@@ -399,7 +814,25 @@ pub enum NetdevBranch {
 
 impl typed::Tagged for Netdev {
     const TAG: &'static [&'static str] = &[
-        "type", "none", "nic", "user", "tap", "socket", "stream", "dgram", "hubport",
+        "type",
+        "none",
+        "nic",
+        "user",
+        "tap",
+        "l2tpv3",
+        "socket",
+        "stream",
+        "dgram",
+        "vde",
+        "bridge",
+        "hubport",
+        "netmap",
+        "vhost-user",
+        "vhost-vdpa",
+        "af-xdp",
+        "vmnet-host",
+        "vmnet-shared",
+        "vmnet-bridged",
     ];
 
     fn read<'de, A: MapAccess<'de>>(tag: &str, members: A) -> Result<Self, A::Error> {
@@ -416,10 +849,20 @@ impl typed::Tagged for Netdev {
             "nic" => NetdevBranch::Nic(typed::branch(members)?),
             "user" => NetdevBranch::User(typed::branch(members)?),
             "tap" => NetdevBranch::Tap(typed::branch(members)?),
+            "l2tpv3" => NetdevBranch::L2tpv3(typed::branch(members)?),
             "socket" => NetdevBranch::Socket(typed::branch(members)?),
             "stream" => NetdevBranch::Stream(typed::branch(members)?),
             "dgram" => NetdevBranch::Dgram(typed::branch(members)?),
+            "vde" => NetdevBranch::Vde(typed::branch(members)?),
+            "bridge" => NetdevBranch::Bridge(typed::branch(members)?),
             "hubport" => NetdevBranch::Hubport(typed::branch(members)?),
+            "netmap" => NetdevBranch::Netmap(typed::branch(members)?),
+            "vhost-user" => NetdevBranch::VhostUser(typed::branch(members)?),
+            "vhost-vdpa" => NetdevBranch::VhostVdpa(typed::branch(members)?),
+            "af-xdp" => NetdevBranch::AfXdp(typed::branch(members)?),
+            "vmnet-host" => NetdevBranch::VmnetHost(typed::branch(members)?),
+            "vmnet-shared" => NetdevBranch::VmnetShared(typed::branch(members)?),
+            "vmnet-bridged" => NetdevBranch::VmnetBridged(typed::branch(members)?),
             _ => NetdevBranch::Unknown(typed::unknown::<Self, _>(tag, members)?),
         };
         Ok(Self {
@@ -583,6 +1026,23 @@ impl TypedCommand for AnnounceSelf {
     type Return = typed::Empty;
 }
 
+/// Event `FAILOVER_NEGOTIATED`.
+///
+/// The guest has agreed that a virtio card stands by for another one,
+/// which will now appear.
+///
+/// Since: 4.2
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FailoverNegotiatedEvent {
+    /// id of the virtio card
+    #[serde(rename = "device-id")]
+    pub device_id: String,
+}
+
+impl TypedEvent for FailoverNegotiatedEvent {
+    const NAME: &'static str = "FAILOVER_NEGOTIATED";
+}
+
 /// Event `NETDEV_STREAM_CONNECTED`.
 ///
 /// A stream back end has found its peer.
@@ -615,4 +1075,39 @@ pub struct NetdevStreamDisconnectedEvent {
 
 impl TypedEvent for NetdevStreamDisconnectedEvent {
     const NAME: &'static str = "NETDEV_STREAM_DISCONNECTED";
+}
+
+/// Event `NETDEV_VHOST_USER_CONNECTED`.
+///
+/// A vhost-user server is there.
+///
+/// Since: 10.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NetdevVhostUserConnectedEvent {
+    /// id of the netdev
+    #[serde(rename = "netdev-id")]
+    pub netdev_id: String,
+    /// id of its character device
+    #[serde(rename = "chardev-id")]
+    pub chardev_id: String,
+}
+
+impl TypedEvent for NetdevVhostUserConnectedEvent {
+    const NAME: &'static str = "NETDEV_VHOST_USER_CONNECTED";
+}
+
+/// Event `NETDEV_VHOST_USER_DISCONNECTED`.
+///
+/// A vhost-user server has gone.
+///
+/// Since: 10.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NetdevVhostUserDisconnectedEvent {
+    /// id of the netdev
+    #[serde(rename = "netdev-id")]
+    pub netdev_id: String,
+}
+
+impl TypedEvent for NetdevVhostUserDisconnectedEvent {
+    const NAME: &'static str = "NETDEV_VHOST_USER_DISCONNECTED";
 }

@@ -181,31 +181,535 @@ impl TypedCommand for QomListProperties {
     type Return = Vec<super::ObjectPropertyInfo>;
 }
 
+/// Struct `CanHostSocketcanProperties`.
+///
+/// What a can-host-socketcan takes.
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CanHostSocketcanProperties {
+    /// CAN interface of the host
+    pub r#if: String,
+    /// id of the CAN bus to join to it
+    pub canbus: String,
+}
+
+impl CanHostSocketcanProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(r#if: impl Into<String>, canbus: impl Into<String>) -> Self {
+        Self {
+            r#if: r#if.into(),
+            canbus: canbus.into(),
+        }
+    }
+}
+
+/// Struct `ColoCompareProperties`.
+///
+/// What a colo-compare takes: it compares what two guests in lockstep
+/// send, and sends it on if they agree.
+///
+/// Since: 2.8
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ColoCompareProperties {
+    /// character device with the primary's packets
+    pub primary_in: String,
+    /// character device with the secondary's packets
+    pub secondary_in: String,
+    /// character device that packets leave by
+    pub outdev: String,
+    /// id of the iothread it works on
+    pub iothread: String,
+    /// character device to tell Xen's COLO by
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify_dev: Option<String>,
+    /// milliseconds a packet may wait for its counterpart
+    /// (default: 3000)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compare_timeout: Option<u64>,
+    /// milliseconds between looks for packets that
+    /// waited too long (default: 3000)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expired_scan_cycle: Option<u32>,
+    /// most packets that wait (default: 1024)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_queue_size: Option<u32>,
+    /// packets have a virtio-net header (default: false)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vnet_hdr_support: Option<bool>,
+}
+
+impl ColoCompareProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(
+        primary_in: impl Into<String>,
+        secondary_in: impl Into<String>,
+        outdev: impl Into<String>,
+        iothread: impl Into<String>,
+    ) -> Self {
+        Self {
+            primary_in: primary_in.into(),
+            secondary_in: secondary_in.into(),
+            outdev: outdev.into(),
+            iothread: iothread.into(),
+            notify_dev: None,
+            compare_timeout: None,
+            expired_scan_cycle: None,
+            max_queue_size: None,
+            vnet_hdr_support: None,
+        }
+    }
+}
+
+/// Struct `CryptodevBackendProperties`.
+///
+/// What every cryptography back end takes.
+///
+/// Since: 2.8
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CryptodevBackendProperties {
+    /// how many queues; only vhost-user takes more than 1
+    /// (default: 1)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queues: Option<u32>,
+    /// most bytes a second, 0 for no limit (default: 0)
+    /// (since 8.0)
+    #[serde(rename = "throttle-bps", skip_serializing_if = "Option::is_none")]
+    pub throttle_bps: Option<u64>,
+    /// most operations a second, 0 for no limit (default: 0)
+    /// (since 8.0)
+    #[serde(rename = "throttle-ops", skip_serializing_if = "Option::is_none")]
+    pub throttle_ops: Option<u64>,
+}
+
+/// Struct `CryptodevVhostUserProperties`.
+///
+/// What a cryptodev-vhost-user takes.
+///
+/// Since: 2.12
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CryptodevVhostUserProperties {
+    /// how many queues; only vhost-user takes more than 1
+    /// (default: 1)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queues: Option<u32>,
+    /// most bytes a second, 0 for no limit (default: 0)
+    /// (since 8.0)
+    #[serde(rename = "throttle-bps", skip_serializing_if = "Option::is_none")]
+    pub throttle_bps: Option<u64>,
+    /// most operations a second, 0 for no limit (default: 0)
+    /// (since 8.0)
+    #[serde(rename = "throttle-ops", skip_serializing_if = "Option::is_none")]
+    pub throttle_ops: Option<u64>,
+    /// id of the character device, a Unix socket, that leads to
+    /// the other process
+    pub chardev: String,
+}
+
+impl CryptodevVhostUserProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(chardev: impl Into<String>) -> Self {
+        Self {
+            chardev: chardev.into(),
+            queues: None,
+            throttle_bps: None,
+            throttle_ops: None,
+        }
+    }
+}
+
+/// Struct `DBusVMStateProperties`.
+///
+/// What a dbus-vmstate takes: it lets other processes on a D-Bus
+/// migrate with the machine.
+///
+/// Since: 5.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DBusVMStateProperties {
+    /// address of the bus
+    pub addr: String,
+    /// ids of the processes, separated by commas (default: all
+    /// that are there)
+    #[serde(rename = "id-list", skip_serializing_if = "Option::is_none")]
+    pub id_list: Option<String>,
+}
+
+impl DBusVMStateProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(addr: impl Into<String>) -> Self {
+        Self {
+            addr: addr.into(),
+            id_list: None,
+        }
+    }
+}
+
 enumeration! {
-    /// Enumeration `ObjectType`.
+    /// Enumeration `NetfilterInsert`.
     ///
-    /// The types of objects that users can make.
+    /// Where a filter goes.
     ///
-    /// Since: 6.0
-    pub enum ObjectType {
-        /// a thread on which devices do their work
-        Iothread = "iothread",
-        /// memory in a file
-        MemoryBackendFile = "memory-backend-file",
-        /// memory in a file without a name
-        MemoryBackendMemfd = "memory-backend-memfd",
-        /// memory
-        MemoryBackendRam = "memory-backend-ram",
-        /// the host's random number generator
-        RngBuiltin = "rng-builtin",
-        /// random bytes from a file
-        RngRandom = "rng-random",
-        /// a password or key
-        Secret = "secret",
-        /// limits that disks share
-        ThrottleGroup = "throttle-group",
-        /// certificates and keys for TLS
-        TlsCredsX509 = "tls-creds-x509",
+    /// Since: 5.0
+    pub enum NetfilterInsert {
+        /// before another
+        Before = "before",
+        /// behind another
+        Behind = "behind",
+    }
+}
+
+/// Struct `NetfilterProperties`.
+///
+/// What every network filter takes.
+///
+/// Since: 2.5
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NetfilterProperties {
+    /// id of the netdev
+    pub netdev: String,
+    /// which packets it sees (default: all)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<super::NetFilterDirection>,
+    /// "on" or "off" (default: on)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// "head" or "tail" of the netdev's filters, or "id=ID" for
+    /// a place beside another one (default: tail) (since 5.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<String>,
+    /// on which side of that other one (default: behind) (since
+    /// 5.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub insert: Option<super::NetfilterInsert>,
+}
+
+impl NetfilterProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(netdev: impl Into<String>) -> Self {
+        Self {
+            netdev: netdev.into(),
+            queue: None,
+            status: None,
+            position: None,
+            insert: None,
+        }
+    }
+}
+
+/// Struct `FilterBufferProperties`.
+///
+/// What a filter-buffer takes: it holds packets back and lets them go
+/// in batches.
+///
+/// Since: 2.5
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FilterBufferProperties {
+    /// id of the netdev
+    pub netdev: String,
+    /// which packets it sees (default: all)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<super::NetFilterDirection>,
+    /// "on" or "off" (default: on)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// "head" or "tail" of the netdev's filters, or "id=ID" for
+    /// a place beside another one (default: tail) (since 5.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<String>,
+    /// on which side of that other one (default: behind) (since
+    /// 5.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub insert: Option<super::NetfilterInsert>,
+    /// microseconds between batches
+    pub interval: u32,
+}
+
+impl FilterBufferProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(netdev: impl Into<String>, interval: u32) -> Self {
+        Self {
+            netdev: netdev.into(),
+            interval,
+            queue: None,
+            status: None,
+            position: None,
+            insert: None,
+        }
+    }
+}
+
+/// Struct `FilterDumpProperties`.
+///
+/// What a filter-dump takes: it writes packets to a pcap file.
+///
+/// Since: 2.5
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FilterDumpProperties {
+    /// id of the netdev
+    pub netdev: String,
+    /// which packets it sees (default: all)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<super::NetFilterDirection>,
+    /// "on" or "off" (default: on)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// "head" or "tail" of the netdev's filters, or "id=ID" for
+    /// a place beside another one (default: tail) (since 5.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<String>,
+    /// on which side of that other one (default: behind) (since
+    /// 5.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub insert: Option<super::NetfilterInsert>,
+    /// the file
+    pub file: String,
+    /// most bytes kept of a packet (default: 65536)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maxlen: Option<u32>,
+}
+
+impl FilterDumpProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(netdev: impl Into<String>, file: impl Into<String>) -> Self {
+        Self {
+            netdev: netdev.into(),
+            file: file.into(),
+            queue: None,
+            status: None,
+            position: None,
+            insert: None,
+            maxlen: None,
+        }
+    }
+}
+
+/// Struct `FilterMirrorProperties`.
+///
+/// What a filter-mirror takes: it copies packets.
+///
+/// Since: 2.6
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FilterMirrorProperties {
+    /// id of the netdev
+    pub netdev: String,
+    /// which packets it sees (default: all)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<super::NetFilterDirection>,
+    /// "on" or "off" (default: on)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// "head" or "tail" of the netdev's filters, or "id=ID" for
+    /// a place beside another one (default: tail) (since 5.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<String>,
+    /// on which side of that other one (default: behind) (since
+    /// 5.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub insert: Option<super::NetfilterInsert>,
+    /// character device that the copies leave by
+    pub outdev: String,
+    /// copies have a virtio-net header (default: false)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vnet_hdr_support: Option<bool>,
+}
+
+impl FilterMirrorProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(netdev: impl Into<String>, outdev: impl Into<String>) -> Self {
+        Self {
+            netdev: netdev.into(),
+            outdev: outdev.into(),
+            queue: None,
+            status: None,
+            position: None,
+            insert: None,
+            vnet_hdr_support: None,
+        }
+    }
+}
+
+/// Struct `FilterRedirectorProperties`.
+///
+/// What a filter-redirector takes: it takes packets out and puts others
+/// in.
+///
+/// Since: 2.6
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FilterRedirectorProperties {
+    /// id of the netdev
+    pub netdev: String,
+    /// which packets it sees (default: all)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<super::NetFilterDirection>,
+    /// "on" or "off" (default: on)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// "head" or "tail" of the netdev's filters, or "id=ID" for
+    /// a place beside another one (default: tail) (since 5.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<String>,
+    /// on which side of that other one (default: behind) (since
+    /// 5.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub insert: Option<super::NetfilterInsert>,
+    /// character device whose packets are put in
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub indev: Option<String>,
+    /// character device that packets are taken out by
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outdev: Option<String>,
+    /// packets there have a virtio-net header (default:
+    /// false)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vnet_hdr_support: Option<bool>,
+}
+
+impl FilterRedirectorProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(netdev: impl Into<String>) -> Self {
+        Self {
+            netdev: netdev.into(),
+            queue: None,
+            status: None,
+            position: None,
+            insert: None,
+            indev: None,
+            outdev: None,
+            vnet_hdr_support: None,
+        }
+    }
+}
+
+/// Struct `FilterRewriterProperties`.
+///
+/// What a filter-rewriter takes: it fits the TCP connections of a COLO
+/// secondary to the primary's.
+///
+/// Since: 2.8
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FilterRewriterProperties {
+    /// id of the netdev
+    pub netdev: String,
+    /// which packets it sees (default: all)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<super::NetFilterDirection>,
+    /// "on" or "off" (default: on)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// "head" or "tail" of the netdev's filters, or "id=ID" for
+    /// a place beside another one (default: tail) (since 5.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<String>,
+    /// on which side of that other one (default: behind) (since
+    /// 5.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub insert: Option<super::NetfilterInsert>,
+    /// packets have a virtio-net header (default: false)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vnet_hdr_support: Option<bool>,
+}
+
+impl FilterRewriterProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(netdev: impl Into<String>) -> Self {
+        Self {
+            netdev: netdev.into(),
+            queue: None,
+            status: None,
+            position: None,
+            insert: None,
+            vnet_hdr_support: None,
+        }
+    }
+}
+
+/// Struct `InputBarrierProperties`.
+///
+/// What an input-barrier takes: keyboard and mouse shared between
+/// machines by Barrier.
+///
+/// Since: 4.2
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InputBarrierProperties {
+    /// name of this screen
+    pub name: String,
+    /// host of the Barrier server (default: localhost)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// its port (default: 24800)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    /// left edge of the screen there (default: 0)
+    #[serde(rename = "x-origin", skip_serializing_if = "Option::is_none")]
+    pub x_origin: Option<String>,
+    /// upper edge (default: 0)
+    #[serde(rename = "y-origin", skip_serializing_if = "Option::is_none")]
+    pub y_origin: Option<String>,
+    /// width of the screen (default: 1920)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<String>,
+    /// height of the screen (default: 1080)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub height: Option<String>,
+}
+
+impl InputBarrierProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            server: None,
+            port: None,
+            x_origin: None,
+            y_origin: None,
+            width: None,
+            height: None,
+        }
+    }
+}
+
+/// Struct `InputLinuxProperties`.
+///
+/// What an input-linux takes: an input device of the host.
+///
+/// Since: 2.6
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InputLinuxProperties {
+    /// its device file
+    pub evdev: String,
+    /// grab all such devices together with this one; a keyboard
+    /// can lead the others (default: false)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grab_all: Option<bool>,
+    /// let keys repeat (default: false)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeat: Option<bool>,
+    /// the keys that grab and release (default: ctrl-ctrl)
+    #[serde(rename = "grab-toggle", skip_serializing_if = "Option::is_none")]
+    pub grab_toggle: Option<super::GrabToggleKeys>,
+}
+
+impl InputLinuxProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(evdev: impl Into<String>) -> Self {
+        Self {
+            evdev: evdev.into(),
+            grab_all: None,
+            repeat: None,
+            grab_toggle: None,
+        }
     }
 }
 
@@ -256,22 +760,23 @@ pub struct IothreadProperties {
     pub poll_shrink: Option<i64>,
 }
 
-enumeration! {
-    /// Enumeration `HostMemPolicy`.
-    ///
-    /// Where the host takes memory from.
-    ///
-    /// Since: 2.1
-    pub enum HostMemPolicy {
-        /// wherever it likes
-        Default = "default",
-        /// from one of its nodes, if that has any
-        Preferred = "preferred",
-        /// from the given nodes only
-        Bind = "bind",
-        /// from the given nodes in turn
-        Interleave = "interleave",
-    }
+/// Struct `MainLoopProperties`.
+///
+/// What a main-loop takes: settings of the main thread.
+///
+/// Since: 7.1
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MainLoopProperties {
+    /// most requests handed to the host at once, 0 for as
+    /// many as there are
+    #[serde(rename = "aio-max-batch", skip_serializing_if = "Option::is_none")]
+    pub aio_max_batch: Option<i64>,
+    /// fewest threads kept for blocking work
+    #[serde(rename = "thread-pool-min", skip_serializing_if = "Option::is_none")]
+    pub thread_pool_min: Option<i64>,
+    /// most threads for blocking work
+    #[serde(rename = "thread-pool-max", skip_serializing_if = "Option::is_none")]
+    pub thread_pool_max: Option<i64>,
 }
 
 /// Struct `MemoryBackendProperties`.
@@ -299,6 +804,10 @@ pub struct MemoryBackendProperties {
     /// how many threads take it (default: 1)
     #[serde(rename = "prealloc-threads", skip_serializing_if = "Option::is_none")]
     pub prealloc_threads: Option<u32>,
+    /// id of the thread-context whose threads fill the
+    /// memory (default: none) (since 7.2)
+    #[serde(rename = "prealloc-context", skip_serializing_if = "Option::is_none")]
+    pub prealloc_context: Option<String>,
     /// whether other processes that map it see what is written
     /// (default: false; true for memfd)
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -308,6 +817,14 @@ pub struct MemoryBackendProperties {
     pub reserve: Option<bool>,
     /// bytes
     pub size: u64,
+    /// name the memory by its object
+    /// path when it migrates (default: false, but true for machine
+    /// types of 4.0 and older)
+    #[serde(
+        rename = "x-use-canonical-path-for-ramblock-id",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub x_use_canonical_path_for_ramblock_id: Option<bool>,
 }
 
 impl MemoryBackendProperties {
@@ -322,8 +839,10 @@ impl MemoryBackendProperties {
             policy: None,
             prealloc: None,
             prealloc_threads: None,
+            prealloc_context: None,
             share: None,
             reserve: None,
+            x_use_canonical_path_for_ramblock_id: None,
         }
     }
 }
@@ -353,6 +872,10 @@ pub struct MemoryBackendFileProperties {
     /// how many threads take it (default: 1)
     #[serde(rename = "prealloc-threads", skip_serializing_if = "Option::is_none")]
     pub prealloc_threads: Option<u32>,
+    /// id of the thread-context whose threads fill the
+    /// memory (default: none) (since 7.2)
+    #[serde(rename = "prealloc-context", skip_serializing_if = "Option::is_none")]
+    pub prealloc_context: Option<String>,
     /// whether other processes that map it see what is written
     /// (default: false; true for memfd)
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -362,6 +885,14 @@ pub struct MemoryBackendFileProperties {
     pub reserve: Option<bool>,
     /// bytes
     pub size: u64,
+    /// name the memory by its object
+    /// path when it migrates (default: false, but true for machine
+    /// types of 4.0 and older)
+    #[serde(
+        rename = "x-use-canonical-path-for-ramblock-id",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub x_use_canonical_path_for_ramblock_id: Option<bool>,
     /// the host address is a multiple of this
     #[serde(skip_serializing_if = "Option::is_none")]
     pub align: Option<u64>,
@@ -375,9 +906,17 @@ pub struct MemoryBackendFileProperties {
     /// the file, or a directory to make one in
     #[serde(rename = "mem-path")]
     pub mem_path: String,
+    /// the file is on persistent memory, and writes are to be made
+    /// so (default: false)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pmem: Option<bool>,
     /// whether the file is only read (default: false)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub readonly: Option<bool>,
+    /// make memory that nobody can write; @auto does so if @readonly
+    /// is on and @share is off (default: auto)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rom: Option<super::OnOffAuto>,
 }
 
 impl MemoryBackendFileProperties {
@@ -393,12 +932,16 @@ impl MemoryBackendFileProperties {
             policy: None,
             prealloc: None,
             prealloc_threads: None,
+            prealloc_context: None,
             share: None,
             reserve: None,
+            x_use_canonical_path_for_ramblock_id: None,
             align: None,
             offset: None,
             discard_data: None,
+            pmem: None,
             readonly: None,
+            rom: None,
         }
     }
 }
@@ -428,6 +971,10 @@ pub struct MemoryBackendMemfdProperties {
     /// how many threads take it (default: 1)
     #[serde(rename = "prealloc-threads", skip_serializing_if = "Option::is_none")]
     pub prealloc_threads: Option<u32>,
+    /// id of the thread-context whose threads fill the
+    /// memory (default: none) (since 7.2)
+    #[serde(rename = "prealloc-context", skip_serializing_if = "Option::is_none")]
+    pub prealloc_context: Option<String>,
     /// whether other processes that map it see what is written
     /// (default: false; true for memfd)
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -437,6 +984,20 @@ pub struct MemoryBackendMemfdProperties {
     pub reserve: Option<bool>,
     /// bytes
     pub size: u64,
+    /// name the memory by its object
+    /// path when it migrates (default: false, but true for machine
+    /// types of 4.0 and older)
+    #[serde(
+        rename = "x-use-canonical-path-for-ramblock-id",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub x_use_canonical_path_for_ramblock_id: Option<bool>,
+    /// take huge pages (default: false)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hugetlb: Option<bool>,
+    /// size of those pages (default: the host's)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hugetlbsize: Option<u64>,
     /// whether its size is fixed for whoever has it (default: true)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seal: Option<bool>,
@@ -454,9 +1015,282 @@ impl MemoryBackendMemfdProperties {
             policy: None,
             prealloc: None,
             prealloc_threads: None,
+            prealloc_context: None,
             share: None,
             reserve: None,
+            x_use_canonical_path_for_ramblock_id: None,
+            hugetlb: None,
+            hugetlbsize: None,
             seal: None,
+        }
+    }
+}
+
+/// Struct `MemoryBackendShmProperties`.
+///
+/// What a memory-backend-shm takes: POSIX shared memory. There @share
+/// is always on.
+///
+/// Since: 9.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemoryBackendShmProperties {
+    /// whether it is part of the emulator's core dumps (default: true)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dump: Option<bool>,
+    /// the host's nodes that the policy speaks of
+    #[serde(rename = "host-nodes", skip_serializing_if = "Option::is_none")]
+    pub host_nodes: Option<Vec<u16>>,
+    /// whether the host may merge equal pages (default: true)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merge: Option<bool>,
+    /// where the host takes it from (default: default)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<super::HostMemPolicy>,
+    /// whether all of it is taken at once (default: false)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prealloc: Option<bool>,
+    /// how many threads take it (default: 1)
+    #[serde(rename = "prealloc-threads", skip_serializing_if = "Option::is_none")]
+    pub prealloc_threads: Option<u32>,
+    /// id of the thread-context whose threads fill the
+    /// memory (default: none) (since 7.2)
+    #[serde(rename = "prealloc-context", skip_serializing_if = "Option::is_none")]
+    pub prealloc_context: Option<String>,
+    /// whether other processes that map it see what is written
+    /// (default: false; true for memfd)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<bool>,
+    /// whether the host sets swap space aside (default: true)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reserve: Option<bool>,
+    /// bytes
+    pub size: u64,
+    /// name the memory by its object
+    /// path when it migrates (default: false, but true for machine
+    /// types of 4.0 and older)
+    #[serde(
+        rename = "x-use-canonical-path-for-ramblock-id",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub x_use_canonical_path_for_ramblock_id: Option<bool>,
+}
+
+impl MemoryBackendShmProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(size: u64) -> Self {
+        Self {
+            size,
+            dump: None,
+            host_nodes: None,
+            merge: None,
+            policy: None,
+            prealloc: None,
+            prealloc_threads: None,
+            prealloc_context: None,
+            share: None,
+            reserve: None,
+            x_use_canonical_path_for_ramblock_id: None,
+        }
+    }
+}
+
+/// Struct `PrManagerHelperProperties`.
+///
+/// What a pr-manager-helper takes: a helper for SCSI persistent
+/// reservations.
+///
+/// Since: 2.11
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PrManagerHelperProperties {
+    /// path of its socket
+    pub path: String,
+}
+
+impl PrManagerHelperProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(path: impl Into<String>) -> Self {
+        Self { path: path.into() }
+    }
+}
+
+/// Struct `QtestProperties`.
+///
+/// What a qtest takes: it lets a test drive the machine.
+///
+/// Since: 6.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QtestProperties {
+    /// id of the character device it listens on
+    pub chardev: String,
+    /// file that what is said is written to
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+}
+
+impl QtestProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(chardev: impl Into<String>) -> Self {
+        Self {
+            chardev: chardev.into(),
+            log: None,
+        }
+    }
+}
+
+/// Struct `RemoteObjectProperties`.
+///
+/// What an x-remote-object takes: a device served to another process.
+///
+/// Since: 6.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RemoteObjectProperties {
+    /// name of the socket, which getfd has passed
+    pub fd: String,
+    /// id of the device
+    pub devid: String,
+}
+
+impl RemoteObjectProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(fd: impl Into<String>, devid: impl Into<String>) -> Self {
+        Self {
+            fd: fd.into(),
+            devid: devid.into(),
+        }
+    }
+}
+
+/// Struct `VfioUserServerProperties`.
+///
+/// What an x-vfio-user-server takes: a device served to a vfio-user
+/// client.
+///
+/// Since: 7.1
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VfioUserServerProperties {
+    /// socket to listen on
+    pub socket: super::SocketAddress,
+    /// id of the device
+    pub device: String,
+}
+
+impl VfioUserServerProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(socket: super::SocketAddress, device: impl Into<String>) -> Self {
+        Self {
+            socket,
+            device: device.into(),
+        }
+    }
+}
+
+/// Struct `IOMMUFDProperties`.
+///
+/// What an iommufd takes.
+///
+/// Since: 9.0
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct IOMMUFDProperties {
+    /// name of a descriptor of /dev/iommu, which getfd has passed
+    /// (default: opened by itself)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fd: Option<String>,
+}
+
+/// Struct `AcpiGenericInitiatorProperties`.
+///
+/// What an acpi-generic-initiator takes: it gives a device a NUMA node.
+///
+/// Since: 9.0
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AcpiGenericInitiatorProperties {
+    /// id of the PCI device
+    #[serde(rename = "pci-dev")]
+    pub pci_dev: String,
+    /// the node
+    pub node: u32,
+}
+
+impl AcpiGenericInitiatorProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(pci_dev: impl Into<String>, node: u32) -> Self {
+        Self {
+            pci_dev: pci_dev.into(),
+            node,
+        }
+    }
+}
+
+/// Struct `AcpiGenericPortProperties`.
+///
+/// What an acpi-generic-port takes: it gives a PCI bus a NUMA node.
+///
+/// Since: 9.2
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AcpiGenericPortProperties {
+    /// id of the bus
+    #[serde(rename = "pci-bus")]
+    pub pci_bus: String,
+    /// the node
+    pub node: u32,
+}
+
+impl AcpiGenericPortProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(pci_bus: impl Into<String>, node: u32) -> Self {
+        Self {
+            pci_bus: pci_bus.into(),
+            node,
+        }
+    }
+}
+
+/// Struct `RngProperties`.
+///
+/// What every source of random bytes takes.
+///
+/// Since: 1.3
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RngProperties {
+    /// was once set to open it, which now happens by itself
+    /// (default: false)
+    ///
+    /// **Deprecated.**
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened: Option<bool>,
+}
+
+/// Struct `RngEgdProperties`.
+///
+/// What an rng-egd takes: an entropy gathering daemon.
+///
+/// Since: 1.3
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RngEgdProperties {
+    /// was once set to open it, which now happens by itself
+    /// (default: false)
+    ///
+    /// **Deprecated.**
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened: Option<bool>,
+    /// id of the character device that leads to it
+    pub chardev: String,
+}
+
+impl RngEgdProperties {
+    /// With what is required, and nothing else.
+    #[must_use]
+    pub fn new(chardev: impl Into<String>) -> Self {
+        Self {
+            chardev: chardev.into(),
+            opened: None,
         }
     }
 }
@@ -468,9 +1302,138 @@ impl MemoryBackendMemfdProperties {
 /// Since: 1.3
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RngRandomProperties {
+    /// was once set to open it, which now happens by itself
+    /// (default: false)
+    ///
+    /// **Deprecated.**
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened: Option<bool>,
     /// the file (default: /dev/urandom)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filename: Option<String>,
+}
+
+/// Struct `ThreadContextProperties`.
+///
+/// What a thread-context takes: it says where threads made by others
+/// run.
+///
+/// Since: 7.2
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ThreadContextProperties {
+    /// CPUs of the host they may run on (default: those of
+    /// the main thread)
+    #[serde(rename = "cpu-affinity", skip_serializing_if = "Option::is_none")]
+    pub cpu_affinity: Option<Vec<u16>>,
+    /// NUMA nodes of the host whose CPUs they may run on
+    /// (default: those of the main thread)
+    #[serde(rename = "node-affinity", skip_serializing_if = "Option::is_none")]
+    pub node_affinity: Option<Vec<u16>>,
+}
+
+enumeration! {
+    /// Enumeration `ObjectType`.
+    ///
+    /// The types of objects that users can make.
+    ///
+    /// Since: 6.0
+    pub enum ObjectType {
+        /// gives a device a NUMA node
+        AcpiGenericInitiator = "acpi-generic-initiator",
+        /// gives a PCI bus a NUMA node
+        AcpiGenericPort = "acpi-generic-port",
+        /// rules for who may connect
+        AuthzList = "authz-list",
+        /// such rules in a file
+        AuthzListfile = "authz-listfile",
+        /// who may connect, as PAM says
+        AuthzPam = "authz-pam",
+        /// one identity that may connect
+        AuthzSimple = "authz-simple",
+        /// a CAN bus
+        CanBus = "can-bus",
+        /// joins a CAN bus to an interface of the host
+        CanHostSocketcan = "can-host-socketcan",
+        /// compares the packets of two guests in lockstep
+        ColoCompare = "colo-compare",
+        /// cryptography; the kind the others derive from
+        CryptodevBackend = "cryptodev-backend",
+        /// cryptography in this process
+        CryptodevBackendBuiltin = "cryptodev-backend-builtin",
+        /// cryptography in the host's kernel
+        CryptodevBackendLkcf = "cryptodev-backend-lkcf",
+        /// cryptography in another process
+        CryptodevVhostUser = "cryptodev-vhost-user",
+        /// state of other processes that migrates along
+        DbusVmstate = "dbus-vmstate",
+        /// holds packets back
+        FilterBuffer = "filter-buffer",
+        /// writes packets to a file
+        FilterDump = "filter-dump",
+        /// copies packets
+        FilterMirror = "filter-mirror",
+        /// takes packets out and puts others in
+        FilterRedirector = "filter-redirector",
+        /// records packets for replay
+        FilterReplay = "filter-replay",
+        /// fits a COLO secondary's TCP connections to the
+        /// primary's
+        FilterRewriter = "filter-rewriter",
+        /// keyboard and mouse shared by Barrier
+        InputBarrier = "input-barrier",
+        /// an input device of the host
+        InputLinux = "input-linux",
+        /// the host's IOMMU
+        Iommufd = "iommufd",
+        /// a thread on which devices do their work
+        Iothread = "iothread",
+        /// settings of the main thread
+        MainLoop = "main-loop",
+        /// memory in a file
+        MemoryBackendFile = "memory-backend-file",
+        /// memory in a file without a name
+        MemoryBackendMemfd = "memory-backend-memfd",
+        /// memory
+        MemoryBackendRam = "memory-backend-ram",
+        /// POSIX shared memory
+        MemoryBackendShm = "memory-backend-shm",
+        /// a protected guest on POWER
+        PefGuest = "pef-guest",
+        /// a helper for SCSI persistent reservations
+        PrManagerHelper = "pr-manager-helper",
+        /// lets a test drive the machine
+        Qtest = "qtest",
+        /// the host's random number generator
+        RngBuiltin = "rng-builtin",
+        /// random bytes from a daemon
+        RngEgd = "rng-egd",
+        /// random bytes from a file
+        RngRandom = "rng-random",
+        /// a password or key
+        Secret = "secret",
+        /// a secret in the kernel's key ring
+        SecretKeyring = "secret_keyring",
+        /// says where threads run
+        ThreadContext = "thread-context",
+        /// limits that disks share
+        ThrottleGroup = "throttle-group",
+        /// TLS without certificates
+        TlsCredsAnon = "tls-creds-anon",
+        /// TLS with keys known to both sides
+        TlsCredsPsk = "tls-creds-psk",
+        /// certificates and keys for TLS
+        TlsCredsX509 = "tls-creds-x509",
+        /// which TLS ciphers a guest's firmware may use
+        TlsCipherSuites = "tls-cipher-suites",
+        /// a device served to another process
+        ///
+        /// **Unstable.**
+        XRemoteObject = "x-remote-object",
+        /// a device served to a vfio-user client
+        ///
+        /// **Unstable.**
+        XVfioUserServer = "x-vfio-user-server",
+    }
 }
 
 /// Union `ObjectOptions`.
@@ -492,9 +1455,81 @@ pub struct ObjectOptions {
 #[serde(tag = "qom-type")]
 #[non_exhaustive]
 pub enum ObjectOptionsBranch {
+    /// Branch `acpi-generic-initiator`.
+    #[serde(rename = "acpi-generic-initiator")]
+    AcpiGenericInitiator(super::AcpiGenericInitiatorProperties),
+    /// Branch `acpi-generic-port`.
+    #[serde(rename = "acpi-generic-port")]
+    AcpiGenericPort(super::AcpiGenericPortProperties),
+    /// Branch `authz-list`.
+    #[serde(rename = "authz-list")]
+    AuthzList(super::AuthZListProperties),
+    /// Branch `authz-listfile`.
+    #[serde(rename = "authz-listfile")]
+    AuthzListfile(super::AuthZListFileProperties),
+    /// Branch `authz-pam`.
+    #[serde(rename = "authz-pam")]
+    AuthzPam(super::AuthZPAMProperties),
+    /// Branch `authz-simple`.
+    #[serde(rename = "authz-simple")]
+    AuthzSimple(super::AuthZSimpleProperties),
+    /// Branch `can-bus`.
+    #[serde(rename = "can-bus")]
+    CanBus,
+    /// Branch `can-host-socketcan`.
+    #[serde(rename = "can-host-socketcan")]
+    CanHostSocketcan(super::CanHostSocketcanProperties),
+    /// Branch `colo-compare`.
+    #[serde(rename = "colo-compare")]
+    ColoCompare(super::ColoCompareProperties),
+    /// Branch `cryptodev-backend`.
+    #[serde(rename = "cryptodev-backend")]
+    CryptodevBackend(super::CryptodevBackendProperties),
+    /// Branch `cryptodev-backend-builtin`.
+    #[serde(rename = "cryptodev-backend-builtin")]
+    CryptodevBackendBuiltin(super::CryptodevBackendProperties),
+    /// Branch `cryptodev-backend-lkcf`.
+    #[serde(rename = "cryptodev-backend-lkcf")]
+    CryptodevBackendLkcf(super::CryptodevBackendProperties),
+    /// Branch `cryptodev-vhost-user`.
+    #[serde(rename = "cryptodev-vhost-user")]
+    CryptodevVhostUser(super::CryptodevVhostUserProperties),
+    /// Branch `dbus-vmstate`.
+    #[serde(rename = "dbus-vmstate")]
+    DbusVmstate(super::DBusVMStateProperties),
+    /// Branch `filter-buffer`.
+    #[serde(rename = "filter-buffer")]
+    FilterBuffer(super::FilterBufferProperties),
+    /// Branch `filter-dump`.
+    #[serde(rename = "filter-dump")]
+    FilterDump(super::FilterDumpProperties),
+    /// Branch `filter-mirror`.
+    #[serde(rename = "filter-mirror")]
+    FilterMirror(super::FilterMirrorProperties),
+    /// Branch `filter-redirector`.
+    #[serde(rename = "filter-redirector")]
+    FilterRedirector(super::FilterRedirectorProperties),
+    /// Branch `filter-replay`.
+    #[serde(rename = "filter-replay")]
+    FilterReplay(super::NetfilterProperties),
+    /// Branch `filter-rewriter`.
+    #[serde(rename = "filter-rewriter")]
+    FilterRewriter(super::FilterRewriterProperties),
+    /// Branch `input-barrier`.
+    #[serde(rename = "input-barrier")]
+    InputBarrier(super::InputBarrierProperties),
+    /// Branch `input-linux`.
+    #[serde(rename = "input-linux")]
+    InputLinux(super::InputLinuxProperties),
+    /// Branch `iommufd`.
+    #[serde(rename = "iommufd")]
+    Iommufd(super::IOMMUFDProperties),
     /// Branch `iothread`.
     #[serde(rename = "iothread")]
     Iothread(super::IothreadProperties),
+    /// Branch `main-loop`.
+    #[serde(rename = "main-loop")]
+    MainLoop(super::MainLoopProperties),
     /// Branch `memory-backend-file`.
     #[serde(rename = "memory-backend-file")]
     MemoryBackendFile(super::MemoryBackendFileProperties),
@@ -504,21 +1539,57 @@ pub enum ObjectOptionsBranch {
     /// Branch `memory-backend-ram`.
     #[serde(rename = "memory-backend-ram")]
     MemoryBackendRam(super::MemoryBackendProperties),
+    /// Branch `memory-backend-shm`.
+    #[serde(rename = "memory-backend-shm")]
+    MemoryBackendShm(super::MemoryBackendShmProperties),
+    /// Branch `pef-guest`.
+    #[serde(rename = "pef-guest")]
+    PefGuest,
+    /// Branch `pr-manager-helper`.
+    #[serde(rename = "pr-manager-helper")]
+    PrManagerHelper(super::PrManagerHelperProperties),
+    /// Branch `qtest`.
+    #[serde(rename = "qtest")]
+    Qtest(super::QtestProperties),
     /// Branch `rng-builtin`.
     #[serde(rename = "rng-builtin")]
-    RngBuiltin,
+    RngBuiltin(super::RngProperties),
+    /// Branch `rng-egd`.
+    #[serde(rename = "rng-egd")]
+    RngEgd(super::RngEgdProperties),
     /// Branch `rng-random`.
     #[serde(rename = "rng-random")]
     RngRandom(super::RngRandomProperties),
     /// Branch `secret`.
     #[serde(rename = "secret")]
     Secret(super::SecretProperties),
+    /// Branch `secret_keyring`.
+    #[serde(rename = "secret_keyring")]
+    SecretKeyring(super::SecretKeyringProperties),
+    /// Branch `thread-context`.
+    #[serde(rename = "thread-context")]
+    ThreadContext(super::ThreadContextProperties),
     /// Branch `throttle-group`.
     #[serde(rename = "throttle-group")]
-    ThrottleGroup(super::ThrottleGroupProperties),
+    ThrottleGroup(Box<super::ThrottleGroupProperties>),
+    /// Branch `tls-creds-anon`.
+    #[serde(rename = "tls-creds-anon")]
+    TlsCredsAnon(super::TlsCredsAnonProperties),
+    /// Branch `tls-creds-psk`.
+    #[serde(rename = "tls-creds-psk")]
+    TlsCredsPsk(super::TlsCredsPskProperties),
     /// Branch `tls-creds-x509`.
     #[serde(rename = "tls-creds-x509")]
     TlsCredsX509(super::TlsCredsX509Properties),
+    /// Branch `tls-cipher-suites`.
+    #[serde(rename = "tls-cipher-suites")]
+    TlsCipherSuites(super::TlsCredsProperties),
+    /// Branch `x-remote-object`.
+    #[serde(rename = "x-remote-object")]
+    XRemoteObject(super::RemoteObjectProperties),
+    /// Branch `x-vfio-user-server`.
+    #[serde(rename = "x-vfio-user-server")]
+    XVfioUserServer(super::VfioUserServerProperties),
     /// A branch that was not known when this was made, with its tag.
     #[serde(untagged)]
     Unknown(typed::Object),
@@ -527,15 +1598,51 @@ pub enum ObjectOptionsBranch {
 impl typed::Tagged for ObjectOptions {
     const TAG: &'static [&'static str] = &[
         "qom-type",
+        "acpi-generic-initiator",
+        "acpi-generic-port",
+        "authz-list",
+        "authz-listfile",
+        "authz-pam",
+        "authz-simple",
+        "can-bus",
+        "can-host-socketcan",
+        "colo-compare",
+        "cryptodev-backend",
+        "cryptodev-backend-builtin",
+        "cryptodev-backend-lkcf",
+        "cryptodev-vhost-user",
+        "dbus-vmstate",
+        "filter-buffer",
+        "filter-dump",
+        "filter-mirror",
+        "filter-redirector",
+        "filter-replay",
+        "filter-rewriter",
+        "input-barrier",
+        "input-linux",
+        "iommufd",
         "iothread",
+        "main-loop",
         "memory-backend-file",
         "memory-backend-memfd",
         "memory-backend-ram",
+        "memory-backend-shm",
+        "pef-guest",
+        "pr-manager-helper",
+        "qtest",
         "rng-builtin",
+        "rng-egd",
         "rng-random",
         "secret",
+        "secret_keyring",
+        "thread-context",
         "throttle-group",
+        "tls-creds-anon",
+        "tls-creds-psk",
         "tls-creds-x509",
+        "tls-cipher-suites",
+        "x-remote-object",
+        "x-vfio-user-server",
     ];
 
     fn read<'de, A: MapAccess<'de>>(tag: &str, members: A) -> Result<Self, A::Error> {
@@ -548,7 +1655,39 @@ impl typed::Tagged for ObjectOptions {
             Ok(true)
         });
         let branch = match tag {
+            "acpi-generic-initiator" => {
+                ObjectOptionsBranch::AcpiGenericInitiator(typed::branch(members)?)
+            }
+            "acpi-generic-port" => ObjectOptionsBranch::AcpiGenericPort(typed::branch(members)?),
+            "authz-list" => ObjectOptionsBranch::AuthzList(typed::branch(members)?),
+            "authz-listfile" => ObjectOptionsBranch::AuthzListfile(typed::branch(members)?),
+            "authz-pam" => ObjectOptionsBranch::AuthzPam(typed::branch(members)?),
+            "authz-simple" => ObjectOptionsBranch::AuthzSimple(typed::branch(members)?),
+            "can-bus" => typed::no_members(members).map(|()| ObjectOptionsBranch::CanBus)?,
+            "can-host-socketcan" => ObjectOptionsBranch::CanHostSocketcan(typed::branch(members)?),
+            "colo-compare" => ObjectOptionsBranch::ColoCompare(typed::branch(members)?),
+            "cryptodev-backend" => ObjectOptionsBranch::CryptodevBackend(typed::branch(members)?),
+            "cryptodev-backend-builtin" => {
+                ObjectOptionsBranch::CryptodevBackendBuiltin(typed::branch(members)?)
+            }
+            "cryptodev-backend-lkcf" => {
+                ObjectOptionsBranch::CryptodevBackendLkcf(typed::branch(members)?)
+            }
+            "cryptodev-vhost-user" => {
+                ObjectOptionsBranch::CryptodevVhostUser(typed::branch(members)?)
+            }
+            "dbus-vmstate" => ObjectOptionsBranch::DbusVmstate(typed::branch(members)?),
+            "filter-buffer" => ObjectOptionsBranch::FilterBuffer(typed::branch(members)?),
+            "filter-dump" => ObjectOptionsBranch::FilterDump(typed::branch(members)?),
+            "filter-mirror" => ObjectOptionsBranch::FilterMirror(typed::branch(members)?),
+            "filter-redirector" => ObjectOptionsBranch::FilterRedirector(typed::branch(members)?),
+            "filter-replay" => ObjectOptionsBranch::FilterReplay(typed::branch(members)?),
+            "filter-rewriter" => ObjectOptionsBranch::FilterRewriter(typed::branch(members)?),
+            "input-barrier" => ObjectOptionsBranch::InputBarrier(typed::branch(members)?),
+            "input-linux" => ObjectOptionsBranch::InputLinux(typed::branch(members)?),
+            "iommufd" => ObjectOptionsBranch::Iommufd(typed::branch(members)?),
             "iothread" => ObjectOptionsBranch::Iothread(typed::branch(members)?),
+            "main-loop" => ObjectOptionsBranch::MainLoop(typed::branch(members)?),
             "memory-backend-file" => {
                 ObjectOptionsBranch::MemoryBackendFile(typed::branch(members)?)
             }
@@ -556,13 +1695,23 @@ impl typed::Tagged for ObjectOptions {
                 ObjectOptionsBranch::MemoryBackendMemfd(typed::branch(members)?)
             }
             "memory-backend-ram" => ObjectOptionsBranch::MemoryBackendRam(typed::branch(members)?),
-            "rng-builtin" => {
-                typed::no_members(members).map(|()| ObjectOptionsBranch::RngBuiltin)?
-            }
+            "memory-backend-shm" => ObjectOptionsBranch::MemoryBackendShm(typed::branch(members)?),
+            "pef-guest" => typed::no_members(members).map(|()| ObjectOptionsBranch::PefGuest)?,
+            "pr-manager-helper" => ObjectOptionsBranch::PrManagerHelper(typed::branch(members)?),
+            "qtest" => ObjectOptionsBranch::Qtest(typed::branch(members)?),
+            "rng-builtin" => ObjectOptionsBranch::RngBuiltin(typed::branch(members)?),
+            "rng-egd" => ObjectOptionsBranch::RngEgd(typed::branch(members)?),
             "rng-random" => ObjectOptionsBranch::RngRandom(typed::branch(members)?),
             "secret" => ObjectOptionsBranch::Secret(typed::branch(members)?),
+            "secret_keyring" => ObjectOptionsBranch::SecretKeyring(typed::branch(members)?),
+            "thread-context" => ObjectOptionsBranch::ThreadContext(typed::branch(members)?),
             "throttle-group" => ObjectOptionsBranch::ThrottleGroup(typed::branch(members)?),
+            "tls-creds-anon" => ObjectOptionsBranch::TlsCredsAnon(typed::branch(members)?),
+            "tls-creds-psk" => ObjectOptionsBranch::TlsCredsPsk(typed::branch(members)?),
             "tls-creds-x509" => ObjectOptionsBranch::TlsCredsX509(typed::branch(members)?),
+            "tls-cipher-suites" => ObjectOptionsBranch::TlsCipherSuites(typed::branch(members)?),
+            "x-remote-object" => ObjectOptionsBranch::XRemoteObject(typed::branch(members)?),
+            "x-vfio-user-server" => ObjectOptionsBranch::XVfioUserServer(typed::branch(members)?),
             _ => ObjectOptionsBranch::Unknown(typed::unknown::<Self, _>(tag, members)?),
         };
         Ok(Self {
