@@ -12,6 +12,7 @@ pub mod config;
 mod cpu;
 mod drive;
 mod error;
+mod fw_cfg;
 mod help;
 mod low;
 mod machine;

@@ -116,6 +116,26 @@ properties! {
     }
 }
 
+properties! {
+    /// What firmware and kernel are told.
+    pub struct FwCfgProperties {
+        /// Whether tables for firmware are kept apart in a snapshot.
+        pub acpi_mr_restore: bool = true => "acpi-mr-restore";
+    }
+}
+
+properties! {
+    /// Its registers.
+    pub struct FwCfgMemProperties {
+        /// Bytes that can be read at once.
+        pub data_width: u32 = u32::MAX => "data_width";
+        /// Whether items can be fetched into RAM.
+        pub dma_enabled: bool = true => "dma_enabled";
+        /// How many files there can be.
+        pub file_slots: u16 = 0x20 => "x-file-slots";
+    }
+}
+
 /// The harts.
 pub const HART_ARRAY: Class = Class {
     properties: &[HartArrayProperties::SPECS],
@@ -138,6 +158,19 @@ pub const MTIMER: Class = Class {
 pub const PLIC: Class = Class {
     properties: &[PlicProperties::SPECS],
     ..Class::new("riscv.sifive.plic", "sys-bus-device")
+};
+
+/// What firmware and kernel are told.
+pub const FW_CFG: Class = Class {
+    properties: &[FwCfgProperties::SPECS],
+    user_creatable: false,
+    ..Class::base("fw_cfg", "sys-bus-device")
+};
+
+/// The same, with registers in memory.
+pub const FW_CFG_MEM: Class = Class {
+    properties: &[FwCfgMemProperties::SPECS],
+    ..Class::new("fw_cfg_mem", "fw_cfg")
 };
 
 /// The way to power off and reset.
@@ -211,14 +244,23 @@ pub fn populate(
         endianness: 2,
         ..Default::default()
     };
-    let mut parts = interrupts::parts(machine.config(), harts);
-    parts.push((&TEST, Vec::new(), Wired::new("", 0x10_0000, 0x1000)));
-    // With the controllers of the default board the next number is 4.
-    let shift = parts.len() - 4;
+    let parts = interrupts::parts(machine.config(), harts);
+    // With the controllers of the default board and the test device the next number is 4.
+    let shift = parts.len() - 3;
     for (number, (class, values, wired)) in parts.into_iter().enumerate() {
         let place = Place::Unattached(number);
         put(devices, tree, place, class, values, wired)?;
     }
+    add_fw_cfg(devices, tree)?;
+    let test = Wired::new("", 0x10_0000, 0x1000);
+    put(
+        devices,
+        tree,
+        Place::Unattached(3 + shift),
+        &TEST,
+        Vec::new(),
+        test,
+    )?;
     for (number, slot) in virt.virtio.iter().enumerate() {
         let place = Place::Unattached(4 + shift + number);
         add_slot(devices, tree, place, number, slot)?;
@@ -255,6 +297,20 @@ fn add_clock(
         events.emit(&api::RtcChangeEvent { offset, qom_path });
     });
     Ok(())
+}
+
+fn add_fw_cfg(devices: &mut Devices, tree: &mut Tree) -> Result<()> {
+    let registers = FwCfgMemProperties {
+        data_width: 8,
+        ..FwCfgMemProperties::default()
+    };
+    let values = [values(&registers), values(&FwCfgProperties::default())].concat();
+    let base = 0x1010_0000;
+    let wired = Wired::new("", base + 8, 2)
+        .with(base, 8)
+        .with(base + 0x10, 8);
+    let place = Place::Child(tree.resolve("/machine")?, "fw_cfg");
+    put(devices, tree, place, &FW_CFG_MEM, values, wired)
 }
 
 fn add_slot(
@@ -317,9 +373,19 @@ impl Wired {
         let wires = (!wire.is_empty()).then(|| wire.to_owned());
         Self {
             wires: wires.into_iter().collect(),
-            details: vec![format!("mmio {address:016x}/{size:016x}")],
+            details: vec![mmio(address, size)],
         }
     }
+
+    /// With further registers.
+    fn with(mut self, address: u64, size: u64) -> Self {
+        self.details.push(mmio(address, size));
+        self
+    }
+}
+
+fn mmio(address: u64, size: u64) -> String {
+    format!("mmio {address:016x}/{size:016x}")
 }
 
 impl Plugged for Wired {

@@ -10,6 +10,7 @@
 
 mod base;
 pub mod board;
+pub mod boot_order;
 mod disks;
 mod ejections;
 mod globals;
@@ -72,6 +73,8 @@ pub static CLASSES: Classes<Make> = Classes::new(&[
     &board::PLIC,
     &interrupts::APLIC,
     &interrupts::IMSIC,
+    &board::FW_CFG,
+    &board::FW_CFG_MEM,
     &board::TEST,
     &board::VIRTIO_MMIO,
     &board::SERIAL_MM,

@@ -125,6 +125,7 @@ impl Vm {
             made,
         )?;
         self.devices.set_ticket(device, &plug.ticket);
+        self.update_boot_order();
         Ok(())
     }
 }

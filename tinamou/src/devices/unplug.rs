@@ -58,6 +58,7 @@ impl Vm {
             removed.device.remove(self);
             self.devices.add_gone(removed.id, removed.path);
         }
+        self.update_boot_order();
     }
 
     /// The device that an id, or a path in the object tree, names.

@@ -72,6 +72,10 @@ pub struct Config {
     pub rtc: RtcConfig,
     /// `-boot`
     pub boot: BootConfig,
+    /// `-fw_cfg`, in order.
+    pub fw_cfg: Vec<FwCfgFile>,
+    /// `-nographic`
+    pub nographic: bool,
     /// `-add-fd`, in order.
     pub fds: Vec<PassedFd>,
     /// `-global`, in order.
@@ -516,6 +520,34 @@ pub struct BootConfig {
     pub menu: Option<bool>,
     /// Try nothing else.
     pub strict: Option<bool>,
+    /// The picture that firmware shows.
+    pub splash: Option<PathBuf>,
+    /// Milliseconds for which it does.
+    pub splash_time: Option<i64>,
+    /// Milliseconds after which firmware that found nothing to start starts over.
+    pub reboot_timeout: Option<i64>,
+}
+
+/// `-fw_cfg`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FwCfgFile {
+    /// What the guest calls it.
+    pub name: String,
+    /// Where its content comes from.
+    pub content: FwCfgContent,
+    /// Where it was asked for.
+    pub origin: Origin,
+}
+
+/// The content of a file for the guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FwCfgContent {
+    /// This.
+    Text(String),
+    /// What is in a file.
+    File(PathBuf),
+    /// What an object makes.
+    Object(String),
 }
 
 /// `-add-fd`

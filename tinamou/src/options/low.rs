@@ -1,7 +1,7 @@
 //! The command line as it was typed: which options, with which parameters,
 //! before anything is asked about what they mean together.
 
-use super::config::ObjectConfig;
+use super::config::{FwCfgFile, ObjectConfig};
 use super::error::{Error, Origin, Result, Warning};
 use super::help;
 use super::monitor::Monitor;
@@ -57,6 +57,7 @@ pub(crate) struct LowArgs {
     pub(crate) rtc: Params,
     pub(crate) messages: Params,
     pub(crate) fds: Vec<Params>,
+    pub(crate) fw_cfg: Vec<FwCfgFile>,
     pub(crate) pidfile: Option<String>,
     pub(crate) daemonize: bool,
     pub(crate) log_items: Vec<&'static str>,

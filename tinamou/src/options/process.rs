@@ -249,16 +249,21 @@ pub(crate) fn resolve_boot(pairs: &[(String, String)]) -> Result<BootConfig> {
             "once" => boot.once = Some(drive_letters(text)?),
             "menu" => boot.menu = Some(value::boolean(&path, text)?),
             "strict" => boot.strict = Some(value::boolean(&path, text)?),
-            "splash" => {}
-            "splash-time" | "reboot-timeout" => {
-                if value::parse_integer(text).is_err() {
-                    return Err(Error::new(format!("Parameter '{path}' expects integer")));
-                }
-            }
+            "splash" => boot.splash = Some(text.into()),
+            "splash-time" => boot.splash_time = Some(integer(&path, text)?),
+            "reboot-timeout" => boot.reboot_timeout = Some(integer(&path, text)?),
             _ => return Err(Error::new(format!("Parameter '{path}' is unexpected"))),
         }
     }
     Ok(boot)
+}
+
+fn integer(path: &str, text: &str) -> Result<i64> {
+    let expects = |_| Error::new(format!("Parameter '{path}' expects integer"));
+    // Negative numbers are read as their two's complement.
+    value::parse_integer(text)
+        .map(u64::cast_signed)
+        .map_err(expects)
 }
 
 fn drive_letters(text: &str) -> Result<String> {

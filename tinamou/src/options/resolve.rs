@@ -55,6 +55,8 @@ pub(crate) fn resolve(low: &mut LowArgs) -> Result<Config> {
             .iter()
             .map(process::resolve_fd)
             .collect::<Result<_>>()?,
+        fw_cfg: std::mem::take(&mut low.fw_cfg),
+        nographic: low.nographic,
         globals: Vec::new(),
         qtest: None,
         qtest_log: low.qtest_log.take().map(Into::into),

@@ -6,7 +6,8 @@ use super::error::{Origin, Result};
 use super::low::LowArgs;
 use super::params::{Group, Params};
 use super::{
-    accepted, chardev, cpu, drive, help, machine, monitor, net, object, process, readconfig, sizing,
+    accepted, chardev, cpu, drive, fw_cfg, help, machine, monitor, net, object, process,
+    readconfig, sizing,
 };
 use tinamou_machine::run_state::{RebootAction, ShutdownAction};
 
@@ -236,6 +237,10 @@ pub static OPTIONS: &[Opt] = &[
         .group(&object::GLOBAL),
     opt(Section::Devices, "set", "one more parameter for a character device or device",
         Apply::Custom(object::read_set)).usage("GROUP.ID.KEY=VALUE"),
+    opt(Section::Boot, "fw_cfg", "a file that firmware and kernel can read",
+        Apply::Custom(fw_cfg::read))
+        .usage("[name=]NAME,file=FILE|string=TEXT")
+        .group(&fw_cfg::GROUP),
     opt(Section::Devices, "display", "there is no display",
         Apply::Custom(accepted::display)).usage("none"),
     opt(Section::Devices, "vga", "there is no graphics card",

@@ -16,6 +16,7 @@
 mod backends;
 mod devices;
 mod frontends;
+mod fw_cfg;
 mod machine;
 mod main_loop;
 mod objects;
@@ -136,6 +137,7 @@ impl Start<'_> {
         let frontends = self.claim_frontends()?;
         let machine = self.build_machine(frontends.serial.as_ref())?;
         self.watch.connect(machine.requests());
+        self.tell_firmware(&machine)?;
         if let Some(path) = &self.config.machine.dumpdtb {
             return machine::save_device_tree(&machine, path).map(|()| 0);
         }

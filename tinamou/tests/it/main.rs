@@ -4,6 +4,7 @@
 mod book;
 mod descriptors;
 mod fuzz;
+mod fw_cfg;
 mod guest;
 mod human;
 mod linux;

@@ -17,7 +17,7 @@ const PORTS: u64 = 0x300_0000;
 type Place = (u64, u64, u64);
 
 /// A machine that a test drives through the qtest protocol.
-struct Driven {
+pub struct Driven {
     _vm: Vm,
     qmp: Qmp,
     qtest: BufReader<UnixStream>,
@@ -25,12 +25,16 @@ struct Driven {
 
 impl Driven {
     fn start(program: &Path, devices: &[&str]) -> Self {
+        let devices = devices.iter().flat_map(|device| ["-device", device]);
+        Self::with(program, &devices.collect::<Vec<_>>())
+    }
+
+    /// Starts a machine with more on its command line.
+    pub fn with(program: &Path, more: &[&str]) -> Self {
         let mut arguments = vec!["-M", "virt", "-m", "64", "-nodefaults", "-S"];
         arguments.extend(["-qtest", "unix:qtest.sock,server=on,wait=off"]);
         arguments.extend(["-qtest-log", "none", "-bios", "none"]);
-        for device in devices {
-            arguments.extend(["-device", device]);
-        }
+        arguments.extend(more);
         let mut vm = Vm::start(program, &arguments);
         vm.wait_for_file("qtest.sock");
         let qtest = BufReader::new(connect_stream(&vm.path("qtest.sock")));
@@ -42,7 +46,8 @@ impl Driven {
         }
     }
 
-    fn ask(&mut self, line: &str) -> String {
+    /// Sends a line: the answer.
+    pub fn ask(&mut self, line: &str) -> String {
         writeln!(self.qtest.get_mut(), "{line}").expect("the machine reads");
         let mut reply = String::new();
         self.qtest.read_line(&mut reply).expect("a reply");

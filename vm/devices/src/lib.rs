@@ -11,6 +11,7 @@ pub mod aplic;
 mod bits;
 pub mod clint;
 pub mod clock;
+pub mod fw_cfg;
 pub mod gate;
 pub mod gpio;
 pub mod imsic;

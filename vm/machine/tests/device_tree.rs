@@ -71,6 +71,7 @@ fn nodes_without_a_device_are_left_out() {
         "reboot",
         "memory@80000000",
         "cpus",
+        "fw-cfg@10100000",
         "aliases",
         "chosen",
         "soc",

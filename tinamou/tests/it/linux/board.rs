@@ -10,7 +10,7 @@ on_both! {
     a_watchdog_acts_as_it_was_told
     a_kicked_watchdog_does_nothing
     the_clock_is_the_hosts
-    setting_the_clock_is_told
+    files_for_the_guest_are_read_in_it
 }
 
 fn panicking(program: Program, more: &str) -> Option<Guest> {
@@ -140,8 +140,9 @@ fn the_clock_is_the_hosts(program: Program) {
 }
 
 /// QEMU's clock does not tell.
-fn setting_the_clock_is_told(program: Program) {
-    let Some(mut guest) = Boot::new(program, Kernel::Small).up() else {
+#[test]
+fn setting_the_clock_is_told() {
+    let Some(mut guest) = Boot::new(Program::Tinamou, Kernel::Small).up() else {
         return;
     };
     let hours = 3600..=3602;
@@ -152,6 +153,22 @@ fn setting_the_clock_is_told(program: Program) {
     let path = told["qom-path"].as_str().expect("a path");
     let kind = guest.qmp("qom-get", json!({"path": path, "property": "type"}));
     assert_eq!(kind, "goldfish_rtc");
+    guest.power_off();
+}
+
+fn files_for_the_guest_are_read_in_it(program: Program) {
+    let Some(mut guest) = Boot::new(program, Kernel::Small)
+        .with("-fw_cfg opt/greeting,string=hello -fw_cfg opt/none,file=/dev/null")
+        .up()
+    else {
+        return;
+    };
+    let files = "/sys/firmware/qemu_fw_cfg";
+    assert_eq!(guest.run(&format!("cat {files}/rev")), "3\n");
+    let greeting = format!("cat {files}/by_name/opt/greeting/raw");
+    assert_eq!(guest.run(&greeting), "hello");
+    let size = format!("cat {files}/by_name/opt/none/size");
+    assert_eq!(guest.run(&size), "0\n");
     guest.power_off();
 }
 

@@ -7,6 +7,7 @@ mod tree;
 use std::sync::Arc;
 
 use tinamou_devices::clint::{Clint, HartPins, TimeBase};
+use tinamou_devices::fw_cfg::{self, FwCfg, key};
 use tinamou_devices::gpio::Gpio;
 use tinamou_devices::rtc::Rtc;
 use tinamou_devices::sswi::{self, Sswi};
@@ -14,7 +15,7 @@ use tinamou_devices::test_finisher::TestFinisher;
 use tinamou_devices::uart::{SerialBackend, Uart};
 use tinamou_devices::{Clock, IrqLine, IrqSink, clint, gpio, rtc, test_finisher, uart};
 use tinamou_hart::{Environment, HartControl, InterruptFile, Line, Privilege, SystemReset};
-use tinamou_memory::{AddressSpace, Ram, Region};
+use tinamou_memory::{AddressSpace, Dma, Ram, Region};
 use tinamou_pci::PciHost;
 use tinamou_virtio::mmio::{self, VirtioMmio};
 
@@ -65,6 +66,10 @@ const VIRTIO: Range = Range {
     base: 0x1000_1000,
     size: 0x1000,
 };
+const FW_CFG: Range = Range {
+    base: 0x1010_0000,
+    size: fw_cfg::SIZE,
+};
 /// The power button; QEMU has nothing here.
 const GPIO: Range = Range {
     base: 0x1020_0000,
@@ -98,6 +103,8 @@ pub struct Virt {
     pub uart: Arc<Uart>,
     /// The real-time clock.
     pub rtc: Arc<Rtc>,
+    /// What firmware and kernel are told.
+    pub fw_cfg: Arc<FwCfg>,
     /// The PCI Express host.
     pub pci: PciHost,
     /// The power button, when the machine has one.
@@ -115,7 +122,7 @@ pub struct Virt {
 pub(crate) struct Site<'a> {
     pub(crate) config: &'a MachineConfig,
     pub(crate) clock: &'a Arc<Clock>,
-    pub(crate) space: &'a AddressSpace,
+    pub(crate) space: &'a Arc<AddressSpace>,
     pub(crate) requests: &'a Arc<Requests>,
     pub(crate) harts: &'a [Arc<HartControl>],
 }
@@ -144,10 +151,13 @@ impl Virt {
             Arc::new(VirtioMmio::new(line, config.virtio_mmio_legacy))
         });
         let virtio = virtio.collect();
+        let fw_cfg = FwCfg::new(Dma::new(Arc::clone(site.space)));
+        fw_cfg.set(key::NB_CPUS, (config.cpus as u16).to_le_bytes().into());
         let mask_rom = Arc::new(Ram::new(MASK_ROM.size)?);
         let tree_rom = tree_rom(&boot);
         let virt = Self {
             clint,
+            fw_cfg,
             pci: pci::host(&inputs, controller.messages()),
             controller,
             uart,
@@ -169,6 +179,7 @@ impl Virt {
         self.controller.reset(config.cpus, after_firmware);
         self.uart.reset();
         self.rtc.reset();
+        self.fw_cfg.reset();
         self.pci.reset();
         self.clint.reset();
         if let Some(button) = &self.power_button {
@@ -220,9 +231,10 @@ impl Virt {
         });
         let interrupts = self.controller.regions().into_iter();
         let timers = self.timers(site).into_iter();
+        let told = self.fw_cfg.regions(FW_CFG.base);
         let pci = pci::regions(&self.pci, ram_size);
         let all = regions.into_iter().chain(timers).chain(interrupts);
-        for region in all.chain(slots).chain(button).chain(pci) {
+        for region in all.chain(slots).chain(button).chain(told).chain(pci) {
             site.space.add(region)?;
         }
         Ok(())

@@ -6,8 +6,8 @@ use tinamou_hart::{Extension, Isa, Line};
 
 use super::interrupts::{APLIC_MACHINE, APLIC_SUPERVISOR, IMSIC_MACHINE, IMSIC_SUPERVISOR, PLIC};
 use super::{
-    CLINT, GPIO, GPIO_IRQ, RAM_BASE, RTC, RTC_IRQ, SSWI, TEST, UART, UART_IRQ, VIRTIO, VIRTIO_IRQ,
-    VIRTIO_SLOTS, pci,
+    CLINT, FW_CFG, GPIO, GPIO_IRQ, RAM_BASE, RTC, RTC_IRQ, SSWI, TEST, UART, UART_IRQ, VIRTIO,
+    VIRTIO_IRQ, VIRTIO_SLOTS, pci,
 };
 use crate::config::{Aia, Bios, MachineConfig};
 use crate::fdt::Node;
@@ -32,6 +32,12 @@ pub(super) fn board(config: &MachineConfig) -> Node {
         .child(finisher_command("reboot", 0x7777, &handles))
         .child(memory(config.ram_size))
         .child(cpus(config, &handles))
+        .child(
+            Node::new(format!("fw-cfg@{:x}", FW_CFG.base))
+                .flag("dma-coherent")
+                .reg(FW_CFG.base, FW_CFG.size)
+                .text("compatible", "qemu,fw-cfg-mmio"),
+        )
         .child(Node::new("aliases").text("serial0", &console))
         .child(
             Node::new("chosen")
