@@ -1,5 +1,6 @@
 //! The objects of a machine and their types, as `qom-list` shows them.
 
+mod filter_dump;
 mod iothread;
 mod memory;
 mod secret;
@@ -176,6 +177,7 @@ pub fn types() -> Types {
         kind("none-machine", Some("machine")),
         creatable("event-loop-base"),
         creatable("memory-backend"),
+        creatable("netfilter"),
         creatable("rng-backend"),
         creatable("secret_common"),
         base("tls-creds", Some("object")),

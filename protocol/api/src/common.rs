@@ -123,3 +123,41 @@ impl Visit for HostMemPolicy {
         visit::enumeration(source, name, Self::ALL)
     }
 }
+
+/// Enumeration `NetFilterDirection`.
+///
+/// Which packets a filter sees.
+///
+/// Since: 2.5
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum NetFilterDirection {
+    /// both directions
+    #[serde(rename = "all")]
+    All,
+    /// those that the netdev receives
+    #[serde(rename = "rx")]
+    Rx,
+    /// those that the netdev sends
+    #[serde(rename = "tx")]
+    Tx,
+}
+
+impl NetFilterDirection {
+    /// Every value with its name on the wire.
+    pub const ALL: &[(&str, Self)] = &[("all", Self::All), ("rx", Self::Rx), ("tx", Self::Tx)];
+
+    /// The name on the wire.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Rx => "rx",
+            Self::Tx => "tx",
+        }
+    }
+}
+
+impl Visit for NetFilterDirection {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::enumeration(source, name, Self::ALL)
+    }
+}

@@ -2242,15 +2242,16 @@ pub static SCHEMA: Schema = Schema {
                 ],
                 tag: Some("qom-type"),
                 variants: &[
-                    ("iothread", 160),
-                    ("memory-backend-file", 161),
-                    ("memory-backend-memfd", 162),
-                    ("memory-backend-ram", 163),
-                    ("rng-builtin", 164),
-                    ("rng-random", 165),
-                    ("secret", 166),
-                    ("throttle-group", 167),
-                    ("tls-creds-x509", 168),
+                    ("filter-dump", 160),
+                    ("iothread", 161),
+                    ("memory-backend-file", 162),
+                    ("memory-backend-memfd", 163),
+                    ("memory-backend-ram", 164),
+                    ("rng-builtin", 165),
+                    ("rng-random", 166),
+                    ("secret", 167),
+                    ("throttle-group", 168),
+                    ("tls-creds-x509", 169),
                 ],
             },
         },
@@ -2371,7 +2372,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuInfoFastList",
             features: &[],
-            shape: Shape::Array(169),
+            shape: Shape::Array(170),
         },
         Type {
             name: "query-machines-arg",
@@ -2390,7 +2391,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MachineInfoList",
             features: &[],
-            shape: Shape::Array(170),
+            shape: Shape::Array(171),
         },
         Type {
             name: "TargetInfo",
@@ -2398,7 +2399,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arch",
-                    ty: 171,
+                    ty: 172,
                     optional: false,
                     features: &[],
                 }],
@@ -2507,7 +2508,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MemdevList",
             features: &[],
-            shape: Shape::Array(172),
+            shape: Shape::Array(173),
         },
         Type {
             name: "balloon-arg",
@@ -2590,7 +2591,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuDefinitionInfoList",
             features: &[],
-            shape: Shape::Array(173),
+            shape: Shape::Array(174),
         },
         Type {
             name: "yank-arg",
@@ -2609,7 +2610,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "YankInstanceList",
             features: &[],
-            shape: Shape::Array(174),
+            shape: Shape::Array(175),
         },
         Type {
             name: "NameInfo",
@@ -2628,7 +2629,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "IOThreadInfoList",
             features: &[],
-            shape: Shape::Array(175),
+            shape: Shape::Array(176),
         },
         Type {
             name: "human-monitor-command-arg",
@@ -2749,7 +2750,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetInfoList",
             features: &[],
-            shape: Shape::Array(176),
+            shape: Shape::Array(177),
         },
         Type {
             name: "query-command-line-options-arg",
@@ -2768,7 +2769,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandLineOptionInfoList",
             features: &[],
-            shape: Shape::Array(177),
+            shape: Shape::Array(178),
         },
         Type {
             name: "RTC_CHANGE-arg",
@@ -2795,12 +2796,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciInfoList",
             features: &[],
-            shape: Shape::Array(178),
+            shape: Shape::Array(179),
         },
         Type {
             name: "VirtioInfoList",
             features: &[],
-            shape: Shape::Array(179),
+            shape: Shape::Array(180),
         },
         Type {
             name: "x-query-virtio-status-arg",
@@ -2847,19 +2848,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "guest-features",
-                        ty: 180,
+                        ty: 181,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "host-features",
-                        ty: 180,
+                        ty: 181,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend-features",
-                        ty: 180,
+                        ty: 181,
                         optional: false,
                         features: &[],
                     },
@@ -2871,7 +2872,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "status",
-                        ty: 181,
+                        ty: 182,
                         optional: false,
                         features: &[],
                     },
@@ -2943,7 +2944,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "vhost-dev",
-                        ty: 182,
+                        ty: 183,
                         optional: true,
                         features: &[],
                     },
@@ -3225,19 +3226,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "descs",
-                        ty: 183,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "avail",
                         ty: 184,
                         optional: false,
                         features: &[],
                     },
                     Member {
-                        name: "used",
+                        name: "avail",
                         ty: 185,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "used",
+                        ty: 186,
                         optional: false,
                         features: &[],
                     },
@@ -3479,12 +3480,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 186,
+                    ty: 187,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("hyper-v", 187), ("s390", 188)],
+                variants: &[("hyper-v", 188), ("s390", 189)],
             },
         },
         Type {
@@ -3564,7 +3565,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "io-status",
-                        ty: 189,
+                        ty: 190,
                         optional: true,
                         features: &[],
                     },
@@ -3598,13 +3599,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "stats",
-                        ty: 190,
+                        ty: 191,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "driver-specific",
-                        ty: 191,
+                        ty: 192,
                         optional: true,
                         features: &[],
                     },
@@ -3722,7 +3723,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "image",
-                        ty: 192,
+                        ty: 193,
                         optional: false,
                         features: &[],
                     },
@@ -3812,7 +3813,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cache",
-                        ty: 193,
+                        ty: 194,
                         optional: false,
                         features: &[],
                     },
@@ -3934,7 +3935,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "image",
-                        ty: 194,
+                        ty: 195,
                         optional: false,
                         features: &[],
                     },
@@ -3946,13 +3947,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "inject-error",
-                        ty: 195,
+                        ty: 196,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "set-state",
-                        ty: 196,
+                        ty: 197,
                         optional: true,
                         features: &[],
                     },
@@ -3967,7 +3968,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "file",
-                    ty: 194,
+                    ty: 195,
                     optional: false,
                     features: &[],
                 }],
@@ -3988,13 +3989,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "locking",
-                        ty: 197,
+                        ty: 198,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio",
-                        ty: 198,
+                        ty: 199,
                         optional: true,
                         features: &[],
                     },
@@ -4084,13 +4085,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 194,
+                        ty: 195,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 199,
+                        ty: 200,
                         optional: true,
                         features: &[],
                     },
@@ -4142,7 +4143,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 194,
+                        ty: 195,
                         optional: false,
                         features: &[],
                     },
@@ -4176,7 +4177,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "file",
-                        ty: 194,
+                        ty: 195,
                         optional: false,
                         features: &[],
                     },
@@ -4284,34 +4285,34 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 200,
+                    ty: 201,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("file", 201),
-                    ("serial", 202),
-                    ("parallel", 202),
-                    ("pipe", 202),
-                    ("socket", 203),
-                    ("udp", 204),
-                    ("pty", 205),
-                    ("null", 206),
-                    ("mux", 207),
-                    ("hub", 208),
-                    ("msmouse", 206),
-                    ("wctablet", 206),
-                    ("braille", 206),
-                    ("testdev", 206),
-                    ("stdio", 209),
-                    ("spicevmc", 210),
-                    ("spiceport", 211),
-                    ("qemu-vdagent", 212),
-                    ("dbus", 213),
-                    ("vc", 214),
-                    ("ringbuf", 215),
-                    ("memory", 215),
+                    ("file", 202),
+                    ("serial", 203),
+                    ("parallel", 203),
+                    ("pipe", 203),
+                    ("socket", 204),
+                    ("udp", 205),
+                    ("pty", 206),
+                    ("null", 207),
+                    ("mux", 208),
+                    ("hub", 209),
+                    ("msmouse", 207),
+                    ("wctablet", 207),
+                    ("braille", 207),
+                    ("testdev", 207),
+                    ("stdio", 210),
+                    ("spicevmc", 211),
+                    ("spiceport", 212),
+                    ("qemu-vdagent", 213),
+                    ("dbus", 214),
+                    ("vc", 215),
+                    ("ringbuf", 216),
+                    ("memory", 216),
                 ],
             },
         },
@@ -4466,7 +4467,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "dnssearch",
-                        ty: 216,
+                        ty: 217,
                         optional: true,
                         features: &[],
                     },
@@ -4502,13 +4503,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "hostfwd",
-                        ty: 216,
+                        ty: 217,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "guestfwd",
-                        ty: 216,
+                        ty: 217,
                         optional: true,
                         features: &[],
                     },
@@ -4700,19 +4701,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "multicast",
-                        ty: 217,
+                        ty: 218,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast",
-                        ty: 217,
+                        ty: 218,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vlan",
-                        ty: 217,
+                        ty: 218,
                         optional: false,
                         features: &[],
                     },
@@ -4774,18 +4775,18 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 218,
+                    ty: 219,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 219), ("unix", 220), ("vsock", 221), ("fd", 222)],
+                variants: &[("inet", 220), ("unix", 221), ("vsock", 222), ("fd", 223)],
             },
         },
         Type {
             name: "QMPCapabilityList",
             features: &[],
-            shape: Shape::Array(223),
+            shape: Shape::Array(224),
         },
         Type {
             name: "VersionTriple",
@@ -4842,7 +4843,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "meta-type",
-                        ty: 224,
+                        ty: 225,
                         optional: false,
                         features: &[],
                     },
@@ -4855,13 +4856,13 @@ pub static SCHEMA: Schema = Schema {
                 ],
                 tag: Some("meta-type"),
                 variants: &[
-                    ("builtin", 225),
-                    ("enum", 226),
-                    ("array", 227),
-                    ("object", 228),
-                    ("alternate", 229),
-                    ("command", 230),
-                    ("event", 231),
+                    ("builtin", 226),
+                    ("enum", 227),
+                    ("array", 228),
+                    ("object", 229),
+                    ("alternate", 230),
+                    ("command", 231),
+                    ("event", 232),
                 ],
             },
         },
@@ -4932,6 +4933,10 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: Shape::Enum(&[
                 EnumValue {
+                    name: "filter-dump",
+                    features: &[],
+                },
+                EnumValue {
                     name: "iothread",
                     features: &[],
                 },
@@ -4968,6 +4973,58 @@ pub static SCHEMA: Schema = Schema {
                     features: &[],
                 },
             ]),
+        },
+        Type {
+            name: "FilterDumpProperties",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "netdev",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "queue",
+                        ty: 233,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "status",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "position",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "insert",
+                        ty: 234,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "file",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "maxlen",
+                        ty: 118,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
         },
         Type {
             name: "IothreadProperties",
@@ -5040,7 +5097,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 232,
+                        ty: 235,
                         optional: true,
                         features: &[],
                     },
@@ -5134,7 +5191,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 232,
+                        ty: 235,
                         optional: true,
                         features: &[],
                     },
@@ -5204,7 +5261,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 232,
+                        ty: 235,
                         optional: true,
                         features: &[],
                     },
@@ -5285,7 +5342,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format",
-                        ty: 233,
+                        ty: 236,
                         optional: true,
                         features: &[],
                     },
@@ -5312,7 +5369,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "limits",
-                    ty: 234,
+                    ty: 237,
                     optional: true,
                     features: &[],
                 }],
@@ -5339,7 +5396,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "endpoint",
-                        ty: 235,
+                        ty: 238,
                         optional: true,
                         features: &[],
                     },
@@ -5373,20 +5430,20 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "props",
-                        ty: 236,
+                        ty: 239,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "target",
-                        ty: 171,
+                        ty: 172,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("target"),
                 variants: &[
-                    ("s390x", 237),
+                    ("s390x", 240),
                     ("aarch64", 0),
                     ("alpha", 0),
                     ("arm", 0),
@@ -5485,7 +5542,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "compat-props",
-                        ty: 238,
+                        ty: 241,
                         optional: true,
                         features: &["unstable"],
                     },
@@ -5671,7 +5728,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 232,
+                        ty: 235,
                         optional: false,
                         features: &[],
                     },
@@ -5738,12 +5795,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 239,
+                    ty: 242,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("block-node", 240), ("chardev", 241), ("migration", 0)],
+                variants: &[("block-node", 243), ("chardev", 244), ("migration", 0)],
             },
         },
         Type {
@@ -5805,7 +5862,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "fds",
-                        ty: 242,
+                        ty: 245,
                         optional: false,
                         features: &[],
                     },
@@ -5827,7 +5884,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "parameters",
-                        ty: 243,
+                        ty: 246,
                         optional: false,
                         features: &[],
                     },
@@ -5849,7 +5906,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "devices",
-                        ty: 244,
+                        ty: 247,
                         optional: false,
                         features: &[],
                     },
@@ -5961,25 +6018,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 180,
+                        ty: 181,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "acked-features",
-                        ty: 180,
+                        ty: 181,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend-features",
-                        ty: 180,
+                        ty: 181,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "protocol-features",
-                        ty: 245,
+                        ty: 248,
                         optional: false,
                         features: &[],
                     },
@@ -6015,7 +6072,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "VirtioRingDescList",
             features: &[],
-            shape: Shape::Array(246),
+            shape: Shape::Array(249),
         },
         Type {
             name: "VirtioRingAvail",
@@ -6146,7 +6203,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "reason",
-                        ty: 247,
+                        ty: 250,
                         optional: false,
                         features: &[],
                     },
@@ -6372,31 +6429,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "timed_stats",
-                        ty: 248,
+                        ty: 251,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_latency_histogram",
-                        ty: 249,
+                        ty: 252,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wr_latency_histogram",
-                        ty: 249,
+                        ty: 252,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_latency_histogram",
-                        ty: 249,
+                        ty: 252,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "flush_latency_histogram",
-                        ty: 249,
+                        ty: 252,
                         optional: true,
                         features: &[],
                     },
@@ -6417,8 +6474,8 @@ pub static SCHEMA: Schema = Schema {
                 }],
                 tag: Some("driver"),
                 variants: &[
-                    ("file", 250),
-                    ("host_device", 250),
+                    ("file", 253),
+                    ("host_device", 253),
                     ("blkdebug", 0),
                     ("copy-on-read", 0),
                     ("nbd", 0),
@@ -6503,13 +6560,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format-specific",
-                        ty: 251,
+                        ty: 254,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing-image",
-                        ty: 192,
+                        ty: 193,
                         optional: true,
                         features: &[],
                     },
@@ -6554,12 +6611,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlkdebugInjectErrorOptionsList",
             features: &[],
-            shape: Shape::Array(252),
+            shape: Shape::Array(255),
         },
         Type {
             name: "BlkdebugSetStateOptionsList",
             features: &[],
-            shape: Shape::Array(253),
+            shape: Shape::Array(256),
         },
         Type {
             name: "OnOffAuto",
@@ -6600,7 +6657,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockdevRefOrNull",
             features: &[],
-            shape: Shape::Alternate(&[24, 34, 254]),
+            shape: Shape::Alternate(&[24, 34, 257]),
         },
         Type {
             name: "ChardevBackendKind",
@@ -6702,7 +6759,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 255,
+                    ty: 258,
                     optional: false,
                     features: &[],
                 }],
@@ -6716,7 +6773,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 256,
+                    ty: 259,
                     optional: false,
                     features: &[],
                 }],
@@ -6730,7 +6787,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 257,
+                    ty: 260,
                     optional: false,
                     features: &[],
                 }],
@@ -6744,7 +6801,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 258,
+                    ty: 261,
                     optional: false,
                     features: &[],
                 }],
@@ -6758,7 +6815,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 259,
+                    ty: 262,
                     optional: false,
                     features: &[],
                 }],
@@ -6772,7 +6829,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 260,
+                    ty: 263,
                     optional: false,
                     features: &[],
                 }],
@@ -6786,7 +6843,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 261,
+                    ty: 264,
                     optional: false,
                     features: &[],
                 }],
@@ -6800,7 +6857,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 262,
+                    ty: 265,
                     optional: false,
                     features: &[],
                 }],
@@ -6814,7 +6871,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 263,
+                    ty: 266,
                     optional: false,
                     features: &[],
                 }],
@@ -6828,7 +6885,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 264,
+                    ty: 267,
                     optional: false,
                     features: &[],
                 }],
@@ -6842,7 +6899,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 265,
+                    ty: 268,
                     optional: false,
                     features: &[],
                 }],
@@ -6856,7 +6913,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 266,
+                    ty: 269,
                     optional: false,
                     features: &[],
                 }],
@@ -6870,7 +6927,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 267,
+                    ty: 270,
                     optional: false,
                     features: &[],
                 }],
@@ -6884,7 +6941,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 268,
+                    ty: 271,
                     optional: false,
                     features: &[],
                 }],
@@ -6898,7 +6955,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 269,
+                    ty: 272,
                     optional: false,
                     features: &[],
                 }],
@@ -6909,7 +6966,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "StringList",
             features: &[],
-            shape: Shape::Array(270),
+            shape: Shape::Array(273),
         },
         Type {
             name: "RxState",
@@ -7121,7 +7178,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "json-type",
-                    ty: 271,
+                    ty: 274,
                     optional: false,
                     features: &[],
                 }],
@@ -7136,7 +7193,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 272,
+                        ty: 275,
                         optional: false,
                         features: &[],
                     },
@@ -7172,7 +7229,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 273,
+                        ty: 276,
                         optional: false,
                         features: &[],
                     },
@@ -7184,7 +7241,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "variants",
-                        ty: 274,
+                        ty: 277,
                         optional: true,
                         features: &[],
                     },
@@ -7199,7 +7256,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "members",
-                    ty: 275,
+                    ty: 278,
                     optional: false,
                     features: &[],
                 }],
@@ -7248,6 +7305,38 @@ pub static SCHEMA: Schema = Schema {
                 tag: None,
                 variants: &[],
             },
+        },
+        Type {
+            name: "NetFilterDirection",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "all",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "rx",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "tx",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "NetfilterInsert",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "before",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "behind",
+                    features: &[],
+                },
+            ]),
         },
         Type {
             name: "HostMemPolicy",
@@ -7494,7 +7583,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-state",
-                        ty: 276,
+                        ty: 279,
                         optional: false,
                         features: &[],
                     },
@@ -7506,7 +7595,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "entitlement",
-                        ty: 277,
+                        ty: 280,
                         optional: true,
                         features: &[],
                     },
@@ -7518,7 +7607,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CompatPropertyList",
             features: &[],
-            shape: Shape::Array(278),
+            shape: Shape::Array(281),
         },
         Type {
             name: "YankInstanceType",
@@ -7569,17 +7658,17 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetFdInfoList",
             features: &[],
-            shape: Shape::Array(279),
+            shape: Shape::Array(282),
         },
         Type {
             name: "CommandLineParameterInfoList",
             features: &[],
-            shape: Shape::Array(280),
+            shape: Shape::Array(283),
         },
         Type {
             name: "PciDeviceInfoList",
             features: &[],
-            shape: Shape::Array(281),
+            shape: Shape::Array(284),
         },
         Type {
             name: "VhostDeviceProtocols",
@@ -7660,7 +7749,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceTimedStatsList",
             features: &[],
-            shape: Shape::Array(282),
+            shape: Shape::Array(285),
         },
         Type {
             name: "BlockLatencyHistogramInfo",
@@ -7718,12 +7807,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 283,
+                    ty: 286,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("qcow2", 284), ("file", 285)],
+                variants: &[("qcow2", 287), ("file", 288)],
             },
         },
         Type {
@@ -7733,7 +7822,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 286,
+                        ty: 289,
                         optional: false,
                         features: &[],
                     },
@@ -7745,7 +7834,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "iotype",
-                        ty: 287,
+                        ty: 290,
                         optional: true,
                         features: &[],
                     },
@@ -7785,7 +7874,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 286,
+                        ty: 289,
                         optional: false,
                         features: &[],
                     },
@@ -7898,7 +7987,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "addr",
-                        ty: 288,
+                        ty: 291,
                         optional: false,
                         features: &[],
                     },
@@ -7986,13 +8075,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "remote",
-                        ty: 288,
+                        ty: 291,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "local",
-                        ty: 288,
+                        ty: 291,
                         optional: true,
                         features: &[],
                     },
@@ -8382,22 +8471,22 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "SchemaInfoEnumMemberList",
             features: &[],
-            shape: Shape::Array(289),
+            shape: Shape::Array(292),
         },
         Type {
             name: "SchemaInfoObjectMemberList",
             features: &[],
-            shape: Shape::Array(290),
+            shape: Shape::Array(293),
         },
         Type {
             name: "SchemaInfoObjectVariantList",
             features: &[],
-            shape: Shape::Array(291),
+            shape: Shape::Array(294),
         },
         Type {
             name: "SchemaInfoAlternateMemberList",
             features: &[],
-            shape: Shape::Array(292),
+            shape: Shape::Array(295),
         },
         Type {
             name: "S390CpuState",
@@ -8510,7 +8599,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 293,
+                        ty: 296,
                         optional: false,
                         features: &[],
                     },
@@ -8556,13 +8645,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "class_info",
-                        ty: 294,
+                        ty: 297,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "id",
-                        ty: 295,
+                        ty: 298,
                         optional: false,
                         features: &[],
                     },
@@ -8586,13 +8675,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "pci_bridge",
-                        ty: 296,
+                        ty: 299,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "regions",
-                        ty: 297,
+                        ty: 300,
                         optional: false,
                         features: &[],
                     },
@@ -8686,19 +8775,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "avg_rd_queue_depth",
-                        ty: 298,
+                        ty: 301,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_queue_depth",
-                        ty: 298,
+                        ty: 301,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_queue_depth",
-                        ty: 298,
+                        ty: 301,
                         optional: false,
                         features: &[],
                     },
@@ -8727,7 +8816,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 299,
+                    ty: 302,
                     optional: false,
                     features: &[],
                 }],
@@ -8741,7 +8830,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 300,
+                    ty: 303,
                     optional: false,
                     features: &[],
                 }],
@@ -8823,12 +8912,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 218,
+                    ty: 219,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 301), ("unix", 302), ("vsock", 303), ("fd", 304)],
+                variants: &[("inet", 304), ("unix", 305), ("vsock", 306), ("fd", 307)],
             },
         },
         Type {
@@ -9008,13 +9097,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 305,
+                        ty: 308,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 244,
+                        ty: 247,
                         optional: true,
                         features: &[],
                     },
@@ -9026,7 +9115,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciMemoryRegionList",
             features: &[],
-            shape: Shape::Array(306),
+            shape: Shape::Array(309),
         },
         Type {
             name: "number",
@@ -9070,7 +9159,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "compression-type",
-                        ty: 307,
+                        ty: 310,
                         optional: false,
                         features: &[],
                     },
@@ -9099,7 +9188,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 219,
+                    ty: 220,
                     optional: false,
                     features: &[],
                 }],
@@ -9113,7 +9202,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 220,
+                    ty: 221,
                     optional: false,
                     features: &[],
                 }],
@@ -9127,7 +9216,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 221,
+                    ty: 222,
                     optional: false,
                     features: &[],
                 }],
@@ -9141,7 +9230,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 222,
+                    ty: 223,
                     optional: false,
                     features: &[],
                 }],
@@ -9174,19 +9263,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "io_range",
-                        ty: 308,
+                        ty: 311,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "memory_range",
-                        ty: 308,
+                        ty: 311,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetchable_range",
-                        ty: 308,
+                        ty: 311,
                         optional: false,
                         features: &[],
                     },

@@ -323,6 +323,116 @@ impl Command for QomListProperties {
     type Return = Vec<crate::ObjectPropertyInfo>;
 }
 
+/// Enumeration `NetfilterInsert`.
+///
+/// Where a filter goes.
+///
+/// Since: 5.0
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum NetfilterInsert {
+    /// before another
+    #[serde(rename = "before")]
+    Before,
+    /// behind another
+    #[serde(rename = "behind")]
+    Behind,
+}
+
+impl NetfilterInsert {
+    /// Every value with its name on the wire.
+    pub const ALL: &[(&str, Self)] = &[("before", Self::Before), ("behind", Self::Behind)];
+
+    /// The name on the wire.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::Behind => "behind",
+        }
+    }
+}
+
+impl Visit for NetfilterInsert {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::enumeration(source, name, Self::ALL)
+    }
+}
+
+/// Struct `NetfilterProperties`.
+///
+/// What every network filter takes.
+///
+/// Since: 2.5
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NetfilterProperties {
+    /// id of the netdev
+    pub netdev: String,
+    /// which packets it sees (default: all)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<crate::NetFilterDirection>,
+    /// "on" or "off" (default: on)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// "head" or "tail" of the netdev's filters, or "id=ID" for
+    /// a place beside another one (default: tail) (since 5.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<String>,
+    /// on which side of that other one (default: behind) (since
+    /// 5.0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub insert: Option<crate::NetfilterInsert>,
+}
+
+impl VisitMembers for NetfilterProperties {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            netdev: Visit::visit(source, Some("netdev"))?,
+            queue: visit::optional(source, "queue")?,
+            status: visit::optional(source, "status")?,
+            position: visit::optional(source, "position")?,
+            insert: visit::optional(source, "insert")?,
+        })
+    }
+}
+
+impl Visit for NetfilterProperties {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
+/// Struct `FilterDumpProperties`.
+///
+/// What a filter-dump takes: it writes packets to a pcap file.
+///
+/// Since: 2.5
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FilterDumpProperties {
+    /// The members of `NetfilterProperties`.
+    #[serde(flatten)]
+    pub base: crate::NetfilterProperties,
+    /// the file
+    pub file: String,
+    /// most bytes kept of a packet (default: 65536)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maxlen: Option<u32>,
+}
+
+impl VisitMembers for FilterDumpProperties {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            base: VisitMembers::visit_members(source)?,
+            file: Visit::visit(source, Some("file"))?,
+            maxlen: visit::optional(source, "maxlen")?,
+        })
+    }
+}
+
+impl Visit for FilterDumpProperties {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
 /// Struct `EventLoopBaseProperties`.
 ///
 /// What every thread that waits for events takes.
@@ -588,6 +698,9 @@ impl Visit for RngRandomProperties {
 /// Since: 6.0
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum ObjectType {
+    /// writes packets to a file
+    #[serde(rename = "filter-dump")]
+    FilterDump,
     /// a thread on which devices do their work
     #[serde(rename = "iothread")]
     Iothread,
@@ -620,6 +733,7 @@ pub enum ObjectType {
 impl ObjectType {
     /// Every value with its name on the wire.
     pub const ALL: &[(&str, Self)] = &[
+        ("filter-dump", Self::FilterDump),
         ("iothread", Self::Iothread),
         ("memory-backend-file", Self::MemoryBackendFile),
         ("memory-backend-memfd", Self::MemoryBackendMemfd),
@@ -634,6 +748,7 @@ impl ObjectType {
     /// The name on the wire.
     pub fn as_str(&self) -> &'static str {
         match self {
+            Self::FilterDump => "filter-dump",
             Self::Iothread => "iothread",
             Self::MemoryBackendFile => "memory-backend-file",
             Self::MemoryBackendMemfd => "memory-backend-memfd",
@@ -671,6 +786,9 @@ pub struct ObjectOptions {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "qom-type")]
 pub enum ObjectOptionsBranch {
+    /// Branch `filter-dump`.
+    #[serde(rename = "filter-dump")]
+    FilterDump(crate::FilterDumpProperties),
     /// Branch `iothread`.
     #[serde(rename = "iothread")]
     Iothread(crate::IothreadProperties),
@@ -704,6 +822,7 @@ impl ObjectOptionsBranch {
     /// Which branch it is.
     pub fn kind(&self) -> crate::ObjectType {
         match self {
+            Self::FilterDump(_) => crate::ObjectType::FilterDump,
             Self::Iothread(_) => crate::ObjectType::Iothread,
             Self::MemoryBackendFile(_) => crate::ObjectType::MemoryBackendFile,
             Self::MemoryBackendMemfd(_) => crate::ObjectType::MemoryBackendMemfd,
@@ -722,6 +841,9 @@ impl VisitMembers for ObjectOptions {
         let qom_type: crate::ObjectType = Visit::visit(source, Some("qom-type"))?;
         let id = Visit::visit(source, Some("id"))?;
         let branch = match qom_type {
+            crate::ObjectType::FilterDump => {
+                ObjectOptionsBranch::FilterDump(VisitMembers::visit_members(source)?)
+            }
             crate::ObjectType::Iothread => {
                 ObjectOptionsBranch::Iothread(VisitMembers::visit_members(source)?)
             }

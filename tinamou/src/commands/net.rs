@@ -40,8 +40,19 @@ pub fn add(vm: &mut Vm, netdev: api::Netdev) -> Result<()> {
 
 /// `netdev_del`
 pub fn netdev_del(vm: &mut Vm, _: &mut Call, args: api::NetdevDelArguments) -> Result<api::Empty> {
-    vm.network.remove(&args.id).map_err(netdevs::wire)?;
+    remove(vm, &args.id)?;
     Ok(api::Empty {})
+}
+
+/// Removes a back end, and its filters.
+///
+/// # Errors
+/// There is none of that id.
+pub fn remove(vm: &mut Vm, id: &str) -> Result<()> {
+    let filters = vm.network.remove(id).map_err(netdevs::wire)?;
+    filters
+        .iter()
+        .try_for_each(|filter| vm.remove_object(filter))
 }
 
 /// `query-rx-filter`

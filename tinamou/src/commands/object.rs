@@ -47,7 +47,7 @@ impl Vm {
     /// # Errors
     /// It cannot be made.
     pub fn add_object(&mut self, options: &api::ObjectOptions) -> Result<()> {
-        self.objects.create(options)?;
+        self.objects.create(options, &self.network)?;
         self.objects.add_to_tree(&mut self.qom, &options.id)
     }
 

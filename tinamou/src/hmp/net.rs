@@ -36,7 +36,7 @@ const COMMANDS: &[Entry] = &[
         "id:s",
         "id",
         "remove a network back end",
-        |vm, _, args| vm.network.remove(args.string("id")).map_err(netdevs::wire),
+        |vm, _, args| commands::net::remove(vm, args.string("id")),
     ),
     (
         "announce_self",

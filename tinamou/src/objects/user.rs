@@ -9,6 +9,7 @@ use tinamou_api::{self as api, ObjectOptionsBranch as Branch};
 use tinamou_block::throttle::Group;
 use tinamou_chardev::TlsCreds;
 use tinamou_machine::MainMemory;
+use tinamou_net::{Filter, Network};
 use tinamou_qmp::{Error, Result, Value};
 use tinamou_qom::{Property, Tree};
 use tinamou_virtio::rng::Entropy;
@@ -16,13 +17,15 @@ use tinamou_virtio::rng::Entropy;
 use super::iothread::Iothread;
 use super::memory::{Kind, MemoryBackend};
 use super::secret::Secret;
-use super::throttle_group;
 use super::tls_creds::TlsCredsX509;
+use super::{filter_dump, throttle_group};
 use crate::commands::machine::reason;
 
 /// What a user's object is.
 #[derive(Clone)]
 pub enum UserObject {
+    /// The frames of a network back end in a file.
+    Filter(Rc<Filter>),
     /// A thread for devices.
     Iothread(Rc<Iothread>),
     /// Memory.
@@ -58,6 +61,7 @@ pub type Listed = (&'static str, &'static str, Option<&'static str>);
 
 /// The types, in the order in which `-object help` lists them.
 pub const TYPES: &[UserType] = &[
+    super::filter_dump::TYPE,
     super::iothread::TYPE,
     super::memory::FILE,
     super::memory::MEMFD,
@@ -87,7 +91,7 @@ impl Objects {
     ///
     /// # Errors
     /// Its id is taken or impossible, or it cannot be made.
-    pub fn create(&mut self, options: &api::ObjectOptions) -> Result<()> {
+    pub fn create(&mut self, options: &api::ObjectOptions, network: &Network) -> Result<()> {
         let id = &options.id;
         if !crate::options::is_id(id) {
             return Err(Error::expects(Some("id"), "an identifier"));
@@ -97,17 +101,21 @@ impl Objects {
                 "attempt to add duplicate property '{id}' to object (type 'container')"
             )));
         }
-        let object = self.make(id, &options.branch)?;
+        let object = self.make(id, &options.branch, network)?;
         self.list.insert(id.clone(), object);
         Ok(())
     }
 
-    fn make(&self, id: &str, branch: &Branch) -> Result<UserObject> {
+    fn make(&self, id: &str, branch: &Branch, network: &Network) -> Result<UserObject> {
         let memory = |kind| {
             let backend = MemoryBackend::new(id, kind)?;
             Ok(UserObject::Memory(Rc::new(backend)))
         };
         match branch {
+            Branch::FilterDump(options) => {
+                let filter = filter_dump::make(id, options, network)?;
+                Ok(UserObject::Filter(filter))
+            }
             Branch::Iothread(options) => {
                 Ok(UserObject::Iothread(Rc::new(Iothread::new(id, options)?)))
             }
@@ -243,6 +251,7 @@ impl Objects {
 impl UserObject {
     fn kind(&self) -> &'static str {
         match self {
+            Self::Filter(_) => "filter-dump",
             Self::Iothread(_) => "iothread",
             Self::Memory(memory) => memory.kind(),
             Self::Rng(_, Some(_)) => "rng-random",
@@ -265,9 +274,13 @@ impl UserObject {
 
     fn properties(&self) -> Vec<(&'static str, Property)> {
         match self {
+            Self::Filter(filter) => filter_dump::properties(filter),
             Self::Iothread(thread) => Iothread::properties(thread),
             Self::Memory(memory) => MemoryBackend::properties(memory),
-            Self::Rng(_, Some(path)) => vec![("filename", fixed_file_name(path))],
+            Self::Rng(_, Some(path)) => {
+                let path = Value::String(path.clone());
+                vec![("filename", fixed("filename", "string", path))]
+            }
             Self::Rng(_, None) => Vec::new(),
             Self::Secret(secret) => secret.properties(),
             Self::ThrottleGroup(group) => throttle_group::properties(group),
@@ -276,13 +289,17 @@ impl UserObject {
     }
 }
 
-fn fixed_file_name(path: &str) -> Property {
-    let path = path.to_owned();
-    Property::writable::<String>(
-        "filename",
-        "string",
-        move || Value::String(path.clone()),
-        |_| Err(Error::generic("Property 'filename' can no longer be set")),
+/// A property that only the making of the object can set.
+pub(super) fn fixed(name: &'static str, kind: &str, value: Value) -> Property {
+    Property::writable::<Value>(
+        name,
+        kind,
+        move || value.clone(),
+        move |_| {
+            Err(Error::generic(format!(
+                "Property '{name}' can no longer be set"
+            )))
+        },
     )
 }
 

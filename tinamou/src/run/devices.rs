@@ -1,6 +1,6 @@
 //! What the command line plugs into the machine.
 
-use super::{Failure, Start};
+use super::{Failure, Start, objects};
 use crate::options::config::DriveInterface;
 use crate::vm::Vm;
 use crate::{commands, devices, log};
@@ -15,6 +15,9 @@ impl Start<'_> {
             log::tell(self.program, format_args!("warning: {warning}"));
         }
         self.open_netdevs(vm)?;
+        for object in self.config.objects.iter().filter(|o| objects::is_late(o)) {
+            vm.add_object(&object.options).map_err(Failure::new)?;
+        }
         self.plug_drives(vm)?;
         for device in &self.config.devices {
             vm.plug(&device.request, false).map_err(|fault| {

@@ -85,15 +85,16 @@ pub fn run(config: Arc<Config>, program: &str) -> Result<u8, Failure> {
     let signals = Signals::listen(io.handle(), &chardevs, program).map_err(Failure::new)?;
     let events = EventBus::new();
     let watch = Watch::new(events.clone());
+    let network = network(device_thread.handle(), &chardevs, &events);
     let start = Start {
-        objects: objects::make(&config)?,
+        objects: objects::make(&config, &network)?,
         config,
         program,
         io: io.handle(),
         device_thread: device_thread.handle(),
         signals,
         chardevs: chardevs.clone(),
-        network: network(device_thread.handle(), &chardevs, &events),
+        network,
         blocks: Graph::new(device_thread.handle().clone(), Arc::clone(&watch) as _),
         events,
         watch,

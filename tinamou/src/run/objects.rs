@@ -1,22 +1,30 @@
 //! The objects that the command line asks for.
 
 use tinamou_api::{self as api, ObjectOptionsBranch as Branch};
+use tinamou_net::Network;
 
 use super::Failure;
 use super::machine::main_memory_id;
 use crate::objects::Objects;
-use crate::options::config::{Config, MachineKind};
+use crate::options::config::{Config, MachineKind, ObjectConfig};
 
-/// Makes the objects in order, and the main memory unless it is among them.
-pub(super) fn make(config: &Config) -> Result<Objects, Failure> {
+/// Whether an object refers to a back end that is made after the other objects.
+pub(super) fn is_late(object: &ObjectConfig) -> bool {
+    matches!(object.options.branch, Branch::FilterDump(_))
+}
+
+/// Makes the objects in order but for the late ones, and the main memory unless it is among them.
+pub(super) fn make(config: &Config, network: &Network) -> Result<Objects, Failure> {
     let mut objects = Objects::default();
-    for object in &config.objects {
-        objects.create(&object.options).map_err(Failure::new)?;
+    for object in config.objects.iter().filter(|object| !is_late(object)) {
+        objects
+            .create(&object.options, network)
+            .map_err(Failure::new)?;
     }
     let virt = config.machine.kind == MachineKind::Virt;
     if virt && config.machine.memory_backend.is_none() {
         let memory = main_memory(config);
-        objects.create(&memory).map_err(Failure::new)?;
+        objects.create(&memory, network).map_err(Failure::new)?;
     }
     Ok(objects)
 }

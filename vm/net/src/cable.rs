@@ -1,10 +1,13 @@
 //! A cable between a network card and a back end: two bounded queues of frames.
 
 use std::collections::VecDeque;
+use std::ops::{Index, IndexMut};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::filter::Dump;
 use crate::frame::{Accepts, Frame};
 use crate::offload;
 
@@ -41,8 +44,11 @@ impl Side {
 /// What two ports share.
 #[derive(Debug, Default)]
 pub(crate) struct Cable {
-    ends: Mutex<[End; 2]>,
+    ends: Mutex<Ends>,
     bells: [Bells; 2],
+    /// What sees frames pass, if anything does.
+    filters: Mutex<Vec<Arc<Dump>>>,
+    filtered: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -73,6 +79,49 @@ impl End {
     fn clear(&mut self) {
         self.inbox.clear();
         self.bytes = 0;
+    }
+}
+
+/// The ends, by [`Side`].
+#[derive(Debug, Default)]
+struct Ends([End; 2]);
+
+/// Whether a frame gets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Passage {
+    Free,
+    /// Not now.
+    Full,
+    /// Nobody is there, or a link is down.
+    Lost,
+}
+
+impl Ends {
+    /// What becomes of a frame that is sent from that side.
+    fn passage(&mut self, side: Side) -> Passage {
+        let (own, other) = (side, side.other());
+        if self[own].link_down || self[other].link_down || !self[other].plugged {
+            return Passage::Lost;
+        }
+        if self[other].is_full() {
+            self[other].awaited = true;
+            return Passage::Full;
+        }
+        Passage::Free
+    }
+}
+
+impl Index<Side> for Ends {
+    type Output = End;
+
+    fn index(&self, side: Side) -> &End {
+        &self.0[side as usize]
+    }
+}
+
+impl IndexMut<Side> for Ends {
+    fn index_mut(&mut self, side: Side) -> &mut End {
+        &mut self.0[side as usize]
     }
 }
 
@@ -110,7 +159,7 @@ struct Bells {
 impl Cable {
     /// Plugs a port in on that side, which must be free.
     pub(crate) fn plug(self: &Arc<Self>, side: Side) -> Option<Port> {
-        let end = &mut self.ends()[side as usize];
+        let end = &mut self.ends()[side];
         if end.plugged {
             return None;
         }
@@ -122,26 +171,40 @@ impl Cable {
     }
 
     pub(crate) fn is_plugged(&self, side: Side) -> bool {
-        self.ends()[side as usize].plugged
+        self.ends()[side].plugged
     }
 
     /// Says whether that side's link is up.
     pub(crate) fn set_link(&self, side: Side, up: bool) {
-        self.ends()[side as usize].link_down = !up;
+        self.ends()[side].link_down = !up;
+    }
+
+    /// Says what sees frames pass, in that order.
+    pub(crate) fn set_filters(&self, filters: Vec<Arc<Dump>>) {
+        self.filtered.store(!filters.is_empty(), Ordering::Release);
+        *self.filters() = filters;
     }
 
     /// Sends from one side to the other; see [`Port::try_send`].
     fn try_send_from(&self, side: Side, frame: Frame) -> Result<(), Frame> {
-        let (own, other) = (side as usize, side.other() as usize);
         let mut ends = self.ends();
-        if ends[own].link_down || ends[other].link_down || !ends[other].plugged {
-            return Ok(());
+        match ends.passage(side) {
+            Passage::Lost => return Ok(()),
+            Passage::Full => return Err(frame),
+            Passage::Free => {}
         }
+        if self.filtered.load(Ordering::Acquire) {
+            // Filters take their time, and see a frame before anybody can answer it.
+            drop(ends);
+            let filters = self.filters().clone();
+            filters.iter().for_each(|filter| filter.see(side, &frame));
+            ends = self.ends();
+            if ends.passage(side) == Passage::Lost {
+                return Ok(());
+            }
+        }
+        let other = side.other();
         let end = &mut ends[other];
-        if end.is_full() {
-            end.awaited = true;
-            return Err(frame);
-        }
         let first = end.inbox.is_empty();
         if end.accepts.takes(frame.offload) {
             end.push(frame);
@@ -152,7 +215,7 @@ impl Cable {
         }
         drop(ends);
         if first {
-            self.bells[other].readable.notify_one();
+            self.bells[other as usize].readable.notify_one();
         }
         Ok(())
     }
@@ -163,8 +226,12 @@ impl Cable {
         let _ = self.try_send_from(side, frame);
     }
 
-    fn ends(&self) -> MutexGuard<'_, [End; 2]> {
+    fn ends(&self) -> MutexGuard<'_, Ends> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn filters(&self) -> MutexGuard<'_, Vec<Arc<Dump>>> {
+        self.filters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -203,7 +270,7 @@ impl Port {
     /// Takes the oldest frame that waits here.
     pub fn try_recv(&self) -> Option<Frame> {
         let mut ends = self.cable.ends();
-        let end = &mut ends[self.side as usize];
+        let end = &mut ends[self.side];
         let frame = end.inbox.pop_front()?;
         end.bytes = end.bytes.saturating_sub(frame.len());
         let room = end.awaited && end.is_half_empty();
@@ -237,7 +304,7 @@ impl Port {
 
     /// Says which frames this end takes with work left to do; none, at first.
     pub fn accept(&self, accepts: Accepts) {
-        self.cable.ends()[self.side as usize].accepts = accepts;
+        self.cable.ends()[self.side].accepts = accepts;
     }
 
     /// Something to wait on that does not hold the port.
@@ -258,12 +325,12 @@ impl Port {
 
     /// Whether the link of this end is up.
     pub fn link_is_up(&self) -> bool {
-        !self.cable.ends()[self.side as usize].link_down
+        !self.cable.ends()[self.side].link_down
     }
 
     /// Throws away what waits here.
     pub fn discard(&self) {
-        self.cable.ends()[self.side as usize].clear();
+        self.cable.ends()[self.side].clear();
         self.ring_sender();
     }
 
@@ -281,7 +348,7 @@ impl Port {
 impl Drop for Port {
     fn drop(&mut self) {
         let mut ends = self.cable.ends();
-        ends[self.side as usize] = End::default();
+        ends[self.side] = End::default();
         drop(ends);
         self.ring_sender();
     }

@@ -21,6 +21,12 @@ pub enum Error {
     /// A card or port of a hub wants a back end that another has.
     #[error("netdev '{0}' is in use")]
     InUse(String),
+    /// A filter wants a back end that does not exist.
+    #[error("Parameter 'netdev' expects a network backend id")]
+    NoBackend,
+    /// A filter wants a place beside another that does not exist.
+    #[error("filter '{0}' not found")]
+    NoFilter(String),
     /// A receive filter was asked for of nothing.
     #[error("invalid net client name: {0}")]
     NoClient(String),

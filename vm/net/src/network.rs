@@ -4,6 +4,7 @@ mod announce;
 mod client;
 mod describe;
 mod event;
+mod filters;
 mod forward;
 
 use std::fmt;
@@ -87,6 +88,7 @@ impl Network {
             key,
             name: id.to_owned(),
             cable,
+            filters: Vec::new(),
             kind: Kind::Netdev {
                 backend,
                 deleted: false,
@@ -96,21 +98,22 @@ impl Network {
         Ok(())
     }
 
-    /// Removes a back end, as `netdev_del` does. A card that is connected to it stays, its link
-    /// down for good.
+    /// Removes a back end, as `netdev_del` does, and gives the ids of its filters, which go with
+    /// it. A card that is connected to it stays, its link down for good.
     ///
     /// # Errors
     /// There is none of that id.
-    pub fn remove(&self, id: &str) -> Result<()> {
+    pub fn remove(&self, id: &str) -> Result<Vec<String>> {
         let mut state = self.state();
-        let found = state.netdev(id).map(|client| client.key);
-        let key = found.ok_or_else(|| Error::NotFound(id.to_owned()))?;
+        let netdev = state.netdev_mut(id);
+        let netdev = netdev.ok_or_else(|| Error::NotFound(id.to_owned()))?;
+        let (key, filters) = (netdev.key, netdev.take_filters());
         let nic = state
             .nic_of(key)
             .map(|nic| (Arc::clone(&nic.cable), nic.device()));
         let Some((cable, device)) = nic else {
             state.clients.retain(|client| client.key != key);
-            return Ok(());
+            return Ok(filters);
         };
         for client in &mut state.clients {
             if let Kind::Netdev {
@@ -127,7 +130,7 @@ impl Network {
         if let Some(device) = device {
             device.link_changed(false);
         }
-        Ok(())
+        Ok(filters)
     }
 
     /// Whether there is a back end of that id, and whether nothing is connected to it.
@@ -164,6 +167,7 @@ impl Network {
             key,
             name: name.clone(),
             cable,
+            filters: Vec::new(),
             kind: Kind::Nic {
                 model: config.model,
                 mac,

@@ -7,6 +7,7 @@ use tokio::task::AbortHandle;
 
 use crate::backends::{Backend, Hub, User};
 use crate::cable::Cable;
+use crate::filter::Dump;
 use crate::mac::MacAddress;
 use crate::nic::NicDevice;
 
@@ -28,6 +29,8 @@ pub(super) struct Client {
     pub(super) key: u64,
     pub(super) name: String,
     pub(super) cable: Arc<Cable>,
+    /// What is on the cable of a back end, in order.
+    pub(super) filters: Vec<Arc<Dump>>,
     pub(super) kind: Kind,
 }
 
@@ -95,8 +98,19 @@ impl Client {
         }
     }
 
-    /// One line about it, as `info network` has it.
+    /// A line about it and one for each filter, as `info network` has them.
     pub(super) fn describe(&self) -> String {
+        let mut text = self.line();
+        if !self.filters.is_empty() {
+            text += "\nfilters:";
+        }
+        for filter in &self.filters {
+            text += &format!("\n  - {}", filter.describe());
+        }
+        text
+    }
+
+    fn line(&self) -> String {
         match &self.kind {
             Kind::Netdev { backend, .. } => format!(
                 "{}: index=0,type={},{}",
@@ -124,6 +138,11 @@ impl State {
 
     pub(super) fn netdev(&self, id: &str) -> Option<&Client> {
         let mut clients = self.clients.iter();
+        clients.find(|client| client.is_netdev() && client.name == id)
+    }
+
+    pub(super) fn netdev_mut(&mut self, id: &str) -> Option<&mut Client> {
+        let mut clients = self.clients.iter_mut();
         clients.find(|client| client.is_netdev() && client.name == id)
     }
 
