@@ -80,12 +80,6 @@ impl Visit for QCryptoSecretFormat {
 /// Since: 2.6
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SecretProperties {
-    /// the secret itself, for all to see who list processes
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<String>,
-    /// a file with the secret
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
     /// how it is written (default: raw)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<crate::QCryptoSecretFormat>,
@@ -95,16 +89,22 @@ pub struct SecretProperties {
     /// the initialization vector for that, in base64
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iv: Option<String>,
+    /// the secret itself, for all to see who list processes
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    /// a file with the secret
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 impl VisitMembers for SecretProperties {
     fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
         Ok(Self {
-            data: visit::optional(source, "data")?,
-            file: visit::optional(source, "file")?,
             format: visit::optional(source, "format")?,
             keyid: visit::optional(source, "keyid")?,
             iv: visit::optional(source, "iv")?,
+            data: visit::optional(source, "data")?,
+            file: visit::optional(source, "file")?,
         })
     }
 }

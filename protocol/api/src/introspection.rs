@@ -5329,18 +5329,6 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[
                     Member {
-                        name: "data",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "file",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
                         name: "format",
                         ty: 236,
                         optional: true,
@@ -5354,6 +5342,18 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "iv",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "data",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "file",
                         ty: 34,
                         optional: true,
                         features: &[],

@@ -527,12 +527,6 @@ pub struct SecretCommonProperties {
 /// Since: 2.6
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SecretProperties {
-    /// the secret itself, for all to see who list processes
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<String>,
-    /// a file with the secret
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
     /// how it is written (default: raw)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<super::QCryptoSecretFormat>,
@@ -542,6 +536,12 @@ pub struct SecretProperties {
     /// the initialization vector for that, in base64
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iv: Option<String>,
+    /// the secret itself, for all to see who list processes
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
+    /// a file with the secret
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
 }
 
 /// Struct `SecretKeyringProperties`.
