@@ -16,6 +16,16 @@ pub enum Conduct {
 }
 
 impl Conduct {
+    /// The word that the list uses.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reads => "reads",
+            Self::Changes => "changes",
+            Self::Never => "never",
+        }
+    }
+
     /// What may be done with a command of that name.
     #[must_use]
     pub fn of(command: &str) -> Self {

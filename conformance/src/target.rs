@@ -16,6 +16,8 @@ use tempfile::TempDir;
 pub enum Target {
     /// A unix socket.
     Unix(PathBuf),
+    /// A unix socket without a file; Linux has them.
+    Abstract(String),
     /// A TCP port, as `HOST:PORT`.
     Tcp(String),
     /// A shell command that starts a server; `{socket}` stands for the path
@@ -33,6 +35,18 @@ pub(crate) enum Stream {
 impl Stream {
     fn unix(path: &Path) -> io::Result<Self> {
         Ok(Self::Unix(UnixStream::connect(path)?))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn named(name: &str) -> io::Result<Self> {
+        use std::os::linux::net::SocketAddrExt as _;
+        let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
+        Ok(Self::Unix(UnixStream::connect_addr(&address)?))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn named(_: &str) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     fn tcp(address: &str, patience: Duration) -> io::Result<Self> {
@@ -121,6 +135,7 @@ impl Server {
         match self {
             Self::There(Target::Tcp(address)) => Stream::tcp(address, patience),
             Self::There(Target::Unix(path)) => Stream::unix(path),
+            Self::There(Target::Abstract(name)) => Stream::named(name),
             Self::There(Target::Spawn(_)) => Err(io::ErrorKind::NotConnected.into()),
             Self::Started(started) => started.connect(patience),
         }

@@ -22,10 +22,10 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
             Verdict::Skipped(why) => writeln!(out, "ok {number} - {id} # SKIP {}", plain(why))?,
             Verdict::Known(reasons) => {
                 let why = plain(&reasons.join("; "));
-                writeln!(out, "not ok {number} - {id} # TODO known: {why}")?;
+                writeln!(out, "not ok {number} - {id} # todo known: {why}")?;
             }
             Verdict::Differs(fault) => {
-                writeln!(out, "not ok {number} - {id} # TODO differs from QEMU")?;
+                writeln!(out, "not ok {number} - {id} # todo differs from QEMU")?;
                 write_fault(out, &run.check.rule, fault)?;
             }
             Verdict::Failed(fault) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, ColorChoice, Parser, Subcommand};
 
-use crate::commands::{completions, man};
+use crate::commands::{completions, man, test};
 use crate::{Error, Exit, Output, exit};
 
 const STYLES: Styles = Styles::styled()
@@ -49,6 +49,8 @@ pub struct Global {
 /// The subcommands, in the order of `--help`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Hold a server to the protocol
+    Test(test::Options),
     /// Write completions for a shell
     Completions(completions::Options),
     /// Write the manual pages
@@ -60,8 +62,10 @@ pub enum Command {
 /// # Errors
 ///
 /// What the subcommand could not do.
-pub fn run(cli: Cli, _output: &Output) -> Result<Exit, Error> {
+pub fn run(cli: Cli, output: &Output) -> Result<Exit, Error> {
+    let timeout = cli.global.timeout;
     match cli.command {
+        Command::Test(options) => test::run(options, timeout, output),
         Command::Completions(options) => completions::run(&options),
         Command::Man(options) => man::run(&options),
     }

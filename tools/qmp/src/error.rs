@@ -11,6 +11,14 @@ pub enum Error {
     /// The command line or a file given on it makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// There is no server to be tested.
+    #[error("{what}: {source}")]
+    NoServer {
+        /// The address, or the command that should have started it.
+        what: String,
+        /// What the system says.
+        source: io::Error,
+    },
     /// A file, a pipe or the terminal failed.
     #[error("{what}: {source}")]
     Io {
@@ -40,6 +48,7 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
+            Self::NoServer { .. } => Exit::NoConnection,
             Self::Io { .. } => Exit::Local,
         }
     }
