@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, ColorChoice, Parser, Subcommand};
 
-use crate::commands::{completions, man, test};
+use crate::commands::{completions, events, man, run, status, test, wait};
 use crate::{Error, Exit, Output, exit};
 
 const STYLES: Styles = Styles::styled()
@@ -49,6 +49,14 @@ pub struct Global {
 /// The subcommands, in the order of `--help`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run one command
+    Run(run::Options),
+    /// Print events as they come
+    Events(events::Options),
+    /// Wait for an event
+    Wait(wait::Options),
+    /// Tell the state of one machine or of many
+    Status(status::Options),
     /// Hold a server to the protocol
     Test(test::Options),
     /// Write completions for a shell
@@ -62,10 +70,22 @@ pub enum Command {
 /// # Errors
 ///
 /// What the subcommand could not do.
-pub fn run(cli: Cli, output: &Output) -> Result<Exit, Error> {
-    let timeout = cli.global.timeout;
+pub fn main(cli: Cli, output: &Output) -> Result<Exit, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(Error::io("the runtime"))?;
+    runtime.block_on(dispatch(cli, output))
+}
+
+async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Error> {
+    let global = &cli.global;
     match cli.command {
-        Command::Test(options) => test::run(options, timeout, output),
+        Command::Run(options) => run::run(options, global, output).await,
+        Command::Events(options) => events::run(options, global, output).await,
+        Command::Wait(options) => wait::run(options, global, output).await,
+        Command::Status(options) => status::run(options, global, output).await,
+        Command::Test(options) => test::run(options, global.timeout, output),
         Command::Completions(options) => completions::run(&options),
         Command::Man(options) => man::run(&options),
     }

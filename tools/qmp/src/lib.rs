@@ -5,14 +5,18 @@
 //! It knows terminals, exit codes and what people type. It must never know
 //! how a server works inside.
 
+pub mod arguments;
 mod cli;
 pub mod commands;
+pub mod connect;
 mod error;
 mod exit;
 pub mod listen;
-mod output;
+pub mod output;
+pub mod pattern;
+mod watch;
 
-pub use cli::{Cli, Command, Global, run};
+pub use cli::{Cli, Command, Global, main};
 pub use error::Error;
 pub use exit::Exit;
 pub use output::Output;

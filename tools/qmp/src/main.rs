@@ -8,7 +8,7 @@ use tinamou_tools::{Cli, Output};
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let output = Output::new(&cli.global);
-    let exit = tinamou_tools::run(cli, &output).unwrap_or_else(|error| {
+    let exit = tinamou_tools::main(cli, &output).unwrap_or_else(|error| {
         output.error(&error);
         error.exit()
     });

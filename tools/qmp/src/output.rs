@@ -11,6 +11,7 @@ use crate::{Error, Global};
 const KEY: Style = AnsiColor::Blue.on_default().bold();
 const STRING: Style = AnsiColor::Green.on_default();
 const SCALAR: Style = AnsiColor::Yellow.on_default();
+const EVENT: Style = AnsiColor::Magenta.on_default().bold();
 const FAULT: Style = AnsiColor::Red.on_default().bold();
 
 /// How this run prints. Text goes to standard output, faults and notes to
@@ -58,8 +59,8 @@ impl Output {
         !self.json && io::stderr().is_terminal()
     }
 
-    /// Prints what a command returned. Text: a string as it is, everything
-    /// else as indented JSON. JSON: one line.
+    /// Prints what a command returned. Text: a string as it is, an empty object
+    /// not at all, everything else as indented JSON. JSON: one line.
     ///
     /// # Errors
     ///
@@ -67,6 +68,7 @@ impl Output {
     pub fn value(&self, value: &Value) -> Result<(), Error> {
         let text = match value {
             _ if self.json => value.to_string(),
+            Value::Object(members) if members.is_empty() => return Ok(()),
             Value::String(text) => text.trim_end_matches(['\r', '\n']).to_owned(),
             value => render(value, self.colour),
         };
@@ -82,6 +84,39 @@ impl Output {
         write_all(format!("{text}\n").as_bytes())
     }
 
+    /// Prints a table whose first row is its head. A row shorter than the head
+    /// ends in text that may be as long as it likes.
+    ///
+    /// # Errors
+    ///
+    /// Standard output is closed or full.
+    pub fn columns(&self, rows: &[Vec<String>]) -> Result<(), Error> {
+        let columns = rows.first().map_or(0, Vec::len);
+        let width = |column: usize| {
+            let cells = rows
+                .iter()
+                .filter(|row| row.len() == columns || column + 1 < row.len());
+            let widths = cells.map(|row| row[column].chars().count());
+            widths.max().unwrap_or(0)
+        };
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        for row in rows {
+            let cells = row.iter().zip(&widths);
+            let padded = cells.map(|(cell, width)| format!("{cell:width$}"));
+            self.line(padded.collect::<Vec<_>>().join("  ").trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// The name of an event, as it is shown to people.
+    #[must_use]
+    pub fn event_name(&self, name: &str) -> String {
+        match self.colour {
+            true => format!("{EVENT}{name}{EVENT:#}"),
+            false => name.to_owned(),
+        }
+    }
+
     /// Tells something to people, on standard error.
     pub fn note(&self, text: &str) {
         let _ = writeln!(anstream::stderr(), "qmp: {text}");
@@ -90,6 +125,9 @@ impl Output {
     /// Tells of a failure, on standard error.
     pub fn error(&self, error: &Error) {
         let _ = writeln!(anstream::stderr(), "qmp: {FAULT}error:{FAULT:#} {error}");
+        if let Some(hint) = error.hint() {
+            self.note(hint);
+        }
     }
 }
 
@@ -100,6 +138,22 @@ pub(crate) fn write_all(bytes: &[u8]) -> Result<(), Error> {
         .write_all(bytes)
         .and_then(|()| stdout.flush())
         .map_err(Error::io("standard output"))
+}
+
+/// A number of bytes with a binary unit, three figures of it.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let Some(unit) = (bytes.max(1).ilog2() / 10).checked_sub(1) else {
+        return format!("{bytes} B");
+    };
+    let scaled = bytes as f64 / (1u64 << (10 * (unit + 1))) as f64;
+    let precision = if scaled >= 100.0 || scaled.fract() == 0.0 {
+        0
+    } else {
+        1
+    };
+    format!("{scaled:.precision$} {}", UNITS[unit as usize])
 }
 
 /// A value as indented JSON, in colours if wanted.
@@ -184,6 +238,20 @@ mod tests {
         let value = json!({"a": [1, "x", {}], "b": {"c": null}});
         let expected = serde_json::to_string_pretty(&value).expect("it has no odd keys");
         assert_eq!(render(&value, false), expected);
+    }
+
+    #[test]
+    fn sizes_have_binary_units() {
+        for (bytes, expected) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1 KiB"),
+            (1536, "1.5 KiB"),
+            (512 << 20, "512 MiB"),
+            (u64::MAX, "16 EiB"),
+        ] {
+            assert_eq!(size(bytes), expected, "{bytes}");
+        }
     }
 
     #[test]

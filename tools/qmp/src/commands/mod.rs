@@ -1,5 +1,9 @@
 //! The subcommands, one file or directory each.
 
 pub mod completions;
+pub mod events;
 pub mod man;
+pub mod run;
+pub mod status;
 pub mod test;
+pub mod wait;
