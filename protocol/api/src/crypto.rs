@@ -73,13 +73,13 @@ impl Visit for QCryptoSecretFormat {
     }
 }
 
-/// Struct `SecretProperties`.
+/// Struct `SecretCommonProperties`.
 ///
-/// What a secret takes: exactly one of @data and @file.
+/// What every kind of secret takes.
 ///
 /// Since: 2.6
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SecretProperties {
+pub struct SecretCommonProperties {
     /// how it is written (default: raw)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<crate::QCryptoSecretFormat>,
@@ -89,6 +89,34 @@ pub struct SecretProperties {
     /// the initialization vector for that, in base64
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iv: Option<String>,
+}
+
+impl VisitMembers for SecretCommonProperties {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            format: visit::optional(source, "format")?,
+            keyid: visit::optional(source, "keyid")?,
+            iv: visit::optional(source, "iv")?,
+        })
+    }
+}
+
+impl Visit for SecretCommonProperties {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
+/// Struct `SecretProperties`.
+///
+/// What a secret takes: exactly one of @data and @file.
+///
+/// Since: 2.6
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SecretProperties {
+    /// The members of `SecretCommonProperties`.
+    #[serde(flatten)]
+    pub base: crate::SecretCommonProperties,
     /// the secret itself, for all to see who list processes
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
@@ -100,9 +128,7 @@ pub struct SecretProperties {
 impl VisitMembers for SecretProperties {
     fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
         Ok(Self {
-            format: visit::optional(source, "format")?,
-            keyid: visit::optional(source, "keyid")?,
-            iv: visit::optional(source, "iv")?,
+            base: VisitMembers::visit_members(source)?,
             data: visit::optional(source, "data")?,
             file: visit::optional(source, "file")?,
         })
@@ -115,13 +141,13 @@ impl Visit for SecretProperties {
     }
 }
 
-/// Struct `TlsCredsX509Properties`.
+/// Struct `TlsCredsProperties`.
 ///
-/// What certificates and keys for TLS take.
+/// What all TLS credentials take.
 ///
 /// Since: 2.5
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct TlsCredsX509Properties {
+pub struct TlsCredsProperties {
     /// whether the other side must show a certificate of the
     /// same authority (default: true)
     #[serde(rename = "verify-peer", skip_serializing_if = "Option::is_none")]
@@ -134,12 +160,38 @@ pub struct TlsCredsX509Properties {
     pub endpoint: Option<crate::QCryptoTLSCredsEndpoint>,
 }
 
-impl VisitMembers for TlsCredsX509Properties {
+impl VisitMembers for TlsCredsProperties {
     fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
         Ok(Self {
             verify_peer: visit::optional(source, "verify-peer")?,
             dir: visit::optional(source, "dir")?,
             endpoint: visit::optional(source, "endpoint")?,
+        })
+    }
+}
+
+impl Visit for TlsCredsProperties {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
+/// Struct `TlsCredsX509Properties`.
+///
+/// What certificates and keys for TLS take.
+///
+/// Since: 2.5
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TlsCredsX509Properties {
+    /// The members of `TlsCredsProperties`.
+    #[serde(flatten)]
+    pub base: crate::TlsCredsProperties,
+}
+
+impl VisitMembers for TlsCredsX509Properties {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            base: VisitMembers::visit_members(source)?,
         })
     }
 }

@@ -48,8 +48,8 @@ impl Secret {
         other: impl Fn(&str) -> Option<Rc<Self>>,
     ) -> Result<Self> {
         let mut bytes = load(options)?;
-        let base64 = options.format == Some(api::QCryptoSecretFormat::Base64);
-        if let Some(keyid) = &options.keyid {
+        let base64 = options.base.format == Some(api::QCryptoSecretFormat::Base64);
+        if let Some(keyid) = &options.base.keyid {
             let none = || Error::generic(format!("No secret with id '{keyid}'"));
             let key = other(keyid).ok_or_else(none)?;
             bytes = decrypt(&key.bytes, options, bytes)?;
@@ -71,13 +71,17 @@ impl Secret {
         let text = |text: &Option<String>| {
             Property::constant("string", Value::String(text.clone().unwrap_or_default()))
         };
-        let format = self.options.format.unwrap_or(api::QCryptoSecretFormat::Raw);
+        let format = self
+            .options
+            .base
+            .format
+            .unwrap_or(api::QCryptoSecretFormat::Raw);
         let format = Value::String(format.as_str().to_owned());
         vec![
             ("data", text(&self.options.data)),
             ("file", text(&self.options.file)),
-            ("keyid", text(&self.options.keyid)),
-            ("iv", text(&self.options.iv)),
+            ("keyid", text(&self.options.base.keyid)),
+            ("iv", text(&self.options.base.iv)),
             ("format", Property::constant("QCryptoSecretFormat", format)),
         ]
     }
@@ -99,7 +103,7 @@ fn load(options: &api::SecretProperties) -> Result<Vec<u8>> {
 
 /// Decrypts a secret. What is encrypted is in base64 unless the format is raw.
 fn decrypt(key: &[u8], options: &api::SecretProperties, input: Vec<u8>) -> Result<Vec<u8>> {
-    let Some(iv) = &options.iv else {
+    let Some(iv) = &options.base.iv else {
         return Err(Error::generic("IV is required to decrypt secret"));
     };
     if key.len() != KEY {
@@ -112,7 +116,7 @@ fn decrypt(key: &[u8], options: &api::SecretProperties, input: Vec<u8>) -> Resul
             "IV should be 16 bytes in length not {length}"
         )));
     }
-    let input = if options.format == Some(api::QCryptoSecretFormat::Base64) {
+    let input = if options.base.format == Some(api::QCryptoSecretFormat::Base64) {
         decode(&input)?
     } else {
         input
@@ -150,11 +154,25 @@ mod tests {
 
     fn secret(data: &str) -> api::SecretProperties {
         api::SecretProperties {
+            base: api::SecretCommonProperties {
+                format: None,
+                keyid: None,
+                iv: None,
+            },
             data: Some(data.to_owned()),
             file: None,
-            format: None,
-            keyid: None,
-            iv: None,
+        }
+    }
+
+    /// A secret in base64.
+    fn sealed(data: &str, keyid: Option<&str>, iv: Option<&str>) -> api::SecretProperties {
+        api::SecretProperties {
+            base: api::SecretCommonProperties {
+                format: Some(api::QCryptoSecretFormat::Base64),
+                keyid: keyid.map(str::to_owned),
+                iv: iv.map(str::to_owned),
+            },
+            ..secret(data)
         }
     }
 
@@ -170,10 +188,7 @@ mod tests {
     #[test]
     fn secrets_are_plain_or_in_base64() {
         check(&secret("abc"), Ok(b"abc"));
-        let base64 = |data| api::SecretProperties {
-            format: Some(api::QCryptoSecretFormat::Base64),
-            ..secret(data)
-        };
+        let base64 = |data| sealed(data, None, None);
         check(&base64("eHk="), Ok(b"xy"));
         check(&base64("!"), Err("Base64 data '!' is not valid"));
     }
@@ -181,12 +196,7 @@ mod tests {
     #[test]
     fn a_secret_is_decrypted_with_another() {
         // printf secret | openssl enc -aes-256-cbc -a -K <key> -iv <iv>
-        let sealed = |keyid: &str, data: &str, iv: Option<&str>| api::SecretProperties {
-            format: Some(api::QCryptoSecretFormat::Base64),
-            keyid: Some(keyid.to_owned()),
-            iv: iv.map(str::to_owned),
-            ..secret(data)
-        };
+        let sealed = |keyid, data, iv| sealed(data, Some(keyid), iv);
         let iv = Some("MDEyMzQ1Njc4OTAxMjM0NQ==");
         check(
             &sealed("key", "LMvmsI7cpf6UmThgt6Uy8g==", iv),

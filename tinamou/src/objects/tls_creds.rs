@@ -33,9 +33,9 @@ impl TlsCredsX509 {
     /// # Errors
     /// One is missing or makes no sense.
     pub fn load(options: &api::TlsCredsX509Properties) -> Result<Self> {
-        let dir = options.dir.clone().filter(|dir| !dir.is_empty());
+        let dir = options.base.dir.clone().filter(|dir| !dir.is_empty());
         let dir = dir.ok_or_else(|| Error::generic("Missing 'dir' property value"))?;
-        let endpoint = options.endpoint;
+        let endpoint = options.base.endpoint;
         let endpoint = endpoint.unwrap_or(api::QCryptoTLSCredsEndpoint::Client);
         let files = TlsFiles {
             dir: (&dir).into(),
@@ -43,7 +43,7 @@ impl TlsCredsX509 {
                 api::QCryptoTLSCredsEndpoint::Client => Endpoint::Client,
                 api::QCryptoTLSCredsEndpoint::Server => Endpoint::Server,
             },
-            verify_peer: options.verify_peer.unwrap_or(true),
+            verify_peer: options.base.verify_peer.unwrap_or(true),
         };
         Ok(Self {
             creds: TlsCreds::load(&files).map_err(backends::error)?,

@@ -509,13 +509,13 @@ impl<'de> Deserialize<'de> for QCryptoBlockAmendOptions {
 /// Since: 2.6
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SecretCommonProperties {
-    /// how the data are encoded (default: raw)
+    /// how it is written (default: raw)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<super::QCryptoSecretFormat>,
-    /// id of the secret that decrypts this one
+    /// the secret with the key that this one is encrypted with
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keyid: Option<String>,
-    /// initialisation vector for that, in base64; needed with @keyid
+    /// the initialization vector for that, in base64
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iv: Option<String>,
 }
@@ -551,13 +551,13 @@ pub struct SecretProperties {
 /// Since: 5.1
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SecretKeyringProperties {
-    /// how the data are encoded (default: raw)
+    /// how it is written (default: raw)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<super::QCryptoSecretFormat>,
-    /// id of the secret that decrypts this one
+    /// the secret with the key that this one is encrypted with
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keyid: Option<String>,
-    /// initialisation vector for that, in base64; needed with @keyid
+    /// the initialization vector for that, in base64
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iv: Option<String>,
     /// serial number of the key in the kernel's key ring
@@ -584,13 +584,14 @@ impl SecretKeyringProperties {
 /// Since: 2.5
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TlsCredsProperties {
-    /// verify who is at the other end (default: true)
+    /// whether the other side must show a certificate of the
+    /// same authority (default: true)
     #[serde(rename = "verify-peer", skip_serializing_if = "Option::is_none")]
     pub verify_peer: Option<bool>,
-    /// directory with the files
+    /// the directory with the files
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<String>,
-    /// which end this is (default: client)
+    /// the side that they are for (default: client)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<super::QCryptoTLSCredsEndpoint>,
     /// priority string for GnuTLS
@@ -605,13 +606,14 @@ pub struct TlsCredsProperties {
 /// Since: 2.5
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TlsCredsAnonProperties {
-    /// verify who is at the other end (default: true)
+    /// whether the other side must show a certificate of the
+    /// same authority (default: true)
     #[serde(rename = "verify-peer", skip_serializing_if = "Option::is_none")]
     pub verify_peer: Option<bool>,
-    /// directory with the files
+    /// the directory with the files
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<String>,
-    /// which end this is (default: client)
+    /// the side that they are for (default: client)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<super::QCryptoTLSCredsEndpoint>,
     /// priority string for GnuTLS
@@ -626,13 +628,14 @@ pub struct TlsCredsAnonProperties {
 /// Since: 3.0
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TlsCredsPskProperties {
-    /// verify who is at the other end (default: true)
+    /// whether the other side must show a certificate of the
+    /// same authority (default: true)
     #[serde(rename = "verify-peer", skip_serializing_if = "Option::is_none")]
     pub verify_peer: Option<bool>,
-    /// directory with the files
+    /// the directory with the files
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<String>,
-    /// which end this is (default: client)
+    /// the side that they are for (default: client)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<super::QCryptoTLSCredsEndpoint>,
     /// priority string for GnuTLS
