@@ -7,3 +7,4 @@ mod noise;
 mod output;
 mod qemu;
 mod reply;
+mod whole;
