@@ -17,6 +17,7 @@ mod model;
 mod names;
 mod parser;
 mod pragma;
+mod recover;
 mod resolve;
 mod rust;
 mod shape;
@@ -34,6 +35,7 @@ pub use model::{
     Alternate, Body, Branch, Command, Content, Definition, Enum, EnumValue, Event, Feature, Member,
     Module, Object, Schema, TypeRef, Union,
 };
+pub use recover::recover;
 pub use rust::{client, client_crate, format, rust, traits};
 
 /// Reads a schema and everything it includes, and checks it whole.

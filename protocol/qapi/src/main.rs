@@ -22,6 +22,9 @@ actions:
   docs        a reference in Markdown, one page per schema file
 
 --define SYMBOL  what the schema's 'if' conditions find defined
+SCHEMA.json is a schema in QEMU's schema language, or the array that a server
+returns from query-qmp-schema.
+
 --all            no condition is asked: everything is part of the schema
 --traits         with rust: also handlers.rs, a trait for each schema file
 --client         with rust: a whole crate for clients instead, Cargo.toml
@@ -100,7 +103,7 @@ impl Request {
     }
 
     fn run(&self) -> Result<(), Failure> {
-        let mut schema = tinamou_qapi::compile(&self.schema)?;
+        let mut schema = self.read()?;
         if self.all {
             schema = schema.unconditional();
         }
@@ -112,6 +115,18 @@ impl Request {
             Action::Rust if self.client => self.write(self.client(&schema)?),
             Action::Rust => self.write(self.rust(&schema)?),
             Action::Docs => self.write(tinamou_qapi::docs(&schema, &self.defined)),
+        }
+    }
+
+    /// A schema in its own language never begins with a bracket.
+    fn read(&self) -> Result<Schema, Failure> {
+        let text = fs::read(&self.schema);
+        match text.map(|text| text.trim_ascii_start().to_vec()) {
+            Ok(text) if text.starts_with(b"[") => {
+                let introspection = tinamou_qmp::json::parse(&text)?;
+                Ok(tinamou_qapi::recover(&introspection, None)?)
+            }
+            _ => Ok(tinamou_qapi::compile(&self.schema)?),
         }
     }
 

@@ -4,7 +4,7 @@
 
 mod client;
 mod format;
-mod naming;
+pub(crate) mod naming;
 mod traits;
 mod types;
 

@@ -36,7 +36,7 @@ pub(super) fn type_name(name: &str) -> String {
 }
 
 /// A variant of an enumeration: camel case.
-pub(super) fn variant(name: &str) -> String {
+pub(crate) fn variant(name: &str) -> String {
     let mut camel = String::new();
     for part in name.split(['-', '_', '.']).filter(|part| !part.is_empty()) {
         let mut chars = part.chars();

@@ -6,5 +6,6 @@ mod introspection;
 mod noise;
 mod output;
 mod qemu;
+mod recover;
 mod reply;
 mod whole;
