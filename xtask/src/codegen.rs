@@ -17,7 +17,10 @@ const CRATES: [(&str, &str); 2] = [
 ];
 
 /// Each schema that clients' types are made from, whole.
-const INTERFACES: [(&str, &str); 1] = [("schema/qapi-schema.json", "client/interface/src/qmp")];
+const INTERFACES: [(&str, &str); 2] = [
+    ("schema/qapi-schema.json", "client/interface/src/qmp"),
+    ("schema/qga/qapi-schema.json", "client/interface/src/qga"),
+];
 
 /// What the conditions of the schema find defined in the whole interface, of
 /// which a server carries out a part.

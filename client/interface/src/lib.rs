@@ -19,4 +19,5 @@
 //! never know a connection.
 #![forbid(unsafe_code)]
 
+pub mod qga;
 pub mod qmp;
