@@ -21,6 +21,7 @@ const LAYERS: &[&str] = &[
     "tinamou-qdev",
     "tinamou-hart",
     "tinamou-devices",
+    "tinamou-display",
     "tinamou-chardev",
     "tinamou-block",
     "tinamou-net",
