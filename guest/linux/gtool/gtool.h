@@ -13,6 +13,9 @@ int filter_unicast(char **args);
 int filter_flag(char **args);
 int filter_churn(char **args);
 
+/* input.c: what people do at keyboards and pointers */
+int input_events(char **args);
+
 /* memory.c, storage.c */
 int memory_touch(char **args);
 int storage_io(char **args);

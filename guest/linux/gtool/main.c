@@ -3,7 +3,8 @@
  *
  * Receive filters, user-space drivers of hot-plug slots, of the i6300esb
  * watchdog and of pvpanic (Debian's riscv64 kernel is built without theirs),
- * block I/O past the page cache. Every answer is lines of "key=value".
+ * block I/O past the page cache, events of keyboards and pointers. Every answer
+ * is lines of "key=value".
  */
 #include <errno.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@ static const struct command {
     {"unicast", "add|del MAC IF", 3, filter_unicast},
     {"flag", "promisc|allmulti on|off IF", 3, filter_flag},
     {"churn", "IF ROUNDS", 2, filter_churn},
+    {"events", "REPORTS <DEVICE", 1, input_events},
     {"touch", "MIB", 1, memory_touch},
     {"io", "read|write|flush|discard|zero DISK [OFFSET [LENGTH [COUNT]]]", 2, storage_io},
     {"tray", "open|close DRIVE", 2, storage_tray},
