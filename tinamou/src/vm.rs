@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tinamou_block::Graph;
 use tinamou_chardev::Chardevs;
+use tinamou_display::{Inputs, Keyboard};
 use tinamou_machine::{Machine, Progress, RunState, RunStateCell, ShutdownCause};
 use tinamou_monitor::{Call, EventBus, Hmp, Server};
 use tinamou_net::Network;
@@ -28,6 +29,12 @@ pub struct Vm {
     pub network: Network,
     /// Block nodes and disks.
     pub blocks: Graph,
+    /// The guest's keyboards and pointers.
+    pub inputs: Inputs,
+    /// Types on them.
+    pub keyboard: Keyboard,
+    /// The buttons that the human monitor holds down.
+    pub mouse_buttons: i64,
     /// Descriptors that clients passed in.
     pub fds: Fds,
     /// The object tree.

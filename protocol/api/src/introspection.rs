@@ -376,10 +376,37 @@ pub static SCHEMA: Schema = Schema {
             shape: EntryShape::Event { data: 49 },
         },
         Entry {
+            name: "query-mice",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 0,
+                returns: 50,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "send-key",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 51,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "input-send-event",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 52,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
             name: "qmp_capabilities",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 50,
+                arguments: 53,
                 returns: 0,
                 allow_oob: false,
             },
@@ -389,7 +416,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 51,
+                returns: 54,
                 allow_oob: false,
             },
         },
@@ -398,7 +425,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 52,
+                returns: 55,
                 allow_oob: false,
             },
         },
@@ -416,7 +443,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 53,
+                returns: 56,
                 allow_oob: false,
             },
         },
@@ -424,31 +451,13 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-list",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 54,
-                returns: 55,
+                arguments: 57,
+                returns: 58,
                 allow_oob: false,
             },
         },
         Entry {
             name: "qom-get",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 56,
-                returns: 57,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "qom-set",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 58,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "qom-list-types",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 59,
@@ -457,11 +466,29 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "qom-list-properties",
+            name: "qom-set",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 61,
-                returns: 55,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "qom-list-types",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 62,
+                returns: 63,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "qom-list-properties",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 64,
+                returns: 58,
                 allow_oob: false,
             },
         },
@@ -469,7 +496,7 @@ pub static SCHEMA: Schema = Schema {
             name: "object-add",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 62,
+                arguments: 65,
                 returns: 0,
                 allow_oob: false,
             },
@@ -478,7 +505,7 @@ pub static SCHEMA: Schema = Schema {
             name: "object-del",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 63,
+                arguments: 66,
                 returns: 0,
                 allow_oob: false,
             },
@@ -487,8 +514,8 @@ pub static SCHEMA: Schema = Schema {
             name: "device-list-properties",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 64,
-                returns: 55,
+                arguments: 67,
+                returns: 58,
                 allow_oob: false,
             },
         },
@@ -496,7 +523,7 @@ pub static SCHEMA: Schema = Schema {
             name: "device_add",
             features: &["json-cli", "json-cli-hotplug"],
             shape: EntryShape::Command {
-                arguments: 65,
+                arguments: 68,
                 returns: 0,
                 allow_oob: false,
             },
@@ -505,7 +532,7 @@ pub static SCHEMA: Schema = Schema {
             name: "device_del",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 66,
+                arguments: 69,
                 returns: 0,
                 allow_oob: false,
             },
@@ -513,33 +540,15 @@ pub static SCHEMA: Schema = Schema {
         Entry {
             name: "DEVICE_DELETED",
             features: &[],
-            shape: EntryShape::Event { data: 67 },
+            shape: EntryShape::Event { data: 70 },
         },
         Entry {
             name: "DEVICE_UNPLUG_GUEST_ERROR",
             features: &[],
-            shape: EntryShape::Event { data: 68 },
+            shape: EntryShape::Event { data: 71 },
         },
         Entry {
             name: "query-cpus-fast",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 0,
-                returns: 69,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "query-machines",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 70,
-                returns: 71,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "query-target",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
@@ -548,11 +557,29 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
+            name: "query-machines",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 73,
+                returns: 74,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "query-target",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 0,
+                returns: 75,
+                allow_oob: false,
+            },
+        },
+        Entry {
             name: "query-uuid",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 73,
+                returns: 76,
                 allow_oob: false,
             },
         },
@@ -597,7 +624,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 74,
+                returns: 77,
                 allow_oob: false,
             },
         },
@@ -605,7 +632,7 @@ pub static SCHEMA: Schema = Schema {
             name: "memsave",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 75,
+                arguments: 78,
                 returns: 0,
                 allow_oob: false,
             },
@@ -614,7 +641,7 @@ pub static SCHEMA: Schema = Schema {
             name: "pmemsave",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 76,
+                arguments: 79,
                 returns: 0,
                 allow_oob: false,
             },
@@ -624,7 +651,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 77,
+                returns: 80,
                 allow_oob: false,
             },
         },
@@ -632,7 +659,7 @@ pub static SCHEMA: Schema = Schema {
             name: "balloon",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 78,
+                arguments: 81,
                 returns: 0,
                 allow_oob: false,
             },
@@ -642,21 +669,21 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 79,
+                returns: 82,
                 allow_oob: false,
             },
         },
         Entry {
             name: "BALLOON_CHANGE",
             features: &[],
-            shape: EntryShape::Event { data: 80 },
+            shape: EntryShape::Event { data: 83 },
         },
         Entry {
             name: "query-memory-size-summary",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 81,
+                returns: 84,
                 allow_oob: false,
             },
         },
@@ -664,7 +691,7 @@ pub static SCHEMA: Schema = Schema {
             name: "dumpdtb",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 82,
+                arguments: 85,
                 returns: 0,
                 allow_oob: false,
             },
@@ -674,7 +701,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 83,
+                returns: 86,
                 allow_oob: false,
             },
         },
@@ -682,7 +709,7 @@ pub static SCHEMA: Schema = Schema {
             name: "yank",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 84,
+                arguments: 87,
                 returns: 0,
                 allow_oob: true,
             },
@@ -692,7 +719,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 85,
+                returns: 88,
                 allow_oob: true,
             },
         },
@@ -701,7 +728,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 86,
+                returns: 89,
                 allow_oob: false,
             },
         },
@@ -710,7 +737,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 87,
+                returns: 90,
                 allow_oob: false,
             },
         },
@@ -745,7 +772,7 @@ pub static SCHEMA: Schema = Schema {
             name: "human-monitor-command",
             features: &["savevm-monitor-nodes"],
             shape: EntryShape::Command {
-                arguments: 88,
+                arguments: 91,
                 returns: 34,
                 allow_oob: false,
             },
@@ -754,7 +781,7 @@ pub static SCHEMA: Schema = Schema {
             name: "getfd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 89,
+                arguments: 92,
                 returns: 0,
                 allow_oob: false,
             },
@@ -763,7 +790,7 @@ pub static SCHEMA: Schema = Schema {
             name: "closefd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 90,
+                arguments: 93,
                 returns: 0,
                 allow_oob: false,
             },
@@ -772,8 +799,8 @@ pub static SCHEMA: Schema = Schema {
             name: "add-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 91,
-                returns: 92,
+                arguments: 94,
+                returns: 95,
                 allow_oob: false,
             },
         },
@@ -781,7 +808,7 @@ pub static SCHEMA: Schema = Schema {
             name: "remove-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 93,
+                arguments: 96,
                 returns: 0,
                 allow_oob: false,
             },
@@ -791,7 +818,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 94,
+                returns: 97,
                 allow_oob: false,
             },
         },
@@ -799,22 +826,22 @@ pub static SCHEMA: Schema = Schema {
             name: "query-command-line-options",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 95,
-                returns: 96,
+                arguments: 98,
+                returns: 99,
                 allow_oob: false,
             },
         },
         Entry {
             name: "RTC_CHANGE",
             features: &[],
-            shape: EntryShape::Event { data: 97 },
+            shape: EntryShape::Event { data: 100 },
         },
         Entry {
             name: "query-pci",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 98,
+                returns: 101,
                 allow_oob: false,
             },
         },
@@ -823,7 +850,7 @@ pub static SCHEMA: Schema = Schema {
             features: &["unstable"],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 99,
+                returns: 102,
                 allow_oob: false,
             },
         },
@@ -831,8 +858,8 @@ pub static SCHEMA: Schema = Schema {
             name: "x-query-virtio-status",
             features: &["unstable"],
             shape: EntryShape::Command {
-                arguments: 100,
-                returns: 101,
+                arguments: 103,
+                returns: 104,
                 allow_oob: false,
             },
         },
@@ -840,8 +867,8 @@ pub static SCHEMA: Schema = Schema {
             name: "x-query-virtio-queue-status",
             features: &["unstable"],
             shape: EntryShape::Command {
-                arguments: 102,
-                returns: 103,
+                arguments: 105,
+                returns: 106,
                 allow_oob: false,
             },
         },
@@ -849,8 +876,8 @@ pub static SCHEMA: Schema = Schema {
             name: "x-query-virtio-vhost-queue-status",
             features: &["unstable"],
             shape: EntryShape::Command {
-                arguments: 104,
-                returns: 105,
+                arguments: 107,
+                returns: 108,
                 allow_oob: false,
             },
         },
@@ -858,8 +885,8 @@ pub static SCHEMA: Schema = Schema {
             name: "x-query-virtio-queue-element",
             features: &["unstable"],
             shape: EntryShape::Command {
-                arguments: 106,
-                returns: 107,
+                arguments: 109,
+                returns: 110,
                 allow_oob: false,
             },
         },
@@ -881,13 +908,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "running",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "status",
-                        ty: 109,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
@@ -903,13 +930,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 110,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
@@ -925,13 +952,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 110,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
@@ -946,7 +973,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "action",
-                    ty: 111,
+                    ty: 114,
                     optional: false,
                     features: &[],
                 }],
@@ -960,7 +987,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "action",
-                    ty: 111,
+                    ty: 114,
                     optional: false,
                     features: &[],
                 }],
@@ -975,25 +1002,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "reboot",
-                        ty: 112,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "shutdown",
-                        ty: 113,
+                        ty: 116,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "panic",
-                        ty: 114,
+                        ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "watchdog",
-                        ty: 111,
+                        ty: 114,
                         optional: true,
                         features: &[],
                     },
@@ -1009,13 +1036,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "action",
-                        ty: 115,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "info",
-                        ty: 116,
+                        ty: 119,
                         optional: true,
                         features: &[],
                     },
@@ -1031,13 +1058,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "action",
-                        ty: 115,
+                        ty: 118,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "info",
-                        ty: 116,
+                        ty: 119,
                         optional: true,
                         features: &[],
                     },
@@ -1065,7 +1092,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -1093,7 +1120,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -1191,13 +1218,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-only-mode",
-                        ty: 117,
+                        ty: 120,
                         optional: true,
                         features: &[],
                     },
@@ -1225,7 +1252,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "tray-open",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
@@ -1253,115 +1280,115 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "bps",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -1389,31 +1416,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "boundaries",
-                        ty: 119,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-read",
-                        ty: 119,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-write",
-                        ty: 119,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-zap",
-                        ty: 119,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-flush",
-                        ty: 119,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -1425,7 +1452,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockInfoList",
             features: &[],
-            shape: Shape::Array(120),
+            shape: Shape::Array(123),
         },
         Type {
             name: "query-blockstats-arg",
@@ -1433,7 +1460,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "query-nodes",
-                    ty: 108,
+                    ty: 111,
                     optional: true,
                     features: &[],
                 }],
@@ -1444,7 +1471,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockStatsList",
             features: &[],
-            shape: Shape::Array(121),
+            shape: Shape::Array(124),
         },
         Type {
             name: "block_resize-arg",
@@ -1465,7 +1492,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -1480,7 +1507,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "flat",
-                    ty: 108,
+                    ty: 111,
                     optional: true,
                     features: &[],
                 }],
@@ -1491,7 +1518,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceInfoList",
             features: &[],
-            shape: Shape::Array(122),
+            shape: Shape::Array(125),
         },
         Type {
             name: "BlockdevOptions",
@@ -1500,7 +1527,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "driver",
-                        ty: 123,
+                        ty: 126,
                         optional: false,
                         features: &[],
                     },
@@ -1512,53 +1539,53 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "discard",
-                        ty: 124,
+                        ty: 127,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cache",
-                        ty: 125,
+                        ty: 128,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-only",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "auto-read-only",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "force-share",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "detect-zeroes",
-                        ty: 126,
+                        ty: 129,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("driver"),
                 variants: &[
-                    ("blkdebug", 127),
-                    ("copy-on-read", 128),
-                    ("file", 129),
-                    ("host_device", 129),
-                    ("nbd", 130),
-                    ("null-aio", 131),
-                    ("null-co", 131),
-                    ("qcow2", 132),
-                    ("raw", 133),
-                    ("throttle", 134),
+                    ("blkdebug", 130),
+                    ("copy-on-read", 131),
+                    ("file", 132),
+                    ("host_device", 132),
+                    ("nbd", 133),
+                    ("null-aio", 134),
+                    ("null-co", 134),
+                    ("qcow2", 135),
+                    ("raw", 136),
+                    ("throttle", 137),
                 ],
             },
         },
@@ -1568,7 +1595,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "options",
-                    ty: 135,
+                    ty: 138,
                     optional: false,
                     features: &[],
                 }],
@@ -1615,19 +1642,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "operation",
-                        ty: 136,
+                        ty: 139,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "action",
-                        ty: 137,
+                        ty: 140,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "nospace",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -1655,13 +1682,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "amount-exceeded",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -1683,7 +1710,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -1695,12 +1722,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ChardevInfoList",
             features: &[],
-            shape: Shape::Array(138),
+            shape: Shape::Array(141),
         },
         Type {
             name: "ChardevBackendInfoList",
             features: &[],
-            shape: Shape::Array(139),
+            shape: Shape::Array(142),
         },
         Type {
             name: "ringbuf-write-arg",
@@ -1721,7 +1748,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format",
-                        ty: 140,
+                        ty: 143,
                         optional: true,
                         features: &[],
                     },
@@ -1743,13 +1770,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 140,
+                        ty: 143,
                         optional: true,
                         features: &[],
                     },
@@ -1776,7 +1803,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backend",
-                        ty: 141,
+                        ty: 144,
                         optional: false,
                         features: &[],
                     },
@@ -1812,7 +1839,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backend",
-                        ty: 141,
+                        ty: 144,
                         optional: false,
                         features: &[],
                     },
@@ -1862,7 +1889,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "open",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
@@ -1884,7 +1911,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "up",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
@@ -1906,20 +1933,20 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 142,
+                        ty: 145,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("type"),
                 variants: &[
-                    ("nic", 143),
-                    ("user", 144),
-                    ("tap", 145),
-                    ("socket", 146),
-                    ("stream", 147),
-                    ("dgram", 148),
-                    ("hubport", 149),
+                    ("nic", 146),
+                    ("user", 147),
+                    ("tap", 148),
+                    ("socket", 149),
+                    ("stream", 150),
+                    ("dgram", 151),
+                    ("hubport", 152),
                     ("none", 0),
                 ],
             },
@@ -1955,7 +1982,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "RxFilterInfoList",
             features: &[],
-            shape: Shape::Array(150),
+            shape: Shape::Array(153),
         },
         Type {
             name: "NIC_RX_FILTER_CHANGED-arg",
@@ -1986,31 +2013,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "initial",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rounds",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "step",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "interfaces",
-                        ty: 151,
+                        ty: 154,
                         optional: true,
                         features: &[],
                     },
@@ -2038,7 +2065,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "addr",
-                        ty: 152,
+                        ty: 155,
                         optional: false,
                         features: &[],
                     },
@@ -2062,12 +2089,67 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "MouseInfoList",
+            features: &[],
+            shape: Shape::Array(156),
+        },
+        Type {
+            name: "send-key-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "keys",
+                        ty: 157,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "hold-time",
+                        ty: 121,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "input-send-event-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "device",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "head",
+                        ty: 121,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "events",
+                        ty: 158,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
             name: "qmp_capabilities-arg",
             features: &[],
             shape: Shape::Object {
                 members: &[Member {
                     name: "enable",
-                    ty: 153,
+                    ty: 159,
                     optional: true,
                     features: &[],
                 }],
@@ -2082,7 +2164,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qemu",
-                        ty: 154,
+                        ty: 160,
                         optional: false,
                         features: &[],
                     },
@@ -2100,12 +2182,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandInfoList",
             features: &[],
-            shape: Shape::Array(155),
+            shape: Shape::Array(161),
         },
         Type {
             name: "SchemaInfoList",
             features: &[],
-            shape: Shape::Array(156),
+            shape: Shape::Array(162),
         },
         Type {
             name: "qom-list-arg",
@@ -2124,7 +2206,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectPropertyInfoList",
             features: &[],
-            shape: Shape::Array(157),
+            shape: Shape::Array(163),
         },
         Type {
             name: "qom-get-arg",
@@ -2172,7 +2254,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "value",
-                        ty: 57,
+                        ty: 60,
                         optional: false,
                         features: &[],
                     },
@@ -2194,7 +2276,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -2206,7 +2288,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectTypeInfoList",
             features: &[],
-            shape: Shape::Array(158),
+            shape: Shape::Array(164),
         },
         Type {
             name: "qom-list-properties-arg",
@@ -2229,7 +2311,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qom-type",
-                        ty: 159,
+                        ty: 165,
                         optional: false,
                         features: &[],
                     },
@@ -2242,16 +2324,16 @@ pub static SCHEMA: Schema = Schema {
                 ],
                 tag: Some("qom-type"),
                 variants: &[
-                    ("filter-dump", 160),
-                    ("iothread", 161),
-                    ("memory-backend-file", 162),
-                    ("memory-backend-memfd", 163),
-                    ("memory-backend-ram", 164),
-                    ("rng-builtin", 165),
-                    ("rng-random", 166),
-                    ("secret", 167),
-                    ("throttle-group", 168),
-                    ("tls-creds-x509", 169),
+                    ("filter-dump", 166),
+                    ("iothread", 167),
+                    ("memory-backend-file", 168),
+                    ("memory-backend-memfd", 169),
+                    ("memory-backend-ram", 170),
+                    ("rng-builtin", 171),
+                    ("rng-random", 172),
+                    ("secret", 173),
+                    ("throttle-group", 174),
+                    ("tls-creds-x509", 175),
                 ],
             },
         },
@@ -2372,7 +2454,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuInfoFastList",
             features: &[],
-            shape: Shape::Array(170),
+            shape: Shape::Array(176),
         },
         Type {
             name: "query-machines-arg",
@@ -2380,7 +2462,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "compat-props",
-                    ty: 108,
+                    ty: 111,
                     optional: true,
                     features: &["unstable"],
                 }],
@@ -2391,7 +2473,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MachineInfoList",
             features: &[],
-            shape: Shape::Array(171),
+            shape: Shape::Array(177),
         },
         Type {
             name: "TargetInfo",
@@ -2399,7 +2481,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arch",
-                    ty: 172,
+                    ty: 178,
                     optional: false,
                     features: &[],
                 }],
@@ -2428,13 +2510,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "enabled",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "present",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
@@ -2450,13 +2532,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -2468,7 +2550,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -2484,13 +2566,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -2508,7 +2590,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MemdevList",
             features: &[],
-            shape: Shape::Array(173),
+            shape: Shape::Array(179),
         },
         Type {
             name: "balloon-arg",
@@ -2516,7 +2598,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "value",
-                    ty: 118,
+                    ty: 121,
                     optional: false,
                     features: &[],
                 }],
@@ -2530,7 +2612,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 118,
+                    ty: 121,
                     optional: false,
                     features: &[],
                 }],
@@ -2544,7 +2626,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 118,
+                    ty: 121,
                     optional: false,
                     features: &[],
                 }],
@@ -2559,13 +2641,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base-memory",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "plugged-memory",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -2591,7 +2673,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuDefinitionInfoList",
             features: &[],
-            shape: Shape::Array(174),
+            shape: Shape::Array(180),
         },
         Type {
             name: "yank-arg",
@@ -2599,7 +2681,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "instances",
-                    ty: 85,
+                    ty: 88,
                     optional: false,
                     features: &[],
                 }],
@@ -2610,7 +2692,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "YankInstanceList",
             features: &[],
-            shape: Shape::Array(175),
+            shape: Shape::Array(181),
         },
         Type {
             name: "NameInfo",
@@ -2629,7 +2711,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "IOThreadInfoList",
             features: &[],
-            shape: Shape::Array(176),
+            shape: Shape::Array(182),
         },
         Type {
             name: "human-monitor-command-arg",
@@ -2644,7 +2726,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -2688,7 +2770,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -2710,13 +2792,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -2732,13 +2814,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -2750,7 +2832,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetInfoList",
             features: &[],
-            shape: Shape::Array(177),
+            shape: Shape::Array(183),
         },
         Type {
             name: "query-command-line-options-arg",
@@ -2769,7 +2851,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandLineOptionInfoList",
             features: &[],
-            shape: Shape::Array(178),
+            shape: Shape::Array(184),
         },
         Type {
             name: "RTC_CHANGE-arg",
@@ -2778,7 +2860,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "offset",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -2796,12 +2878,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciInfoList",
             features: &[],
-            shape: Shape::Array(179),
+            shape: Shape::Array(185),
         },
         Type {
             name: "VirtioInfoList",
             features: &[],
-            shape: Shape::Array(180),
+            shape: Shape::Array(186),
         },
         Type {
             name: "x-query-virtio-status-arg",
@@ -2830,13 +2912,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "device-id",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vhost-started",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
@@ -2848,85 +2930,85 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "guest-features",
-                        ty: 181,
+                        ty: 187,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "host-features",
-                        ty: 181,
+                        ty: 187,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend-features",
-                        ty: 181,
+                        ty: 187,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "num-vqs",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "status",
-                        ty: 182,
+                        ty: 188,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "isr",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "queue-sel",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vm-running",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "broken",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "disabled",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "use-started",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "started",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "start-on-kick",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "disable-legacy-check",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
@@ -2938,13 +3020,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "use-guest-notifier-mask",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vhost-dev",
-                        ty: 183,
+                        ty: 189,
                         optional: true,
                         features: &[],
                     },
@@ -2966,7 +3048,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "queue",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -2988,79 +3070,79 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "queue-index",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "inuse",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-num",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-num-default",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-align",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-desc",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-avail",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-used",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "last-avail-idx",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "shadow-avail-idx",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "used-idx",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "signalled-used",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "signalled-used-valid",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
@@ -3082,7 +3164,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "queue",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -3104,73 +3186,73 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "kick",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "call",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "desc",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avail",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "used",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "num",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "desc-phys",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "desc-size",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avail-phys",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avail-size",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "used-phys",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "used-size",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -3192,13 +3274,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "queue",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "index",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -3220,25 +3302,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "index",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "descs",
-                        ty: 184,
+                        ty: 190,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avail",
-                        ty: 185,
+                        ty: 191,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "used",
-                        ty: 186,
+                        ty: 192,
                         optional: false,
                         features: &[],
                     },
@@ -3480,12 +3562,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 187,
+                    ty: 193,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("hyper-v", 188), ("s390", 189)],
+                variants: &[("hyper-v", 194), ("s390", 195)],
             },
         },
         Type {
@@ -3514,7 +3596,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "intList",
             features: &[],
-            shape: Shape::Array(118),
+            shape: Shape::Array(121),
         },
         Type {
             name: "BlockInfo",
@@ -3541,31 +3623,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "removable",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "locked",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "inserted",
-                        ty: 122,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tray_open",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "io-status",
-                        ty: 190,
+                        ty: 196,
                         optional: true,
                         features: &[],
                     },
@@ -3599,25 +3681,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "stats",
-                        ty: 191,
+                        ty: 197,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "driver-specific",
-                        ty: 192,
+                        ty: 198,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "parent",
-                        ty: 121,
+                        ty: 124,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 121,
+                        ty: 124,
                         optional: true,
                         features: &[],
                     },
@@ -3645,7 +3727,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "ro",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
@@ -3663,145 +3745,145 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backing_file_depth",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "active",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "detect_zeroes",
-                        ty: 126,
+                        ty: 129,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "image",
-                        ty: 193,
+                        ty: 199,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -3813,13 +3895,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cache",
-                        ty: 194,
+                        ty: 200,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write_threshold",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -3895,13 +3977,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "direct",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -3935,25 +4017,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "image",
-                        ty: 195,
+                        ty: 201,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "align",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "inject-error",
-                        ty: 196,
+                        ty: 202,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "set-state",
-                        ty: 197,
+                        ty: 203,
                         optional: true,
                         features: &[],
                     },
@@ -3968,7 +4050,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "file",
-                    ty: 195,
+                    ty: 201,
                     optional: false,
                     features: &[],
                 }],
@@ -3989,25 +4071,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "locking",
-                        ty: 198,
+                        ty: 204,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio",
-                        ty: 199,
+                        ty: 205,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio-max-batch",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drop-cache",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -4023,7 +4105,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "server",
-                        ty: 152,
+                        ty: 155,
                         optional: false,
                         features: &[],
                     },
@@ -4035,13 +4117,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "reconnect-delay",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "open-timeout",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -4057,19 +4139,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "latency-ns",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-zeroes",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -4085,49 +4167,49 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 195,
+                        ty: 201,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 200,
+                        ty: 206,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-request",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-snapshot",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-other",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cache-size",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "l2-cache-size",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-cache-size",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -4143,19 +4225,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 195,
+                        ty: 201,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "offset",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -4177,7 +4259,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "file",
-                        ty: 195,
+                        ty: 201,
                         optional: false,
                         features: &[],
                     },
@@ -4242,7 +4324,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "frontend-open",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
@@ -4285,34 +4367,34 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 201,
+                    ty: 207,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("file", 202),
-                    ("serial", 203),
-                    ("parallel", 203),
-                    ("pipe", 203),
-                    ("socket", 204),
-                    ("udp", 205),
-                    ("pty", 206),
-                    ("null", 207),
-                    ("mux", 208),
-                    ("hub", 209),
-                    ("msmouse", 207),
-                    ("wctablet", 207),
-                    ("braille", 207),
-                    ("testdev", 207),
-                    ("stdio", 210),
-                    ("spicevmc", 211),
-                    ("spiceport", 212),
-                    ("qemu-vdagent", 213),
-                    ("dbus", 214),
-                    ("vc", 215),
-                    ("ringbuf", 216),
-                    ("memory", 216),
+                    ("file", 208),
+                    ("serial", 209),
+                    ("parallel", 209),
+                    ("pipe", 209),
+                    ("socket", 210),
+                    ("udp", 211),
+                    ("pty", 212),
+                    ("null", 213),
+                    ("mux", 214),
+                    ("hub", 215),
+                    ("msmouse", 213),
+                    ("wctablet", 213),
+                    ("braille", 213),
+                    ("testdev", 213),
+                    ("stdio", 216),
+                    ("spicevmc", 217),
+                    ("spiceport", 218),
+                    ("qemu-vdagent", 219),
+                    ("dbus", 220),
+                    ("vc", 221),
+                    ("ringbuf", 222),
+                    ("memory", 222),
                 ],
             },
         },
@@ -4385,7 +4467,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "vectors",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -4407,19 +4489,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "restrict",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv4",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv6",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -4467,7 +4549,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "dnssearch",
-                        ty: 217,
+                        ty: 223,
                         optional: true,
                         features: &[],
                     },
@@ -4485,7 +4567,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "ipv6-prefixlen",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -4503,13 +4585,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "hostfwd",
-                        ty: 217,
+                        ty: 223,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "guestfwd",
-                        ty: 217,
+                        ty: 223,
                         optional: true,
                         features: &[],
                     },
@@ -4611,25 +4693,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "addr",
-                        ty: 152,
+                        ty: 155,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "server",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reconnect",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "reconnect-ms",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -4645,13 +4727,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "local",
-                        ty: 152,
+                        ty: 155,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "remote",
-                        ty: 152,
+                        ty: 155,
                         optional: true,
                         features: &[],
                     },
@@ -4667,7 +4749,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "hubid",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -4695,43 +4777,43 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "promiscuous",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "multicast",
-                        ty: 218,
+                        ty: 224,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast",
-                        ty: 218,
+                        ty: 224,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vlan",
-                        ty: 218,
+                        ty: 224,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "broadcast-allowed",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "multicast-overflow",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast-overflow",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
@@ -4743,19 +4825,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "vlan-table",
-                        ty: 119,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast-table",
-                        ty: 151,
+                        ty: 154,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "multicast-table",
-                        ty: 151,
+                        ty: 154,
                         optional: false,
                         features: &[],
                     },
@@ -4775,18 +4857,62 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 219,
+                    ty: 225,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 220), ("unix", 221), ("vsock", 222), ("fd", 223)],
+                variants: &[("inet", 226), ("unix", 227), ("vsock", 228), ("fd", 229)],
             },
+        },
+        Type {
+            name: "MouseInfo",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "name",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "index",
+                        ty: 121,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "current",
+                        ty: 111,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "absolute",
+                        ty: 111,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "KeyValueList",
+            features: &[],
+            shape: Shape::Array(230),
+        },
+        Type {
+            name: "InputEventList",
+            features: &[],
+            shape: Shape::Array(231),
         },
         Type {
             name: "QMPCapabilityList",
             features: &[],
-            shape: Shape::Array(224),
+            shape: Shape::Array(232),
         },
         Type {
             name: "VersionTriple",
@@ -4795,19 +4921,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "major",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "minor",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "micro",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -4843,26 +4969,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "meta-type",
-                        ty: 225,
+                        ty: 233,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 151,
+                        ty: 154,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("meta-type"),
                 variants: &[
-                    ("builtin", 226),
-                    ("enum", 227),
-                    ("array", 228),
-                    ("object", 229),
-                    ("alternate", 230),
-                    ("command", 231),
-                    ("event", 232),
+                    ("builtin", 234),
+                    ("enum", 235),
+                    ("array", 236),
+                    ("object", 237),
+                    ("alternate", 238),
+                    ("command", 239),
+                    ("event", 240),
                 ],
             },
         },
@@ -4891,7 +5017,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "default-value",
-                        ty: 57,
+                        ty: 60,
                         optional: true,
                         features: &[],
                     },
@@ -4913,7 +5039,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -4987,7 +5113,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "queue",
-                        ty: 233,
+                        ty: 241,
                         optional: true,
                         features: &[],
                     },
@@ -5005,7 +5131,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "insert",
-                        ty: 234,
+                        ty: 242,
                         optional: true,
                         features: &[],
                     },
@@ -5017,7 +5143,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "maxlen",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -5033,37 +5159,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "aio-max-batch",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-pool-min",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-pool-max",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-max-ns",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-grow",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-shrink",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -5079,73 +5205,73 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "dump",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 119,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 235,
+                        ty: 243,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "align",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "offset",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "discard-data",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -5157,7 +5283,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "readonly",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -5173,61 +5299,61 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "dump",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 119,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 235,
+                        ty: 243,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "seal",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -5243,55 +5369,55 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "dump",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 119,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 235,
+                        ty: 243,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -5330,7 +5456,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "format",
-                        ty: 236,
+                        ty: 244,
                         optional: true,
                         features: &[],
                     },
@@ -5369,7 +5495,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "limits",
-                    ty: 237,
+                    ty: 245,
                     optional: true,
                     features: &[],
                 }],
@@ -5384,7 +5510,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "verify-peer",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -5396,7 +5522,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "endpoint",
-                        ty: 238,
+                        ty: 246,
                         optional: true,
                         features: &[],
                     },
@@ -5412,7 +5538,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-index",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -5424,26 +5550,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "thread-id",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "props",
-                        ty: 239,
+                        ty: 247,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "target",
-                        ty: 172,
+                        ty: 178,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("target"),
                 variants: &[
-                    ("s390x", 240),
+                    ("s390x", 248),
                     ("aarch64", 0),
                     ("alpha", 0),
                     ("arm", 0),
@@ -5494,31 +5620,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "is-default",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cpu-max",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "hotpluggable-cpus",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "numa-mem-supported",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "deprecated",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
@@ -5536,13 +5662,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "acpi",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compat-props",
-                        ty: 241,
+                        ty: 249,
                         optional: true,
                         features: &["unstable"],
                     },
@@ -5686,49 +5812,49 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dump",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 119,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 235,
+                        ty: 243,
                         optional: false,
                         features: &[],
                     },
@@ -5750,19 +5876,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "migration-safe",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "static",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unavailable-features",
-                        ty: 151,
+                        ty: 154,
                         optional: true,
                         features: &[],
                     },
@@ -5780,7 +5906,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "deprecated",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
@@ -5795,12 +5921,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 242,
+                    ty: 250,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("block-node", 243), ("chardev", 244), ("migration", 0)],
+                variants: &[("block-node", 251), ("chardev", 252), ("migration", 0)],
             },
         },
         Type {
@@ -5816,31 +5942,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "thread-id",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "poll-max-ns",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "poll-grow",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "poll-shrink",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "aio-max-batch",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -5856,13 +5982,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fds",
-                        ty: 245,
+                        ty: 253,
                         optional: false,
                         features: &[],
                     },
@@ -5884,7 +6010,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "parameters",
-                        ty: 246,
+                        ty: 254,
                         optional: false,
                         features: &[],
                     },
@@ -5900,13 +6026,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 247,
+                        ty: 255,
                         optional: false,
                         features: &[],
                     },
@@ -5944,19 +6070,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "transports",
-                        ty: 151,
+                        ty: 154,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dev-features",
-                        ty: 151,
+                        ty: 154,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "unknown-dev-features",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -5972,13 +6098,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "statuses",
-                        ty: 151,
+                        ty: 154,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unknown-statuses",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -5994,73 +6120,73 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "n-mem-sections",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "n-tmp-sections",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "nvqs",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vq-index",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 181,
+                        ty: 187,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "acked-features",
-                        ty: 181,
+                        ty: 187,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend-features",
-                        ty: 181,
+                        ty: 187,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "protocol-features",
-                        ty: 248,
+                        ty: 256,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max-queues",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend-cap",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "log-enabled",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "log-size",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -6072,7 +6198,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "VirtioRingDescList",
             features: &[],
-            shape: Shape::Array(249),
+            shape: Shape::Array(257),
         },
         Type {
             name: "VirtioRingAvail",
@@ -6081,19 +6207,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "flags",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idx",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "ring",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -6109,13 +6235,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "flags",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idx",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -6145,31 +6271,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "arg1",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg2",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg3",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg4",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg5",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -6185,25 +6311,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "core",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-mask",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-addr",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 250,
+                        ty: 258,
                         optional: false,
                         features: &[],
                     },
@@ -6237,223 +6363,223 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "rd_bytes",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_bytes",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_bytes",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_bytes",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_operations",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_operations",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_operations",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_operations",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_operations",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_total_time_ns",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_total_time_ns",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_total_time_ns",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_total_time_ns",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_total_time_ns",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_highest_offset",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_merged",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_merged",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_merged",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_merged",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idle_time_ns",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "failed_rd_operations",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_wr_operations",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_zone_append_operations",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_flush_operations",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_unmap_operations",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_rd_operations",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_wr_operations",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_zone_append_operations",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_flush_operations",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_unmap_operations",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_invalid",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_failed",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "timed_stats",
-                        ty: 251,
+                        ty: 259,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_latency_histogram",
-                        ty: 252,
+                        ty: 260,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wr_latency_histogram",
-                        ty: 252,
+                        ty: 260,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_latency_histogram",
-                        ty: 252,
+                        ty: 260,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "flush_latency_histogram",
-                        ty: 252,
+                        ty: 260,
                         optional: true,
                         features: &[],
                     },
@@ -6468,14 +6594,14 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "driver",
-                    ty: 123,
+                    ty: 126,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("driver"),
                 variants: &[
-                    ("file", 253),
-                    ("host_device", 253),
+                    ("file", 261),
+                    ("host_device", 261),
                     ("blkdebug", 0),
                     ("copy-on-read", 0),
                     ("nbd", 0),
@@ -6506,37 +6632,37 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "dirty-flag",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "actual-size",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "virtual-size",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "cluster-size",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "compressed",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -6560,13 +6686,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format-specific",
-                        ty: 254,
+                        ty: 262,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing-image",
-                        ty: 193,
+                        ty: 199,
                         optional: true,
                         features: &[],
                     },
@@ -6582,19 +6708,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "writeback",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "direct",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 108,
+                        ty: 111,
                         optional: false,
                         features: &[],
                     },
@@ -6611,12 +6737,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlkdebugInjectErrorOptionsList",
             features: &[],
-            shape: Shape::Array(255),
+            shape: Shape::Array(263),
         },
         Type {
             name: "BlkdebugSetStateOptionsList",
             features: &[],
-            shape: Shape::Array(256),
+            shape: Shape::Array(264),
         },
         Type {
             name: "OnOffAuto",
@@ -6657,7 +6783,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockdevRefOrNull",
             features: &[],
-            shape: Shape::Alternate(&[24, 34, 257]),
+            shape: Shape::Alternate(&[24, 34, 265]),
         },
         Type {
             name: "ChardevBackendKind",
@@ -6759,7 +6885,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 258,
+                    ty: 266,
                     optional: false,
                     features: &[],
                 }],
@@ -6773,7 +6899,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 259,
+                    ty: 267,
                     optional: false,
                     features: &[],
                 }],
@@ -6787,7 +6913,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 260,
+                    ty: 268,
                     optional: false,
                     features: &[],
                 }],
@@ -6801,7 +6927,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 261,
+                    ty: 269,
                     optional: false,
                     features: &[],
                 }],
@@ -6815,7 +6941,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 262,
+                    ty: 270,
                     optional: false,
                     features: &[],
                 }],
@@ -6829,7 +6955,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 263,
+                    ty: 271,
                     optional: false,
                     features: &[],
                 }],
@@ -6843,7 +6969,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 264,
+                    ty: 272,
                     optional: false,
                     features: &[],
                 }],
@@ -6857,7 +6983,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 265,
+                    ty: 273,
                     optional: false,
                     features: &[],
                 }],
@@ -6871,7 +6997,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 266,
+                    ty: 274,
                     optional: false,
                     features: &[],
                 }],
@@ -6885,7 +7011,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 267,
+                    ty: 275,
                     optional: false,
                     features: &[],
                 }],
@@ -6899,7 +7025,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 268,
+                    ty: 276,
                     optional: false,
                     features: &[],
                 }],
@@ -6913,7 +7039,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 269,
+                    ty: 277,
                     optional: false,
                     features: &[],
                 }],
@@ -6927,7 +7053,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 270,
+                    ty: 278,
                     optional: false,
                     features: &[],
                 }],
@@ -6941,7 +7067,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 271,
+                    ty: 279,
                     optional: false,
                     features: &[],
                 }],
@@ -6955,7 +7081,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 272,
+                    ty: 280,
                     optional: false,
                     features: &[],
                 }],
@@ -6966,7 +7092,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "StringList",
             features: &[],
-            shape: Shape::Array(273),
+            shape: Shape::Array(281),
         },
         Type {
             name: "RxState",
@@ -7027,37 +7153,37 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "numeric",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "to",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv4",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv6",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "keep-alive",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mptcp",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -7079,13 +7205,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tight",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -7128,6 +7254,40 @@ pub static SCHEMA: Schema = Schema {
                 }],
                 tag: None,
                 variants: &[],
+            },
+        },
+        Type {
+            name: "KeyValue",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "type",
+                    ty: 282,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: Some("type"),
+                variants: &[("number", 283), ("qcode", 284)],
+            },
+        },
+        Type {
+            name: "InputEvent",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "type",
+                    ty: 285,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: Some("type"),
+                variants: &[
+                    ("key", 286),
+                    ("btn", 287),
+                    ("rel", 288),
+                    ("abs", 288),
+                    ("mtt", 289),
+                ],
             },
         },
         Type {
@@ -7178,7 +7338,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "json-type",
-                    ty: 274,
+                    ty: 290,
                     optional: false,
                     features: &[],
                 }],
@@ -7193,13 +7353,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 275,
+                        ty: 291,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "values",
-                        ty: 151,
+                        ty: 154,
                         optional: false,
                         features: &["deprecated"],
                     },
@@ -7229,7 +7389,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 276,
+                        ty: 292,
                         optional: false,
                         features: &[],
                     },
@@ -7241,7 +7401,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "variants",
-                        ty: 277,
+                        ty: 293,
                         optional: true,
                         features: &[],
                     },
@@ -7256,7 +7416,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "members",
-                    ty: 278,
+                    ty: 294,
                     optional: false,
                     features: &[],
                 }],
@@ -7283,7 +7443,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "allow-oob",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -7381,115 +7541,115 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "iops-total",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-total-max",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-total-max-length",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-read",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-read-max",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-read-max-length",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-write",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-write-max",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-write-max-length",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-total",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-total-max",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-total-max-length",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-read",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-read-max",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-read-max-length",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-write",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-write-max",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-write-max-length",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-size",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -7519,55 +7679,55 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "node-id",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drawer-id",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "book-id",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "socket-id",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "die-id",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cluster-id",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "module-id",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "core-id",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-id",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -7583,19 +7743,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-state",
-                        ty: 279,
+                        ty: 295,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dedicated",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "entitlement",
-                        ty: 280,
+                        ty: 296,
                         optional: true,
                         features: &[],
                     },
@@ -7607,7 +7767,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CompatPropertyList",
             features: &[],
-            shape: Shape::Array(281),
+            shape: Shape::Array(297),
         },
         Type {
             name: "YankInstanceType",
@@ -7658,17 +7818,17 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetFdInfoList",
             features: &[],
-            shape: Shape::Array(282),
+            shape: Shape::Array(298),
         },
         Type {
             name: "CommandLineParameterInfoList",
             features: &[],
-            shape: Shape::Array(283),
+            shape: Shape::Array(299),
         },
         Type {
             name: "PciDeviceInfoList",
             features: &[],
-            shape: Shape::Array(284),
+            shape: Shape::Array(300),
         },
         Type {
             name: "VhostDeviceProtocols",
@@ -7677,13 +7837,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "protocols",
-                        ty: 151,
+                        ty: 154,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unknown-protocols",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -7699,19 +7859,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "addr",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "len",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flags",
-                        ty: 151,
+                        ty: 154,
                         optional: false,
                         features: &[],
                     },
@@ -7749,7 +7909,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceTimedStatsList",
             features: &[],
-            shape: Shape::Array(285),
+            shape: Shape::Array(301),
         },
         Type {
             name: "BlockLatencyHistogramInfo",
@@ -7758,13 +7918,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "boundaries",
-                        ty: 119,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bins",
-                        ty: 119,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -7780,19 +7940,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "discard-nb-ok",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-nb-failed",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-bytes-ok",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -7807,12 +7967,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 286,
+                    ty: 302,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("qcow2", 287), ("file", 288)],
+                variants: &[("qcow2", 303), ("file", 304)],
             },
         },
         Type {
@@ -7822,43 +7982,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 289,
+                        ty: 305,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iotype",
-                        ty: 290,
+                        ty: 306,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "errno",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "sector",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "once",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "immediately",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -7874,19 +8034,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 289,
+                        ty: 305,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "new_state",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -7913,7 +8073,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -7931,7 +8091,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "append",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -7953,7 +8113,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -7981,13 +8141,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "addr",
-                        ty: 291,
+                        ty: 307,
                         optional: false,
                         features: &[],
                     },
@@ -8005,49 +8165,49 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "server",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wait",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "nodelay",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "telnet",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tn3270",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "websocket",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reconnect",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "reconnect-ms",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -8069,19 +8229,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "remote",
-                        ty: 291,
+                        ty: 307,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "local",
-                        ty: 291,
+                        ty: 307,
                         optional: true,
                         features: &[],
                     },
@@ -8103,7 +8263,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -8131,7 +8291,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -8153,7 +8313,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -8181,13 +8341,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "chardevs",
-                        ty: 151,
+                        ty: 154,
                         optional: false,
                         features: &[],
                     },
@@ -8209,13 +8369,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "signal",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -8237,7 +8397,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -8265,7 +8425,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -8293,19 +8453,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mouse",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "clipboard",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -8327,7 +8487,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -8355,31 +8515,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "width",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "height",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cols",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "rows",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -8401,13 +8561,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -8423,6 +8583,130 @@ pub static SCHEMA: Schema = Schema {
                 members: &[Member {
                     name: "str",
                     ty: 34,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "KeyValueKind",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "number",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "qcode",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "IntWrapper",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "data",
+                    ty: 121,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "QKeyCodeWrapper",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "data",
+                    ty: 308,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "InputEventKind",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "key",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "btn",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "rel",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "abs",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "mtt",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "InputKeyEventWrapper",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "data",
+                    ty: 309,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "InputBtnEventWrapper",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "data",
+                    ty: 310,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "InputMoveEventWrapper",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "data",
+                    ty: 311,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "InputMultiTouchEventWrapper",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "data",
+                    ty: 312,
                     optional: false,
                     features: &[],
                 }],
@@ -8471,22 +8755,22 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "SchemaInfoEnumMemberList",
             features: &[],
-            shape: Shape::Array(292),
+            shape: Shape::Array(313),
         },
         Type {
             name: "SchemaInfoObjectMemberList",
             features: &[],
-            shape: Shape::Array(293),
+            shape: Shape::Array(314),
         },
         Type {
             name: "SchemaInfoObjectVariantList",
             features: &[],
-            shape: Shape::Array(294),
+            shape: Shape::Array(315),
         },
         Type {
             name: "SchemaInfoAlternateMemberList",
             features: &[],
-            shape: Shape::Array(295),
+            shape: Shape::Array(316),
         },
         Type {
             name: "S390CpuState",
@@ -8571,7 +8855,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fd",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -8599,7 +8883,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 296,
+                        ty: 317,
                         optional: false,
                         features: &[],
                     },
@@ -8627,43 +8911,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "slot",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "function",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "class_info",
-                        ty: 297,
+                        ty: 318,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "id",
-                        ty: 298,
+                        ty: 319,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "irq",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "irq_pin",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -8675,13 +8959,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "pci_bridge",
-                        ty: 299,
+                        ty: 320,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "regions",
-                        ty: 300,
+                        ty: 321,
                         optional: false,
                         features: &[],
                     },
@@ -8697,97 +8981,97 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "interval_length",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_rd_latency_ns",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_rd_latency_ns",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_latency_ns",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_wr_latency_ns",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_wr_latency_ns",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_latency_ns",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_zone_append_latency_ns",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_zone_append_latency_ns",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_latency_ns",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_flush_latency_ns",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_flush_latency_ns",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_flush_latency_ns",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_queue_depth",
-                        ty: 301,
+                        ty: 322,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_queue_depth",
-                        ty: 301,
+                        ty: 322,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_queue_depth",
-                        ty: 301,
+                        ty: 322,
                         optional: false,
                         features: &[],
                     },
@@ -8816,7 +9100,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 302,
+                    ty: 323,
                     optional: false,
                     features: &[],
                 }],
@@ -8830,7 +9114,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 303,
+                    ty: 324,
                     optional: false,
                     features: &[],
                 }],
@@ -8912,12 +9196,772 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 219,
+                    ty: 225,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 304), ("unix", 305), ("vsock", 306), ("fd", 307)],
+                variants: &[("inet", 325), ("unix", 326), ("vsock", 327), ("fd", 328)],
+            },
+        },
+        Type {
+            name: "QKeyCode",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "unmapped",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "shift",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "shift_r",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "alt",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "alt_r",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "ctrl",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "ctrl_r",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "menu",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "esc",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "1",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "2",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "3",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "4",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "5",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "6",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "7",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "8",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "9",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "0",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "minus",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "equal",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "backspace",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "tab",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "q",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "w",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "e",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "r",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "t",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "y",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "u",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "i",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "o",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "p",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "bracket_left",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "bracket_right",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "ret",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "a",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "s",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "d",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "g",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "h",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "j",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "k",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "l",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "semicolon",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "apostrophe",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "grave_accent",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "backslash",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "z",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "x",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "c",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "v",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "b",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "n",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "m",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "comma",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "dot",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "slash",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "asterisk",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "spc",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "caps_lock",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f1",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f2",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f3",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f4",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f5",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f6",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f7",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f8",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f9",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f10",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "num_lock",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "scroll_lock",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "kp_divide",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "kp_multiply",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "kp_subtract",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "kp_add",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "kp_enter",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "kp_decimal",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "sysrq",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "kp_0",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "kp_1",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "kp_2",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "kp_3",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "kp_4",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "kp_5",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "kp_6",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "kp_7",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "kp_8",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "kp_9",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "less",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f11",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f12",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "print",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "home",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "pgup",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "pgdn",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "end",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "left",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "up",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "down",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "right",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "insert",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "delete",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "stop",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "again",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "props",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "undo",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "front",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "copy",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "open",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "paste",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "find",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "cut",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "lf",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "help",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "meta_l",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "meta_r",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "compose",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "pause",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "ro",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "hiragana",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "henkan",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "yen",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "muhenkan",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "katakanahiragana",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "kp_comma",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "kp_equals",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "power",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "sleep",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "wake",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "audionext",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "audioprev",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "audiostop",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "audioplay",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "audiomute",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "volumeup",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "volumedown",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "mediaselect",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "mail",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "calculator",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "computer",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "ac_home",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "ac_back",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "ac_forward",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "ac_refresh",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "ac_bookmarks",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "lang1",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "lang2",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f13",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f14",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f15",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f16",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f17",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f18",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f19",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f20",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f21",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f22",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f23",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "f24",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "InputKeyEvent",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "key",
+                        ty: 230,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "down",
+                        ty: 111,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "InputBtnEvent",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "button",
+                        ty: 329,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "down",
+                        ty: 111,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "InputMoveEvent",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "axis",
+                        ty: 330,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "value",
+                        ty: 121,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "InputMultiTouchEvent",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "type",
+                        ty: 331,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "slot",
+                        ty: 121,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "tracking-id",
+                        ty: 121,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "axis",
+                        ty: 330,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "value",
+                        ty: 121,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
             },
         },
         Type {
@@ -8933,7 +9977,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 151,
+                        ty: 154,
                         optional: true,
                         features: &[],
                     },
@@ -8961,13 +10005,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "default",
-                        ty: 57,
+                        ty: 60,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 151,
+                        ty: 154,
                         optional: true,
                         features: &[],
                     },
@@ -9047,7 +10091,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "class",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -9063,25 +10107,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vendor",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "subsystem",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "subsystem-vendor",
-                        ty: 118,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -9097,13 +10141,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 308,
+                        ty: 332,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 247,
+                        ty: 255,
                         optional: true,
                         features: &[],
                     },
@@ -9115,7 +10159,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciMemoryRegionList",
             features: &[],
-            shape: Shape::Array(309),
+            shape: Shape::Array(333),
         },
         Type {
             name: "number",
@@ -9135,31 +10179,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "extended-l2",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "lazy-refcounts",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "corrupt",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-bits",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compression-type",
-                        ty: 310,
+                        ty: 334,
                         optional: false,
                         features: &[],
                     },
@@ -9174,7 +10218,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "extent-size-hint",
-                    ty: 118,
+                    ty: 121,
                     optional: true,
                     features: &[],
                 }],
@@ -9188,7 +10232,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 220,
+                    ty: 226,
                     optional: false,
                     features: &[],
                 }],
@@ -9202,7 +10246,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 221,
+                    ty: 227,
                     optional: false,
                     features: &[],
                 }],
@@ -9216,7 +10260,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 222,
+                    ty: 228,
                     optional: false,
                     features: &[],
                 }],
@@ -9230,7 +10274,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 223,
+                    ty: 229,
                     optional: false,
                     features: &[],
                 }],
@@ -9239,43 +10283,129 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "InputButton",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "left",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "middle",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "right",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "wheel-up",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "wheel-down",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "side",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "extra",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "wheel-left",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "wheel-right",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "touch",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "InputAxis",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "x",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "y",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "InputMultiTouchType",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "begin",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "update",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "end",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "cancel",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "data",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
             name: "PciBusInfo",
             features: &[],
             shape: Shape::Object {
                 members: &[
                     Member {
                         name: "number",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "secondary",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "subordinate",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "io_range",
-                        ty: 311,
+                        ty: 335,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "memory_range",
-                        ty: 311,
+                        ty: 335,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetchable_range",
-                        ty: 311,
+                        ty: 335,
                         optional: false,
                         features: &[],
                     },
@@ -9291,7 +10421,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bar",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
@@ -9303,25 +10433,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "address",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetch",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mem_type_64",
-                        ty: 108,
+                        ty: 111,
                         optional: true,
                         features: &[],
                     },
@@ -9345,13 +10475,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "limit",
-                        ty: 118,
+                        ty: 121,
                         optional: false,
                         features: &[],
                     },

@@ -22,6 +22,7 @@ mod qdev;
 mod qom;
 mod run_state;
 mod sockets;
+mod ui;
 mod virtio;
 mod yank;
 
@@ -44,6 +45,7 @@ pub use qdev::*;
 pub use qom::*;
 pub use run_state::*;
 pub use sockets::*;
+pub use ui::*;
 pub use virtio::*;
 pub use yank::*;
 

@@ -14,6 +14,7 @@ pub mod pci;
 mod qdev;
 mod qom;
 mod run_state;
+pub mod ui;
 pub mod virtio;
 mod yank;
 
@@ -91,6 +92,9 @@ pub fn table() -> Table<Vm, Shared> {
         .main::<api::NetdevDel>(net::netdev_del)
         .main::<api::QueryRxFilter>(net::query_rx_filter)
         .main::<api::AnnounceSelf>(net::announce_self)
+        .main::<api::QueryMice>(ui::query_mice)
+        .main::<api::SendKey>(ui::send_key)
+        .main::<api::InputSendEvent>(ui::input_send_event)
         .shared::<api::Yank>(yank::yank)
         .shared::<api::QueryYank>(yank::query_yank)
         .main::<api::QueryPci>(pci::query_pci)

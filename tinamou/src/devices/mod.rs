@@ -30,6 +30,7 @@ mod unplug;
 pub mod virtio;
 pub mod virtio_balloon;
 pub mod virtio_blk;
+mod virtio_input;
 mod virtio_net;
 mod virtio_pci;
 mod virtio_rng;
@@ -94,6 +95,22 @@ pub static CLASSES: Classes<Make> = Classes::new(&[
     &virtio_serial::PORT_BASE,
     &virtio_serial::PORT,
     &virtio_serial::CONSOLE,
+    &virtio_input::DEVICE,
+    &virtio_input::HID,
+    &virtio_input::keyboard::DEVICE,
+    &virtio_input::mouse::DEVICE,
+    &virtio_input::tablet::DEVICE,
+    &virtio_input::multitouch::DEVICE,
+    &virtio_input::PCI,
+    &virtio_input::HID_PCI,
+    &virtio_input::keyboard::PCI_BASE,
+    &virtio_input::keyboard::PCI,
+    &virtio_input::mouse::PCI_BASE,
+    &virtio_input::mouse::PCI,
+    &virtio_input::tablet::PCI_BASE,
+    &virtio_input::tablet::PCI,
+    &virtio_input::multitouch::PCI_BASE,
+    &virtio_input::multitouch::PCI,
     &virtio_net::DEVICE,
     &virtio_net::PCI_BASE,
     &virtio_net::PCI,

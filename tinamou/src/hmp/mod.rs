@@ -9,6 +9,7 @@ mod mtree;
 mod net;
 mod pci;
 mod registers;
+mod ui;
 mod virtio;
 
 use tinamou_monitor::Hmp;
@@ -28,6 +29,7 @@ pub fn commands() -> Hmp<Vm> {
     info::add(&mut hmp);
     memory::add(&mut hmp);
     net::add(&mut hmp);
+    ui::add(&mut hmp);
     virtio::add(&mut hmp);
     hmp.registers(|vm, cpu, name| registers::value(vm, cpu.unwrap_or(0), name));
     hmp

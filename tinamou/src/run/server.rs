@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use tinamou_chardev::Frontend;
+use tinamou_display::{Inputs, Keyboard};
 use tinamou_machine::Machine;
 use tinamou_monitor::{Connection, DEFAULT_OUTPUT_LIMIT, FdInbox, MainLoop, Mode, Monitor, Server};
 use tinamou_qmp::session::Version;
@@ -52,7 +53,11 @@ impl Start<'_> {
             added.map_err(Failure::new)?;
         }
         self.link_main_memory(&mut qom)?;
+        let inputs = Inputs::default();
         let vm = Vm {
+            keyboard: Keyboard::new(inputs.clone(), machine.clock()),
+            inputs,
+            mouse_buttons: 0,
             objects: self.objects.clone(),
             config: self.config.clone(),
             devices: self.board_devices(&mut qom, &machine)?,

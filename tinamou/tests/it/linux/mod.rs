@@ -17,6 +17,7 @@ mod block;
 mod board;
 mod boot;
 mod hotplug;
+mod input;
 mod rx_filter;
 mod serial;
 mod usernet;
