@@ -1,10 +1,12 @@
 //! What may be chosen about a client, and how one comes to be.
 
+use crate::agent;
 use crate::connection::{Connection, Progress};
 use crate::deadlines::Deadlines;
 use crate::error::Stage;
 use crate::events::{Log, Room};
-use crate::transport::{self, Foreign, Transport};
+use crate::reconnect::Reconnect;
+use crate::transport::{self, Foreign, Listener, Tls, Transport};
 use crate::{Address, Client, Error, Result, Stream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +22,8 @@ pub struct Builder {
     peer: Peer,
     longest_message: usize,
     history: Room,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) reconnect: Option<Reconnect>,
 }
 
 impl Default for Builder {
@@ -32,6 +36,8 @@ impl Default for Builder {
                 events: 1024,
                 bytes: 1 << 20,
             },
+            tls: None,
+            reconnect: None,
         }
     }
 }
@@ -76,13 +82,36 @@ impl Builder {
         self
     }
 
+    /// Whom to trust over TLS, and who we are.
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Connects again whenever the connection has ended, other than by
+    /// [`Client::close`]. Calls that were under way fail, since nobody knows
+    /// whether they were carried out; calls made meanwhile wait, within their
+    /// deadlines. Events go on in the same numbering.
+    pub fn reconnect(mut self, reconnect: Reconnect) -> Self {
+        self.reconnect = Some(reconnect);
+        self
+    }
+
     /// Connects.
     ///
     /// # Errors
     /// Nobody is there, does not answer in time, or is no QMP server.
     pub async fn connect(self, address: &Address) -> Result<Client> {
-        let stream = transport::connect(address, &self.deadlines).await?;
-        self.over(stream).await
+        let stream = transport::connect(address, &self).await?;
+        self.over(stream, Some(address.clone())).await
+    }
+
+    /// Listens for servers that connect by themselves.
+    ///
+    /// # Errors
+    /// The address is taken, or of a kind that cannot be listened on.
+    pub async fn listen(self, address: &Address) -> Result<Listener> {
+        Listener::new(address, self).await
     }
 
     /// Connects and leaves it at that: nothing is read or written.
@@ -90,7 +119,7 @@ impl Builder {
     /// # Errors
     /// Nobody listens there, or does not answer in time.
     pub async fn dial(&self, address: &Address) -> Result<Stream> {
-        let stream = transport::connect(address, &self.deadlines).await?;
+        let stream = transport::connect(address, self).await?;
         Ok(Stream::new(stream))
     }
 
@@ -102,25 +131,42 @@ impl Builder {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        self.over(Box::new(Foreign(stream))).await
+        self.over(Box::new(Foreign(stream)), None).await
     }
 
-    async fn over(self, stream: Box<dyn Transport>) -> Result<Client> {
+    pub(crate) async fn over(
+        self,
+        stream: Box<dyn Transport>,
+        address: Option<Address>,
+    ) -> Result<Client> {
         let log = Arc::new(Log::new(self.history));
         let connection = self.open(stream, &log).await?;
-        let (client, task) = Client::start(self, log, connection);
-        tokio::spawn(task);
-        Ok(client)
+        Ok(Client::start(self, log, connection, address))
     }
 
-    /// Greets and negotiates.
-    async fn open(&self, stream: Box<dyn Transport>, log: &Arc<Log>) -> Result<Arc<Connection>> {
+    /// Greets and negotiates, or synchronises with an agent.
+    pub(crate) async fn open(
+        &self,
+        stream: Box<dyn Transport>,
+        log: &Arc<Log>,
+    ) -> Result<Arc<Connection>> {
         let connection = Connection::new(stream, self.peer, self.longest_message, Arc::clone(log));
-        if matches!(self.peer, Peer::Monitor { .. }) {
-            let greeted = connection.until(Progress::Greeted);
-            within(Stage::Greeting, self.deadlines.greeting, greeted).await?;
-            let negotiated = connection.until(Progress::Negotiated);
-            within(Stage::Negotiation, self.deadlines.negotiation, negotiated).await?;
+        let Deadlines {
+            greeting,
+            negotiation,
+            ..
+        } = self.deadlines;
+        match self.peer {
+            Peer::Monitor { .. } => {
+                let greeted = connection.until(Progress::Greeted);
+                within(Stage::Greeting, greeting, greeted).await?;
+                let negotiated = connection.until(Progress::Negotiated);
+                within(Stage::Negotiation, negotiation, negotiated).await?;
+            }
+            Peer::Agent => {
+                let synchronised = agent::synchronise(&connection);
+                within(Stage::Synchronisation, greeting, synchronised).await?;
+            }
         }
         Ok(connection)
     }
@@ -129,14 +175,13 @@ impl Builder {
 /// Bounds a stage by its deadline.
 async fn within<T>(
     stage: Stage,
-    deadline: Duration,
+    after: Duration,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    timeout(deadline, work).await.unwrap_or_else(|_| {
-        Err(Error::Unresponsive {
-            stage,
-            after: deadline,
-            command: String::new(),
-        })
-    })
+    let late = |_| Error::Unresponsive {
+        stage,
+        after,
+        command: String::new(),
+    };
+    timeout(after, work).await.map_err(late)?
 }

@@ -3,19 +3,20 @@
 use crate::connection::{Connection, Waiter};
 use crate::error::Stage;
 use crate::events::{EventMessage, Events, Log};
+use crate::reconnect::supervise;
 use crate::request::{Arguments, Request};
 use crate::schema::Schema;
+use crate::transport::Listener;
 use crate::{Address, Builder, Closed, Error, Result};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tinamou_qmp::client::{Greeting, Request as WireRequest, RequestId, wire_id};
 use tinamou_qmp::typed::{self, TypedCommand};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::timeout;
 
 /// A client of a QMP server or a guest agent.
@@ -33,8 +34,16 @@ pub(crate) struct Inner {
     pub(crate) builder: Builder,
     pub(crate) log: Arc<Log>,
     current: Mutex<Arc<Connection>>,
+    /// Told when there is another connection.
+    replaced: watch::Sender<()>,
     closed: watch::Sender<Option<Closed>>,
     schema: tokio::sync::Mutex<Option<Arc<Schema>>>,
+    /// Whether there will be another connection when this one ends.
+    reconnects: bool,
+    /// Told when no other connection is wanted.
+    closing: Arc<Notify>,
+    /// The connection ends with this.
+    owner: bool,
 }
 
 /// What is to be sent, ready to go.
@@ -55,6 +64,14 @@ impl Client {
     /// Nobody is there, does not answer in time, or is no QMP server.
     pub async fn connect(address: &Address) -> Result<Self> {
         Self::builder().connect(address).await
+    }
+
+    /// Listens for servers that connect by themselves.
+    ///
+    /// # Errors
+    /// The address is taken, or of a kind that cannot be listened on.
+    pub async fn listen(address: &Address) -> Result<Listener> {
+        Self::builder().listen(address).await
     }
 
     /// What may be chosen about a client.
@@ -228,6 +245,7 @@ impl Client {
 
     /// Closes the connection. Those who wait for replies are told.
     pub async fn close(&self) {
+        self.inner.closing.notify_one();
         self.connection().close();
         self.closed().await;
     }
@@ -237,8 +255,8 @@ impl Client {
     }
 
     pub(crate) async fn send(&self, prepared: Prepared<'_>) -> Result<Box<RawValue>> {
-        let connection = self.connection();
         let began = Instant::now();
+        let connection = self.usable(&prepared).await?;
         let (reply, waiting) = oneshot::channel();
         let request = WireRequest {
             command: prepared.command,
@@ -276,10 +294,7 @@ impl Client {
                 let command = prepared.command;
                 Err(Error::command(reply, command, id, began.elapsed()))
             }
-            Err(closed) => Err(Error::Disconnected {
-                closed,
-                command: prepared.command.to_owned(),
-            }),
+            Err(closed) => Err(closed.into_error(prepared.command)),
         }
     }
 
@@ -287,11 +302,36 @@ impl Client {
         self.inner.connection()
     }
 
-    fn disconnected(&self, command: &str) -> Error {
-        Error::Disconnected {
-            closed: self.inner.closed.borrow().clone().unwrap_or(Closed::Here),
-            command: command.to_owned(),
+    /// The connection, or the next one if this one has ended and another will
+    /// follow within the deadline.
+    async fn usable(&self, prepared: &Prepared<'_>) -> Result<Arc<Connection>> {
+        let inner = &self.inner;
+        let mut replaced = inner.replaced.subscribe();
+        let connection = inner.connection();
+        if !inner.reconnects || !connection.is_over() {
+            return Ok(connection);
         }
+        let next = async {
+            tokio::select! {
+                _ = replaced.changed() => Ok(inner.connection()),
+                closed = self.closed() => Err(closed.into_error(prepared.command)),
+            }
+        };
+        match prepared.deadline {
+            None => next.await,
+            Some(after) => timeout(after, next)
+                .await
+                .map_err(|_| Error::Unresponsive {
+                    stage: Stage::Connect,
+                    after,
+                    command: prepared.command.to_owned(),
+                })?,
+        }
+    }
+
+    fn disconnected(&self, command: &str) -> Error {
+        let closed = self.inner.closed.borrow().clone();
+        closed.unwrap_or(Closed::Here).into_error(command)
     }
 
     /// A client on a connection that is ready, whose task begins to run.
@@ -299,21 +339,25 @@ impl Client {
         builder: Builder,
         log: Arc<Log>,
         connection: Arc<Connection>,
-    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
-        let inner = Arc::new(Inner {
-            builder,
-            log: Arc::clone(&log),
-            current: Mutex::new(Arc::clone(&connection)),
-            closed: watch::Sender::new(None),
-            schema: tokio::sync::Mutex::new(None),
-        });
-        let closed = inner.closed.clone();
-        let task = async move {
-            let end = connection.drive().await;
-            closed.send_replace(Some(end));
-            log.end().into_iter().for_each(std::task::Waker::wake);
-        };
-        (Self { inner }, task)
+        address: Option<Address>,
+    ) -> Self {
+        let plan = builder.reconnect.clone().zip(address);
+        let mut inner = Inner::new(builder, Arc::clone(&log), Arc::clone(&connection));
+        inner.reconnects = plan.is_some();
+        let inner = Arc::new(inner);
+        let closing = Arc::clone(&inner.closing);
+        let task = supervise(Arc::downgrade(&inner), log, connection, plan, closing);
+        tokio::spawn(task);
+        Self { inner }
+    }
+
+    /// A client that borrows a connection, whose task somebody else runs.
+    pub(crate) fn passing(inner: &Inner, connection: Arc<Connection>) -> Self {
+        let mut passing = Inner::new(inner.builder.clone(), Arc::clone(&inner.log), connection);
+        passing.owner = false;
+        Self {
+            inner: Arc::new(passing),
+        }
     }
 }
 
@@ -327,6 +371,35 @@ impl std::fmt::Debug for Client {
 }
 
 impl Inner {
+    fn new(builder: Builder, log: Arc<Log>, connection: Arc<Connection>) -> Self {
+        Self {
+            builder,
+            log,
+            current: Mutex::new(connection),
+            replaced: watch::Sender::new(()),
+            closed: watch::Sender::new(None),
+            schema: tokio::sync::Mutex::new(None),
+            reconnects: false,
+            closing: Arc::default(),
+            owner: true,
+        }
+    }
+
+    /// Goes on over another connection.
+    pub(crate) fn replace(&self, connection: Arc<Connection>) {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = connection;
+        // A server that was started anew may be another one.
+        if let Ok(mut schema) = self.schema.try_lock() {
+            *schema = None;
+        }
+        self.replaced.send_replace(());
+    }
+
+    /// Says that it is over for good.
+    pub(crate) fn finish(&self, end: Closed) {
+        self.closed.send_replace(Some(end));
+    }
+
     fn connection(&self) -> Arc<Connection> {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&current)
@@ -335,7 +408,10 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.connection().close();
+        if self.owner {
+            self.closing.notify_one();
+            self.connection().close();
+        }
     }
 }
 

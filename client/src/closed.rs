@@ -30,6 +30,18 @@ impl Closed {
     pub fn is_orderly(&self) -> bool {
         matches!(self, Self::Shutdown { .. } | Self::Here)
     }
+
+    /// The error of a command that was under way, or of none.
+    pub(crate) fn into_error(self, command: &str) -> Error {
+        match self {
+            // What broke while connecting is the news, not that it ended.
+            Self::Lost(error) if command.is_empty() => Error::clone(&error),
+            closed => Error::Disconnected {
+                closed,
+                command: command.to_owned(),
+            },
+        }
+    }
 }
 
 impl fmt::Display for Closed {

@@ -14,13 +14,13 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tinamou_qmp::client::{
     ErrorReply, Event, Fault, Greeting, Incoming, Peer, Request, RequestId, Session,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 /// Bytes that are read at once.
 const READ: usize = 32 << 10;
@@ -39,7 +39,7 @@ pub(crate) struct Waiter {
 pub(crate) struct Connection {
     link: Mutex<Link>,
     log: Arc<Log>,
-    closed: watch::Sender<Option<Closed>>,
+    closed: OnceLock<Closed>,
 }
 
 /// What the task and the callers share.
@@ -94,7 +94,7 @@ impl Connection {
                 ended: false,
             }),
             log,
-            closed: watch::Sender::new(None),
+            closed: OnceLock::new(),
         })
     }
 
@@ -103,32 +103,20 @@ impl Connection {
         while !self.has_come_to(progress) {
             match poll_fn(|cx| self.poll_round(cx)).await {
                 Ok(_) => {}
-                Err(closed) => {
-                    self.finish(closed.clone());
-                    return Err(match closed {
-                        Closed::Lost(error) => Error::clone(&error),
-                        closed => Error::Disconnected {
-                            closed,
-                            command: String::new(),
-                        },
-                    });
-                }
+                Err(closed) => return Err(self.finish(closed).await.into_error("")),
             }
         }
         Ok(())
     }
 
-    /// Moves bytes until the connection ends.
-    pub(crate) async fn drive(self: Arc<Self>) -> Closed {
+    /// Moves bytes until the connection ends. May be dropped and begun again.
+    pub(crate) async fn run(&self) -> Closed {
         loop {
             match poll_fn(|cx| self.poll_round(cx)).await {
                 // Let readers see these before the next ones come.
                 Ok(batch) if batch.told => tokio::task::yield_now().await,
                 Ok(_) => {}
-                Err(closed) => {
-                    self.finish(closed.clone());
-                    return closed;
-                }
+                Err(closed) => return self.finish(closed).await,
             }
         }
     }
@@ -138,10 +126,8 @@ impl Connection {
         let mut link = self.lock();
         if link.ended || link.closing {
             drop(link);
-            return Err(Error::Disconnected {
-                closed: self.closed.borrow().clone().unwrap_or(Closed::Here),
-                command: request.command.to_owned(),
-            });
+            let closed = self.closed.get().cloned().unwrap_or(Closed::Here);
+            return Err(closed.into_error(request.command));
         }
         if request.oob && !link.session.oob() {
             return Err(Error::usage(
@@ -163,6 +149,17 @@ impl Connection {
     pub(crate) fn forget(&self, id: RequestId) {
         let token = self.lock().session.forget(id);
         drop(token);
+    }
+
+    /// Begins to synchronise with a guest agent.
+    pub(crate) fn resynchronise(&self) {
+        self.lock().session.resynchronise();
+    }
+
+    /// Whether it has ended, or is about to.
+    pub(crate) fn is_over(&self) -> bool {
+        let link = self.lock();
+        link.ended || link.closing
     }
 
     /// Ends the connection.
@@ -214,18 +211,25 @@ impl Connection {
         read.map(|result| result.map(|()| batch))
     }
 
-    /// Tells those who wait for replies that it is over.
-    fn finish(&self, closed: Closed) {
-        let (waiting, stream) = {
+    /// Tells those who wait for replies that it is over, with what the stream
+    /// knows about the end.
+    async fn finish(&self, mut closed: Closed) -> Closed {
+        let stream = {
             let mut link = self.lock();
             link.ended = true;
-            (link.session.end(), link.stream.take())
+            link.stream.take()
         };
-        drop(stream);
-        self.closed.send_replace(Some(closed.clone()));
+        if let (Closed::Ended, Some(mut stream)) = (&closed, stream)
+            && let Some(epitaph) = stream.epitaph().await
+        {
+            closed = Closed::Lost(Arc::new(Error::Child(epitaph)));
+        }
+        self.closed.get_or_init(|| closed.clone());
+        let waiting = self.lock().session.end();
         for (_, waiter) in waiting {
             let _ = waiter.reply.send(Err(closed.clone()));
         }
+        closed
     }
 }
 

@@ -86,6 +86,9 @@ pub enum Error {
     /// The server broke the protocol.
     #[error("{0}")]
     Protocol(String),
+    /// The child that we talked to has ended: how, and what it said last.
+    #[error("{0}")]
+    Child(String),
     /// Reading or writing failed.
     #[error("{0}")]
     Io(Arc<io::Error>),

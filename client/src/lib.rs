@@ -5,6 +5,7 @@
 //! terminal, nor what a command means beyond the recipes it offers.
 
 mod address;
+mod agent;
 mod builder;
 mod client;
 mod closed;
@@ -12,6 +13,7 @@ mod connection;
 mod deadlines;
 mod error;
 mod events;
+mod reconnect;
 mod request;
 pub mod schema;
 mod stream;
@@ -24,8 +26,10 @@ pub use closed::Closed;
 pub use deadlines::Deadlines;
 pub use error::{Error, Result, Stage};
 pub use events::{EventMessage, Events};
+pub use reconnect::Reconnect;
 pub use request::Request;
 pub use schema::Schema;
 pub use stream::Stream;
 pub use tinamou_qmp::client::{Greeting, QemuVersion, Timestamp, VersionInfo};
 pub use tinamou_qmp::typed::{TypedCommand, TypedEvent};
+pub use transport::{Listener, Tls};

@@ -1,15 +1,25 @@
-//! Byte streams to a server, and how to get one.
+//! Byte streams to a server: how to get one, and what it must be able to do.
 
+mod descriptor;
+mod exec;
+mod listener;
 mod tcp;
+mod tls;
 mod unix;
+#[cfg(target_os = "linux")]
+mod vsock;
 
-use crate::deadlines::Deadlines;
+pub use listener::Listener;
+pub use tls::Tls;
+
+use crate::builder::Builder;
 use crate::error::Stage;
 use crate::{Address, Error, Result};
+use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
@@ -28,6 +38,11 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {
         _fds: &[OwnedFd],
     ) -> Poll<io::Result<usize>> {
         Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
+    }
+
+    /// What is known of the end of the other side, after it has ended.
+    fn epitaph(&mut self) -> Pin<Box<dyn Future<Output = Option<String>> + Send + '_>> {
+        Box::pin(std::future::ready(None))
     }
 }
 
@@ -79,38 +94,45 @@ through!(Foreign<S>, <S: AsyncRead + AsyncWrite + Unpin>);
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Transport for Foreign<S> {}
 
 /// Connects, within the deadline.
-pub(crate) async fn connect(
-    address: &Address,
-    deadlines: &Deadlines,
-) -> Result<Box<dyn Transport>> {
-    let within = deadlines.connect;
-    match timeout(within, dial(address)).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error)) => Err(refused(address, error)),
-        Err(_) => Err(too_late(within)),
-    }
+pub(crate) async fn connect(address: &Address, builder: &Builder) -> Result<Box<dyn Transport>> {
+    let after = builder.deadlines.connect;
+    let connected = timeout(after, dial(address, builder)).await;
+    let stream = connected.map_err(|_| Error::Unresponsive {
+        stage: Stage::Connect,
+        after,
+        command: String::new(),
+    })?;
+    stream.map_err(|error| refused(address, error))
 }
 
-fn refused(address: &Address, error: io::Error) -> Error {
+pub(crate) fn refused(address: &Address, error: io::Error) -> Error {
     Error::Refused {
         address: address.to_string(),
         source: error.into(),
     }
 }
 
-fn too_late(after: Duration) -> Error {
-    Error::Unresponsive {
-        stage: Stage::Connect,
-        after,
-        command: String::new(),
-    }
-}
-
-async fn dial(address: &Address) -> io::Result<Box<dyn Transport>> {
+async fn dial(address: &Address, builder: &Builder) -> io::Result<Box<dyn Transport>> {
     match address {
         Address::Unix(path) => unix::connect(path).await,
         Address::Abstract(name) => unix::connect_abstract(name).await,
-        Address::Tcp { host, port } => tcp::connect(host, *port).await,
-        _ => Err(io::ErrorKind::Unsupported.into()),
+        Address::Tcp { host, port } => Ok(Box::new(tcp::Tcp(tcp::connect(host, *port).await?))),
+        Address::Tls { host, port } => {
+            let Some(tls) = &builder.tls else {
+                return Err(unsupported("TLS needs the certificate of an authority"));
+            };
+            let stream = tcp::connect(host, *port).await?;
+            Ok(Box::new(Foreign(tls.wrap(stream, host).await?)))
+        }
+        #[cfg(target_os = "linux")]
+        Address::Vsock { cid, port } => vsock::connect(*cid, *port).await,
+        #[cfg(not(target_os = "linux"))]
+        Address::Vsock { .. } => Err(unsupported("vsock is Linux's")),
+        Address::Fd(fd) => descriptor::inherited(*fd),
+        Address::Exec(words) => exec::start(words),
     }
+}
+
+fn unsupported(text: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, text)
 }

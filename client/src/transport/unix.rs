@@ -1,6 +1,6 @@
 //! Unix sockets, with files, without, and with long paths.
 
-use super::{Transport, through};
+use super::{Transport, through, unsupported};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::Interest;
-use tokio::net::UnixStream;
+use tokio::net::{UnixListener, UnixStream};
 
 /// What a path may have at most; the field ends with a NUL.
 const LONGEST_PATH: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
@@ -79,10 +79,7 @@ pub(super) async fn connect(path: &Path) -> io::Result<Box<dyn Transport>> {
 /// Connects to a socket without a file.
 pub(super) async fn connect_abstract(name: &str) -> io::Result<Box<dyn Transport>> {
     if !cfg!(target_os = "linux") {
-        return Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "abstract sockets are Linux's",
-        ));
+        return Err(unsupported("abstract sockets are Linux's"));
     }
     // tokio takes a path that begins with NUL as an abstract name.
     patiently(Path::new(&format!("\0{name}"))).await
@@ -102,18 +99,63 @@ async fn patiently(path: &Path) -> io::Result<Box<dyn Transport>> {
     }
 }
 
+/// Listens on a socket with a file, in place of one that nobody listens on.
+pub(super) fn listen(path: &Path) -> io::Result<UnixListener> {
+    let (path, _guard) = short_new(path)?;
+    match UnixListener::bind(&path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(&path) => {
+            std::fs::remove_file(&path)?;
+            UnixListener::bind(&path)
+        }
+        other => other,
+    }
+}
+
+/// Listens on a socket without a file.
+pub(super) fn listen_abstract(name: &str) -> io::Result<UnixListener> {
+    if !cfg!(target_os = "linux") {
+        return Err(unsupported("abstract sockets are Linux's"));
+    }
+    UnixListener::bind(Path::new(&format!("\0{name}")))
+}
+
+/// Whether a socket's file was left behind.
+fn is_stale(path: &Path) -> bool {
+    let call = std::os::unix::net::UnixStream::connect(path);
+    call.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
 /// Another name for the socket at `path` that fits into an address.
 #[cfg(target_os = "linux")]
 fn short(path: &Path) -> io::Result<(PathBuf, Option<OwnedFd>)> {
-    use rustix::fs::{Mode, OFlags, open};
-    use std::os::fd::AsRawFd;
-
     if path.as_os_str().len() <= LONGEST_PATH {
         return Ok((path.to_owned(), None));
     }
-    let socket = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    let name = format!("/proc/self/fd/{}", socket.as_raw_fd());
-    Ok((name.into(), Some(socket)))
+    let (name, socket) = by_descriptor(path)?;
+    Ok((name, Some(socket)))
+}
+
+/// Another name for the socket to be made at `path` that fits into an address.
+#[cfg(target_os = "linux")]
+fn short_new(path: &Path) -> io::Result<(PathBuf, Option<OwnedFd>)> {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok((path.to_owned(), None));
+    };
+    if path.as_os_str().len() <= LONGEST_PATH {
+        return Ok((path.to_owned(), None));
+    }
+    let (directory, guard) = by_descriptor(directory)?;
+    Ok((directory.join(name), Some(guard)))
+}
+
+/// The name by which this process has something open.
+#[cfg(target_os = "linux")]
+fn by_descriptor(path: &Path) -> io::Result<(PathBuf, OwnedFd)> {
+    use rustix::fs::{Mode, OFlags, open};
+    use std::os::fd::AsRawFd;
+
+    let fd = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    Ok((format!("/proc/self/fd/{}", fd.as_raw_fd()).into(), fd))
 }
 
 /// Without `/proc` there is no other name.
@@ -128,3 +170,6 @@ fn short(path: &Path) -> io::Result<(PathBuf, Option<OwnedFd>)> {
         format!("the path has {length} bytes, and a socket's at most {LONGEST_PATH}"),
     ))
 }
+
+#[cfg(not(target_os = "linux"))]
+use short as short_new;

@@ -5,5 +5,7 @@ mod events;
 mod liars;
 mod peer;
 mod qemu;
+mod reconnect;
 mod schema;
 mod server;
+mod transports;

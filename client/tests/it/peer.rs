@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tinamou_client::{Address, Client};
 
+const QEMU: &str = "qemu-system-riscv64";
+
 /// A QEMU that runs until it is dropped.
 pub struct Qemu {
     pub child: Child,
-    _directory: TempDir,
+    directory: Option<TempDir>,
     pub socket: PathBuf,
 }
 
@@ -19,24 +21,27 @@ impl Qemu {
     pub fn start(options: &[&str]) -> Option<Self> {
         let directory = tempfile::tempdir().expect("a directory can be made");
         let socket = directory.path().join("qmp.sock");
+        let mut qemu = Self::at(socket, options)?;
+        qemu.directory = Some(directory);
+        Some(qemu)
+    }
+
+    /// The same, with the socket at this place.
+    pub fn at(socket: PathBuf, options: &[&str]) -> Option<Self> {
+        if qemu_is_missing() {
+            return None;
+        }
         let monitor = format!("unix:{},server=on,wait=off", socket.display());
-        let child = Command::new("qemu-system-riscv64")
+        let child = Command::new(QEMU)
             .args(["-display", "none", "-nodefaults", "-qmp", &monitor])
             .args(options)
             .stdin(Stdio::null())
-            .spawn();
-        let Ok(child) = child else {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "qemu-system-riscv64 is missing"
-            );
-            eprintln!("SKIPPED: qemu-system-riscv64 is not installed");
-            return None;
-        };
+            .spawn()
+            .expect("QEMU starts");
         wait_for(&socket);
         Some(Self {
             child,
-            _directory: directory,
+            directory: None,
             socket,
         })
     }
@@ -68,7 +73,24 @@ impl Drop for Qemu {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        drop(self.directory.take());
     }
+}
+
+/// Says aloud that there is no QEMU; with `CI` set there must be one.
+pub fn qemu_is_missing() -> bool {
+    is_missing(QEMU)
+}
+
+/// Says aloud that a program is not installed; with `CI` set it must be.
+pub fn is_missing(program: &str) -> bool {
+    let version = Command::new(program).arg("--version").output();
+    if version.is_ok() {
+        return false;
+    }
+    assert!(std::env::var_os("CI").is_none(), "{program} is missing");
+    eprintln!("SKIPPED: {program} is not installed");
+    true
 }
 
 /// Waits for a server's socket to appear.
