@@ -8,9 +8,9 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/tinamou
-packages=(qemu-system-misc qemu-utils socat expect device-tree-compiler cpio python3 python3-venv
+packages=(qemu-system-misc qemu-utils qemu-guest-agent socat expect device-tree-compiler cpio python3 python3-venv
     gcc-riscv64-linux-gnu libc6-dev-riscv64-cross make gcc libc6-dev flex bison bc xz-utils)
-commands=(qemu-system-riscv64 qemu-img socat expect dtc cpio python3
+commands=(qemu-system-riscv64 qemu-img qemu-ga socat expect dtc cpio python3
     riscv64-linux-gnu-gcc make gcc flex bison bc xz)
 
 say() { printf 'test.sh: %s\n' "$*" >&2; }

@@ -94,6 +94,9 @@ impl Client {
     /// The command failed, its deadline passed, the connection ended, or the
     /// reply does not have the command's form.
     pub async fn call<C: TypedCommand>(&self, command: C) -> Result<C::Return> {
+        if !C::SUCCESS_RESPONSE {
+            return self.request(C::NAME, command).unanswered().decode().await;
+        }
         let prepared = Prepared {
             command: C::NAME,
             arguments: Arguments::of(&command)?,
@@ -296,6 +299,22 @@ impl Client {
             }
             Err(closed) => Err(closed.into_error(prepared.command)),
         }
+    }
+
+    /// Sends a request whose reply nobody waits for, if it can be sent at once.
+    pub(crate) fn post(&self, command: &str, arguments: &Value) {
+        let arguments = arguments.to_string();
+        let request = WireRequest {
+            command,
+            arguments: arguments.as_bytes(),
+            oob: false,
+            id: None,
+            carries: false,
+        };
+        let (reply, _) = oneshot::channel();
+        let fds = Vec::new();
+        // The connection has ended: then so has what the request is about.
+        let _ = self.connection().submit(&request, Waiter { reply, fds });
     }
 
     fn connection(&self) -> Arc<Connection> {

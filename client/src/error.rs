@@ -106,6 +106,14 @@ pub enum Error {
         /// How long it took.
         elapsed: Duration,
     },
+    /// What a recipe was for did not come about.
+    #[error("{what}: {reason}")]
+    Failed {
+        /// What it was for, such as `job mirror0`.
+        what: String,
+        /// Why.
+        reason: String,
+    },
     /// The reply or event does not have the form that was asked for.
     #[error("{}: {reason}", place(of, path))]
     Decode {

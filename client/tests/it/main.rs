@@ -1,10 +1,13 @@
 //! The client against servers that lie, and against real ones.
 
+mod agent;
+mod blocking;
 mod calls;
 mod events;
 mod liars;
 mod peer;
 mod qemu;
+mod recipes;
 mod reconnect;
 mod schema;
 mod server;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tinamou_client::{Builder, Client, Deadlines};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream};
 
 pub const GREETING: &str = r#"{"QMP": {"version": {"qemu": {"micro": 2, "minor": 0, "major": 10}, "package": ""}, "capabilities": ["oob"]}}"#;
 
@@ -57,6 +57,13 @@ impl Server {
             .await
             .expect("a duplex can be read");
         serde_json::from_str(&line).unwrap_or(Value::Null)
+    }
+
+    /// Reads a request with a delimiter before it.
+    pub async fn hear_agent(&mut self) -> Value {
+        let delimiter = self.stream.read_u8().await.expect("a duplex can be read");
+        assert_eq!(delimiter, 0xFF);
+        self.hear().await
     }
 
     /// Answers a request.

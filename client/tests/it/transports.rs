@@ -176,7 +176,7 @@ async fn tls() {
     );
     let chardev =
         format!("socket,id=c0,host=127.0.0.1,port={port},server=on,wait=off,tls-creds=tls0");
-    let Some(_qemu) = Qemu::start(&[
+    let Some(qemu) = Qemu::start(&[
         "-M",
         "none",
         "-S",
@@ -191,6 +191,7 @@ async fn tls() {
     ]) else {
         return;
     };
+    qemu.client().await;
     let tls = Tls::from_directory(directory.path()).unwrap();
     let address: Address = format!("tls:127.0.0.1:{port}").parse().unwrap();
     let connect = |tls: Tls| Client::builder().tls(tls).connect(&address);
