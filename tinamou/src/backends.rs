@@ -86,6 +86,7 @@ fn socket_from_options(socket: &options::SocketConfig, tls: &Objects) -> Result<
         telnet: socket.telnet,
         websocket: socket.websocket,
         tls: credentials(socket.tls.as_deref(), tls)?,
+        authorizer: socket.tls_authz.as_ref().map(|id| tls.authorizer(id)),
     })
 }
 
@@ -191,14 +192,9 @@ fn from_socket(
             "'tls_authz' option requires 'tls_creds' option",
         ));
     }
-    for (asked, name) in [
-        (socket.tls_authz.is_some(), "tls-authz"),
-        (socket.tn3270 == Some(true), "tn3270"),
-    ] {
-        if asked {
-            let refusal = format!("'{name}' is not available in this program");
-            return Err(Error::generic(refusal));
-        }
+    if socket.tn3270 == Some(true) {
+        let refusal = "'tn3270' is not available in this program";
+        return Err(Error::generic(refusal));
     }
     let server = socket.server.unwrap_or(true);
     let milliseconds = reconnect_ms(socket.reconnect, socket.reconnect_ms)?;
@@ -221,6 +217,7 @@ fn from_socket(
         telnet: socket.telnet.unwrap_or(false),
         websocket: socket.websocket.unwrap_or(false),
         tls: credentials(socket.tls_creds.as_deref(), tls)?,
+        authorizer: socket.tls_authz.as_ref().map(|id| tls.authorizer(id)),
     });
     Ok((backend, socket.base))
 }

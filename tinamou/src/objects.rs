@@ -1,5 +1,6 @@
 //! The objects of a machine and their types, as `qom-list` shows them.
 
+mod authz;
 mod filter_dump;
 mod iothread;
 mod memory;
@@ -175,6 +176,7 @@ pub fn types() -> Types {
         },
         kind("virt-machine", Some("machine")),
         kind("none-machine", Some("machine")),
+        base("authz", Some("object")),
         creatable("event-loop-base"),
         creatable("memory-backend"),
         creatable("netfilter"),

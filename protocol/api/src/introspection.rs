@@ -2324,16 +2324,19 @@ pub static SCHEMA: Schema = Schema {
                 ],
                 tag: Some("qom-type"),
                 variants: &[
-                    ("filter-dump", 166),
-                    ("iothread", 167),
-                    ("memory-backend-file", 168),
-                    ("memory-backend-memfd", 169),
-                    ("memory-backend-ram", 170),
-                    ("rng-builtin", 171),
-                    ("rng-random", 172),
-                    ("secret", 173),
-                    ("throttle-group", 174),
-                    ("tls-creds-x509", 175),
+                    ("authz-list", 166),
+                    ("authz-listfile", 167),
+                    ("authz-simple", 168),
+                    ("filter-dump", 169),
+                    ("iothread", 170),
+                    ("memory-backend-file", 171),
+                    ("memory-backend-memfd", 172),
+                    ("memory-backend-ram", 173),
+                    ("rng-builtin", 174),
+                    ("rng-random", 175),
+                    ("secret", 176),
+                    ("throttle-group", 177),
+                    ("tls-creds-x509", 178),
                 ],
             },
         },
@@ -2454,7 +2457,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuInfoFastList",
             features: &[],
-            shape: Shape::Array(176),
+            shape: Shape::Array(179),
         },
         Type {
             name: "query-machines-arg",
@@ -2473,7 +2476,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MachineInfoList",
             features: &[],
-            shape: Shape::Array(177),
+            shape: Shape::Array(180),
         },
         Type {
             name: "TargetInfo",
@@ -2481,7 +2484,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arch",
-                    ty: 178,
+                    ty: 181,
                     optional: false,
                     features: &[],
                 }],
@@ -2590,7 +2593,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MemdevList",
             features: &[],
-            shape: Shape::Array(179),
+            shape: Shape::Array(182),
         },
         Type {
             name: "balloon-arg",
@@ -2673,7 +2676,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuDefinitionInfoList",
             features: &[],
-            shape: Shape::Array(180),
+            shape: Shape::Array(183),
         },
         Type {
             name: "yank-arg",
@@ -2692,7 +2695,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "YankInstanceList",
             features: &[],
-            shape: Shape::Array(181),
+            shape: Shape::Array(184),
         },
         Type {
             name: "NameInfo",
@@ -2711,7 +2714,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "IOThreadInfoList",
             features: &[],
-            shape: Shape::Array(182),
+            shape: Shape::Array(185),
         },
         Type {
             name: "human-monitor-command-arg",
@@ -2832,7 +2835,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetInfoList",
             features: &[],
-            shape: Shape::Array(183),
+            shape: Shape::Array(186),
         },
         Type {
             name: "query-command-line-options-arg",
@@ -2851,7 +2854,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandLineOptionInfoList",
             features: &[],
-            shape: Shape::Array(184),
+            shape: Shape::Array(187),
         },
         Type {
             name: "RTC_CHANGE-arg",
@@ -2878,12 +2881,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciInfoList",
             features: &[],
-            shape: Shape::Array(185),
+            shape: Shape::Array(188),
         },
         Type {
             name: "VirtioInfoList",
             features: &[],
-            shape: Shape::Array(186),
+            shape: Shape::Array(189),
         },
         Type {
             name: "x-query-virtio-status-arg",
@@ -2930,19 +2933,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "guest-features",
-                        ty: 187,
+                        ty: 190,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "host-features",
-                        ty: 187,
+                        ty: 190,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend-features",
-                        ty: 187,
+                        ty: 190,
                         optional: false,
                         features: &[],
                     },
@@ -2954,7 +2957,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "status",
-                        ty: 188,
+                        ty: 191,
                         optional: false,
                         features: &[],
                     },
@@ -3026,7 +3029,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "vhost-dev",
-                        ty: 189,
+                        ty: 192,
                         optional: true,
                         features: &[],
                     },
@@ -3308,19 +3311,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "descs",
-                        ty: 190,
+                        ty: 193,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avail",
-                        ty: 191,
+                        ty: 194,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "used",
-                        ty: 192,
+                        ty: 195,
                         optional: false,
                         features: &[],
                     },
@@ -3562,12 +3565,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 193,
+                    ty: 196,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("hyper-v", 194), ("s390", 195)],
+                variants: &[("hyper-v", 197), ("s390", 198)],
             },
         },
         Type {
@@ -3647,7 +3650,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "io-status",
-                        ty: 196,
+                        ty: 199,
                         optional: true,
                         features: &[],
                     },
@@ -3681,13 +3684,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "stats",
-                        ty: 197,
+                        ty: 200,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "driver-specific",
-                        ty: 198,
+                        ty: 201,
                         optional: true,
                         features: &[],
                     },
@@ -3805,7 +3808,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "image",
-                        ty: 199,
+                        ty: 202,
                         optional: false,
                         features: &[],
                     },
@@ -3895,7 +3898,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cache",
-                        ty: 200,
+                        ty: 203,
                         optional: false,
                         features: &[],
                     },
@@ -4017,7 +4020,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "image",
-                        ty: 201,
+                        ty: 204,
                         optional: false,
                         features: &[],
                     },
@@ -4029,13 +4032,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "inject-error",
-                        ty: 202,
+                        ty: 205,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "set-state",
-                        ty: 203,
+                        ty: 206,
                         optional: true,
                         features: &[],
                     },
@@ -4050,7 +4053,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "file",
-                    ty: 201,
+                    ty: 204,
                     optional: false,
                     features: &[],
                 }],
@@ -4071,13 +4074,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "locking",
-                        ty: 204,
+                        ty: 207,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio",
-                        ty: 205,
+                        ty: 208,
                         optional: true,
                         features: &[],
                     },
@@ -4167,13 +4170,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 201,
+                        ty: 204,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 206,
+                        ty: 209,
                         optional: true,
                         features: &[],
                     },
@@ -4225,7 +4228,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 201,
+                        ty: 204,
                         optional: false,
                         features: &[],
                     },
@@ -4259,7 +4262,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "file",
-                        ty: 201,
+                        ty: 204,
                         optional: false,
                         features: &[],
                     },
@@ -4367,34 +4370,34 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 207,
+                    ty: 210,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("file", 208),
-                    ("serial", 209),
-                    ("parallel", 209),
-                    ("pipe", 209),
-                    ("socket", 210),
-                    ("udp", 211),
-                    ("pty", 212),
-                    ("null", 213),
-                    ("mux", 214),
-                    ("hub", 215),
-                    ("msmouse", 213),
-                    ("wctablet", 213),
-                    ("braille", 213),
-                    ("testdev", 213),
-                    ("stdio", 216),
-                    ("spicevmc", 217),
-                    ("spiceport", 218),
-                    ("qemu-vdagent", 219),
-                    ("dbus", 220),
-                    ("vc", 221),
-                    ("ringbuf", 222),
-                    ("memory", 222),
+                    ("file", 211),
+                    ("serial", 212),
+                    ("parallel", 212),
+                    ("pipe", 212),
+                    ("socket", 213),
+                    ("udp", 214),
+                    ("pty", 215),
+                    ("null", 216),
+                    ("mux", 217),
+                    ("hub", 218),
+                    ("msmouse", 216),
+                    ("wctablet", 216),
+                    ("braille", 216),
+                    ("testdev", 216),
+                    ("stdio", 219),
+                    ("spicevmc", 220),
+                    ("spiceport", 221),
+                    ("qemu-vdagent", 222),
+                    ("dbus", 223),
+                    ("vc", 224),
+                    ("ringbuf", 225),
+                    ("memory", 225),
                 ],
             },
         },
@@ -4549,7 +4552,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "dnssearch",
-                        ty: 223,
+                        ty: 226,
                         optional: true,
                         features: &[],
                     },
@@ -4585,13 +4588,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "hostfwd",
-                        ty: 223,
+                        ty: 226,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "guestfwd",
-                        ty: 223,
+                        ty: 226,
                         optional: true,
                         features: &[],
                     },
@@ -4783,19 +4786,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "multicast",
-                        ty: 224,
+                        ty: 227,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast",
-                        ty: 224,
+                        ty: 227,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vlan",
-                        ty: 224,
+                        ty: 227,
                         optional: false,
                         features: &[],
                     },
@@ -4857,12 +4860,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 225,
+                    ty: 228,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 226), ("unix", 227), ("vsock", 228), ("fd", 229)],
+                variants: &[("inet", 229), ("unix", 230), ("vsock", 231), ("fd", 232)],
             },
         },
         Type {
@@ -4902,17 +4905,17 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "KeyValueList",
             features: &[],
-            shape: Shape::Array(230),
+            shape: Shape::Array(233),
         },
         Type {
             name: "InputEventList",
             features: &[],
-            shape: Shape::Array(231),
+            shape: Shape::Array(234),
         },
         Type {
             name: "QMPCapabilityList",
             features: &[],
-            shape: Shape::Array(232),
+            shape: Shape::Array(235),
         },
         Type {
             name: "VersionTriple",
@@ -4969,7 +4972,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "meta-type",
-                        ty: 233,
+                        ty: 236,
                         optional: false,
                         features: &[],
                     },
@@ -4982,13 +4985,13 @@ pub static SCHEMA: Schema = Schema {
                 ],
                 tag: Some("meta-type"),
                 variants: &[
-                    ("builtin", 234),
-                    ("enum", 235),
-                    ("array", 236),
-                    ("object", 237),
-                    ("alternate", 238),
-                    ("command", 239),
-                    ("event", 240),
+                    ("builtin", 237),
+                    ("enum", 238),
+                    ("array", 239),
+                    ("object", 240),
+                    ("alternate", 241),
+                    ("command", 242),
+                    ("event", 243),
                 ],
             },
         },
@@ -5059,6 +5062,18 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: Shape::Enum(&[
                 EnumValue {
+                    name: "authz-list",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "authz-listfile",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "authz-simple",
+                    features: &[],
+                },
+                EnumValue {
                     name: "filter-dump",
                     features: &[],
                 },
@@ -5101,6 +5116,64 @@ pub static SCHEMA: Schema = Schema {
             ]),
         },
         Type {
+            name: "AuthZListProperties",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "policy",
+                        ty: 244,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "rules",
+                        ty: 245,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "AuthZListFileProperties",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "filename",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "refresh",
+                        ty: 111,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "AuthZSimpleProperties",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "identity",
+                    ty: 34,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
             name: "FilterDumpProperties",
             features: &[],
             shape: Shape::Object {
@@ -5113,7 +5186,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "queue",
-                        ty: 241,
+                        ty: 246,
                         optional: true,
                         features: &[],
                     },
@@ -5131,7 +5204,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "insert",
-                        ty: 242,
+                        ty: 247,
                         optional: true,
                         features: &[],
                     },
@@ -5223,7 +5296,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 243,
+                        ty: 248,
                         optional: true,
                         features: &[],
                     },
@@ -5317,7 +5390,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 243,
+                        ty: 248,
                         optional: true,
                         features: &[],
                     },
@@ -5387,7 +5460,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 243,
+                        ty: 248,
                         optional: true,
                         features: &[],
                     },
@@ -5456,7 +5529,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "format",
-                        ty: 244,
+                        ty: 249,
                         optional: true,
                         features: &[],
                     },
@@ -5495,7 +5568,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "limits",
-                    ty: 245,
+                    ty: 250,
                     optional: true,
                     features: &[],
                 }],
@@ -5522,7 +5595,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "endpoint",
-                        ty: 246,
+                        ty: 251,
                         optional: true,
                         features: &[],
                     },
@@ -5556,20 +5629,20 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "props",
-                        ty: 247,
+                        ty: 252,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "target",
-                        ty: 178,
+                        ty: 181,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("target"),
                 variants: &[
-                    ("s390x", 248),
+                    ("s390x", 253),
                     ("aarch64", 0),
                     ("alpha", 0),
                     ("arm", 0),
@@ -5668,7 +5741,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "compat-props",
-                        ty: 249,
+                        ty: 254,
                         optional: true,
                         features: &["unstable"],
                     },
@@ -5854,7 +5927,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 243,
+                        ty: 248,
                         optional: false,
                         features: &[],
                     },
@@ -5921,12 +5994,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 250,
+                    ty: 255,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("block-node", 251), ("chardev", 252), ("migration", 0)],
+                variants: &[("block-node", 256), ("chardev", 257), ("migration", 0)],
             },
         },
         Type {
@@ -5988,7 +6061,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "fds",
-                        ty: 253,
+                        ty: 258,
                         optional: false,
                         features: &[],
                     },
@@ -6010,7 +6083,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "parameters",
-                        ty: 254,
+                        ty: 259,
                         optional: false,
                         features: &[],
                     },
@@ -6032,7 +6105,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "devices",
-                        ty: 255,
+                        ty: 260,
                         optional: false,
                         features: &[],
                     },
@@ -6144,25 +6217,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 187,
+                        ty: 190,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "acked-features",
-                        ty: 187,
+                        ty: 190,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend-features",
-                        ty: 187,
+                        ty: 190,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "protocol-features",
-                        ty: 256,
+                        ty: 261,
                         optional: false,
                         features: &[],
                     },
@@ -6198,7 +6271,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "VirtioRingDescList",
             features: &[],
-            shape: Shape::Array(257),
+            shape: Shape::Array(262),
         },
         Type {
             name: "VirtioRingAvail",
@@ -6329,7 +6402,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "reason",
-                        ty: 258,
+                        ty: 263,
                         optional: false,
                         features: &[],
                     },
@@ -6555,31 +6628,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "timed_stats",
-                        ty: 259,
+                        ty: 264,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_latency_histogram",
-                        ty: 260,
+                        ty: 265,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wr_latency_histogram",
-                        ty: 260,
+                        ty: 265,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_latency_histogram",
-                        ty: 260,
+                        ty: 265,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "flush_latency_histogram",
-                        ty: 260,
+                        ty: 265,
                         optional: true,
                         features: &[],
                     },
@@ -6600,8 +6673,8 @@ pub static SCHEMA: Schema = Schema {
                 }],
                 tag: Some("driver"),
                 variants: &[
-                    ("file", 261),
-                    ("host_device", 261),
+                    ("file", 266),
+                    ("host_device", 266),
                     ("blkdebug", 0),
                     ("copy-on-read", 0),
                     ("nbd", 0),
@@ -6686,13 +6759,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format-specific",
-                        ty: 262,
+                        ty: 267,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing-image",
-                        ty: 199,
+                        ty: 202,
                         optional: true,
                         features: &[],
                     },
@@ -6737,12 +6810,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlkdebugInjectErrorOptionsList",
             features: &[],
-            shape: Shape::Array(263),
+            shape: Shape::Array(268),
         },
         Type {
             name: "BlkdebugSetStateOptionsList",
             features: &[],
-            shape: Shape::Array(264),
+            shape: Shape::Array(269),
         },
         Type {
             name: "OnOffAuto",
@@ -6783,7 +6856,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockdevRefOrNull",
             features: &[],
-            shape: Shape::Alternate(&[24, 34, 265]),
+            shape: Shape::Alternate(&[24, 34, 270]),
         },
         Type {
             name: "ChardevBackendKind",
@@ -6885,7 +6958,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 266,
+                    ty: 271,
                     optional: false,
                     features: &[],
                 }],
@@ -6899,7 +6972,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 267,
+                    ty: 272,
                     optional: false,
                     features: &[],
                 }],
@@ -6913,7 +6986,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 268,
+                    ty: 273,
                     optional: false,
                     features: &[],
                 }],
@@ -6927,7 +7000,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 269,
+                    ty: 274,
                     optional: false,
                     features: &[],
                 }],
@@ -6941,7 +7014,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 270,
+                    ty: 275,
                     optional: false,
                     features: &[],
                 }],
@@ -6955,7 +7028,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 271,
+                    ty: 276,
                     optional: false,
                     features: &[],
                 }],
@@ -6969,7 +7042,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 272,
+                    ty: 277,
                     optional: false,
                     features: &[],
                 }],
@@ -6983,7 +7056,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 273,
+                    ty: 278,
                     optional: false,
                     features: &[],
                 }],
@@ -6997,7 +7070,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 274,
+                    ty: 279,
                     optional: false,
                     features: &[],
                 }],
@@ -7011,7 +7084,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 275,
+                    ty: 280,
                     optional: false,
                     features: &[],
                 }],
@@ -7025,7 +7098,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 276,
+                    ty: 281,
                     optional: false,
                     features: &[],
                 }],
@@ -7039,7 +7112,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 277,
+                    ty: 282,
                     optional: false,
                     features: &[],
                 }],
@@ -7053,7 +7126,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 278,
+                    ty: 283,
                     optional: false,
                     features: &[],
                 }],
@@ -7067,7 +7140,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 279,
+                    ty: 284,
                     optional: false,
                     features: &[],
                 }],
@@ -7081,7 +7154,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 280,
+                    ty: 285,
                     optional: false,
                     features: &[],
                 }],
@@ -7092,7 +7165,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "StringList",
             features: &[],
-            shape: Shape::Array(281),
+            shape: Shape::Array(286),
         },
         Type {
             name: "RxState",
@@ -7262,12 +7335,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 282,
+                    ty: 287,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("number", 283), ("qcode", 284)],
+                variants: &[("number", 288), ("qcode", 289)],
             },
         },
         Type {
@@ -7276,17 +7349,17 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 285,
+                    ty: 290,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("key", 286),
-                    ("btn", 287),
-                    ("rel", 288),
-                    ("abs", 288),
-                    ("mtt", 289),
+                    ("key", 291),
+                    ("btn", 292),
+                    ("rel", 293),
+                    ("abs", 293),
+                    ("mtt", 294),
                 ],
             },
         },
@@ -7338,7 +7411,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "json-type",
-                    ty: 290,
+                    ty: 295,
                     optional: false,
                     features: &[],
                 }],
@@ -7353,7 +7426,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 291,
+                        ty: 296,
                         optional: false,
                         features: &[],
                     },
@@ -7389,7 +7462,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 292,
+                        ty: 297,
                         optional: false,
                         features: &[],
                     },
@@ -7401,7 +7474,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "variants",
-                        ty: 293,
+                        ty: 298,
                         optional: true,
                         features: &[],
                     },
@@ -7416,7 +7489,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "members",
-                    ty: 294,
+                    ty: 299,
                     optional: false,
                     features: &[],
                 }],
@@ -7465,6 +7538,25 @@ pub static SCHEMA: Schema = Schema {
                 tag: None,
                 variants: &[],
             },
+        },
+        Type {
+            name: "QAuthZListPolicy",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "deny",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "allow",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
+            name: "QAuthZListRuleList",
+            features: &[],
+            shape: Shape::Array(300),
         },
         Type {
             name: "NetFilterDirection",
@@ -7743,7 +7835,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-state",
-                        ty: 295,
+                        ty: 301,
                         optional: false,
                         features: &[],
                     },
@@ -7755,7 +7847,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "entitlement",
-                        ty: 296,
+                        ty: 302,
                         optional: true,
                         features: &[],
                     },
@@ -7767,7 +7859,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CompatPropertyList",
             features: &[],
-            shape: Shape::Array(297),
+            shape: Shape::Array(303),
         },
         Type {
             name: "YankInstanceType",
@@ -7818,17 +7910,17 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetFdInfoList",
             features: &[],
-            shape: Shape::Array(298),
+            shape: Shape::Array(304),
         },
         Type {
             name: "CommandLineParameterInfoList",
             features: &[],
-            shape: Shape::Array(299),
+            shape: Shape::Array(305),
         },
         Type {
             name: "PciDeviceInfoList",
             features: &[],
-            shape: Shape::Array(300),
+            shape: Shape::Array(306),
         },
         Type {
             name: "VhostDeviceProtocols",
@@ -7909,7 +8001,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceTimedStatsList",
             features: &[],
-            shape: Shape::Array(301),
+            shape: Shape::Array(307),
         },
         Type {
             name: "BlockLatencyHistogramInfo",
@@ -7967,12 +8059,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 302,
+                    ty: 308,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("qcow2", 303), ("file", 304)],
+                variants: &[("qcow2", 309), ("file", 310)],
             },
         },
         Type {
@@ -7982,7 +8074,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 305,
+                        ty: 311,
                         optional: false,
                         features: &[],
                     },
@@ -7994,7 +8086,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "iotype",
-                        ty: 306,
+                        ty: 312,
                         optional: true,
                         features: &[],
                     },
@@ -8034,7 +8126,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 305,
+                        ty: 311,
                         optional: false,
                         features: &[],
                     },
@@ -8147,7 +8239,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "addr",
-                        ty: 307,
+                        ty: 313,
                         optional: false,
                         features: &[],
                     },
@@ -8235,13 +8327,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "remote",
-                        ty: 307,
+                        ty: 313,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "local",
-                        ty: 307,
+                        ty: 313,
                         optional: true,
                         features: &[],
                     },
@@ -8624,7 +8716,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 308,
+                    ty: 314,
                     optional: false,
                     features: &[],
                 }],
@@ -8664,7 +8756,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 309,
+                    ty: 315,
                     optional: false,
                     features: &[],
                 }],
@@ -8678,7 +8770,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 310,
+                    ty: 316,
                     optional: false,
                     features: &[],
                 }],
@@ -8692,7 +8784,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 311,
+                    ty: 317,
                     optional: false,
                     features: &[],
                 }],
@@ -8706,7 +8798,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 312,
+                    ty: 318,
                     optional: false,
                     features: &[],
                 }],
@@ -8755,22 +8847,50 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "SchemaInfoEnumMemberList",
             features: &[],
-            shape: Shape::Array(313),
+            shape: Shape::Array(319),
         },
         Type {
             name: "SchemaInfoObjectMemberList",
             features: &[],
-            shape: Shape::Array(314),
+            shape: Shape::Array(320),
         },
         Type {
             name: "SchemaInfoObjectVariantList",
             features: &[],
-            shape: Shape::Array(315),
+            shape: Shape::Array(321),
         },
         Type {
             name: "SchemaInfoAlternateMemberList",
             features: &[],
-            shape: Shape::Array(316),
+            shape: Shape::Array(322),
+        },
+        Type {
+            name: "QAuthZListRule",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "match",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "policy",
+                        ty: 244,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "format",
+                        ty: 323,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
         },
         Type {
             name: "S390CpuState",
@@ -8883,7 +9003,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 317,
+                        ty: 324,
                         optional: false,
                         features: &[],
                     },
@@ -8929,13 +9049,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "class_info",
-                        ty: 318,
+                        ty: 325,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "id",
-                        ty: 319,
+                        ty: 326,
                         optional: false,
                         features: &[],
                     },
@@ -8959,13 +9079,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "pci_bridge",
-                        ty: 320,
+                        ty: 327,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "regions",
-                        ty: 321,
+                        ty: 328,
                         optional: false,
                         features: &[],
                     },
@@ -9059,19 +9179,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "avg_rd_queue_depth",
-                        ty: 322,
+                        ty: 329,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_queue_depth",
-                        ty: 322,
+                        ty: 329,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_queue_depth",
-                        ty: 322,
+                        ty: 329,
                         optional: false,
                         features: &[],
                     },
@@ -9100,7 +9220,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 323,
+                    ty: 330,
                     optional: false,
                     features: &[],
                 }],
@@ -9114,7 +9234,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 324,
+                    ty: 331,
                     optional: false,
                     features: &[],
                 }],
@@ -9196,12 +9316,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 225,
+                    ty: 228,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 325), ("unix", 326), ("vsock", 327), ("fd", 328)],
+                variants: &[("inet", 332), ("unix", 333), ("vsock", 334), ("fd", 335)],
             },
         },
         Type {
@@ -9865,7 +9985,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "key",
-                        ty: 230,
+                        ty: 233,
                         optional: false,
                         features: &[],
                     },
@@ -9887,7 +10007,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "button",
-                        ty: 329,
+                        ty: 336,
                         optional: false,
                         features: &[],
                     },
@@ -9909,7 +10029,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "axis",
-                        ty: 330,
+                        ty: 337,
                         optional: false,
                         features: &[],
                     },
@@ -9931,7 +10051,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "type",
-                        ty: 331,
+                        ty: 338,
                         optional: false,
                         features: &[],
                     },
@@ -9949,7 +10069,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "axis",
-                        ty: 330,
+                        ty: 337,
                         optional: false,
                         features: &[],
                     },
@@ -10057,6 +10177,20 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "QAuthZListFormat",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "exact",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "glob",
+                    features: &[],
+                },
+            ]),
+        },
+        Type {
             name: "CommandLineParameterType",
             features: &[],
             shape: Shape::Enum(&[
@@ -10141,13 +10275,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 332,
+                        ty: 339,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 255,
+                        ty: 260,
                         optional: true,
                         features: &[],
                     },
@@ -10159,7 +10293,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciMemoryRegionList",
             features: &[],
-            shape: Shape::Array(333),
+            shape: Shape::Array(340),
         },
         Type {
             name: "number",
@@ -10203,7 +10337,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "compression-type",
-                        ty: 334,
+                        ty: 341,
                         optional: false,
                         features: &[],
                     },
@@ -10232,7 +10366,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 226,
+                    ty: 229,
                     optional: false,
                     features: &[],
                 }],
@@ -10246,7 +10380,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 227,
+                    ty: 230,
                     optional: false,
                     features: &[],
                 }],
@@ -10260,7 +10394,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 228,
+                    ty: 231,
                     optional: false,
                     features: &[],
                 }],
@@ -10274,7 +10408,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 229,
+                    ty: 232,
                     optional: false,
                     features: &[],
                 }],
@@ -10393,19 +10527,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "io_range",
-                        ty: 335,
+                        ty: 342,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "memory_range",
-                        ty: 335,
+                        ty: 342,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetchable_range",
-                        ty: 335,
+                        ty: 342,
                         optional: false,
                         features: &[],
                     },

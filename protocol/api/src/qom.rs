@@ -698,6 +698,15 @@ impl Visit for RngRandomProperties {
 /// Since: 6.0
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum ObjectType {
+    /// rules for who may connect
+    #[serde(rename = "authz-list")]
+    AuthzList,
+    /// such rules in a file
+    #[serde(rename = "authz-listfile")]
+    AuthzListfile,
+    /// one identity that may connect
+    #[serde(rename = "authz-simple")]
+    AuthzSimple,
     /// writes packets to a file
     #[serde(rename = "filter-dump")]
     FilterDump,
@@ -733,6 +742,9 @@ pub enum ObjectType {
 impl ObjectType {
     /// Every value with its name on the wire.
     pub const ALL: &[(&str, Self)] = &[
+        ("authz-list", Self::AuthzList),
+        ("authz-listfile", Self::AuthzListfile),
+        ("authz-simple", Self::AuthzSimple),
         ("filter-dump", Self::FilterDump),
         ("iothread", Self::Iothread),
         ("memory-backend-file", Self::MemoryBackendFile),
@@ -748,6 +760,9 @@ impl ObjectType {
     /// The name on the wire.
     pub fn as_str(&self) -> &'static str {
         match self {
+            Self::AuthzList => "authz-list",
+            Self::AuthzListfile => "authz-listfile",
+            Self::AuthzSimple => "authz-simple",
             Self::FilterDump => "filter-dump",
             Self::Iothread => "iothread",
             Self::MemoryBackendFile => "memory-backend-file",
@@ -786,6 +801,15 @@ pub struct ObjectOptions {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "qom-type")]
 pub enum ObjectOptionsBranch {
+    /// Branch `authz-list`.
+    #[serde(rename = "authz-list")]
+    AuthzList(crate::AuthZListProperties),
+    /// Branch `authz-listfile`.
+    #[serde(rename = "authz-listfile")]
+    AuthzListfile(crate::AuthZListFileProperties),
+    /// Branch `authz-simple`.
+    #[serde(rename = "authz-simple")]
+    AuthzSimple(crate::AuthZSimpleProperties),
     /// Branch `filter-dump`.
     #[serde(rename = "filter-dump")]
     FilterDump(crate::FilterDumpProperties),
@@ -822,6 +846,9 @@ impl ObjectOptionsBranch {
     /// Which branch it is.
     pub fn kind(&self) -> crate::ObjectType {
         match self {
+            Self::AuthzList(_) => crate::ObjectType::AuthzList,
+            Self::AuthzListfile(_) => crate::ObjectType::AuthzListfile,
+            Self::AuthzSimple(_) => crate::ObjectType::AuthzSimple,
             Self::FilterDump(_) => crate::ObjectType::FilterDump,
             Self::Iothread(_) => crate::ObjectType::Iothread,
             Self::MemoryBackendFile(_) => crate::ObjectType::MemoryBackendFile,
@@ -841,6 +868,15 @@ impl VisitMembers for ObjectOptions {
         let qom_type: crate::ObjectType = Visit::visit(source, Some("qom-type"))?;
         let id = Visit::visit(source, Some("id"))?;
         let branch = match qom_type {
+            crate::ObjectType::AuthzList => {
+                ObjectOptionsBranch::AuthzList(VisitMembers::visit_members(source)?)
+            }
+            crate::ObjectType::AuthzListfile => {
+                ObjectOptionsBranch::AuthzListfile(VisitMembers::visit_members(source)?)
+            }
+            crate::ObjectType::AuthzSimple => {
+                ObjectOptionsBranch::AuthzSimple(VisitMembers::visit_members(source)?)
+            }
             crate::ObjectType::FilterDump => {
                 ObjectOptionsBranch::FilterDump(VisitMembers::visit_members(source)?)
             }

@@ -1,19 +1,21 @@
 //! Objects that users make with `-object` and `object-add`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
 use tinamou_api::{self as api, ObjectOptionsBranch as Branch};
 use tinamou_block::throttle::Group;
-use tinamou_chardev::TlsCreds;
+use tinamou_chardev::{Authorizer, TlsCreds};
 use tinamou_machine::MainMemory;
 use tinamou_net::{Filter, Network};
 use tinamou_qmp::{Error, Result, Value};
 use tinamou_qom::{Property, Tree};
 use tinamou_virtio::rng::Entropy;
 
+use super::authz::{self, Authz};
 use super::iothread::Iothread;
 use super::memory::{Kind, MemoryBackend};
 use super::secret::Secret;
@@ -24,6 +26,8 @@ use crate::commands::machine::reason;
 /// What a user's object is.
 #[derive(Clone)]
 pub enum UserObject {
+    /// Who may connect.
+    Authz(Arc<Authz>),
     /// The frames of a network back end in a file.
     Filter(Rc<Filter>),
     /// A thread for devices.
@@ -44,6 +48,7 @@ pub enum UserObject {
 #[derive(Clone, Default)]
 pub struct Objects {
     list: IndexMap<String, UserObject>,
+    authz: authz::Register,
 }
 
 /// A type that users can make objects of.
@@ -61,6 +66,9 @@ pub type Listed = (&'static str, &'static str, Option<&'static str>);
 
 /// The types, in the order in which `-object help` lists them.
 pub const TYPES: &[UserType] = &[
+    authz::LIST,
+    authz::LIST_FILE,
+    authz::SIMPLE,
     super::filter_dump::TYPE,
     super::iothread::TYPE,
     super::memory::FILE,
@@ -102,6 +110,9 @@ impl Objects {
             )));
         }
         let object = self.make(id, &options.branch, network)?;
+        if let UserObject::Authz(authz) = &object {
+            self.register().insert(id.clone(), Arc::clone(authz));
+        }
         self.list.insert(id.clone(), object);
         Ok(())
     }
@@ -111,7 +122,11 @@ impl Objects {
             let backend = MemoryBackend::new(id, kind)?;
             Ok(UserObject::Memory(Rc::new(backend)))
         };
+        let decider = |authz| Ok(UserObject::Authz(Arc::new(authz)));
         match branch {
+            Branch::AuthzList(options) => decider(Authz::list(options)),
+            Branch::AuthzListfile(options) => decider(Authz::file(options)?),
+            Branch::AuthzSimple(options) => decider(Authz::simple(options)),
             Branch::FilterDump(options) => {
                 let filter = filter_dump::make(id, options, network)?;
                 Ok(UserObject::Filter(filter))
@@ -176,6 +191,7 @@ impl Objects {
             )));
         }
         self.list.shift_remove(id);
+        self.register().remove(id);
         Ok(())
     }
 
@@ -209,6 +225,15 @@ impl Objects {
             UserObject::Tls(credentials) => Some(credentials.creds().clone()),
             _ => None,
         }
+    }
+
+    /// Lets the object with that id decide who may connect.
+    pub fn authorizer(&self, id: &str) -> Authorizer {
+        authz::authorizer(&self.authz, id)
+    }
+
+    fn register(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Authz>>> {
+        self.authz.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The memory with that id, to be the machine's own.
@@ -251,6 +276,7 @@ impl Objects {
 impl UserObject {
     fn kind(&self) -> &'static str {
         match self {
+            Self::Authz(authz) => authz.kind(),
             Self::Filter(_) => "filter-dump",
             Self::Iothread(_) => "iothread",
             Self::Memory(memory) => memory.kind(),
@@ -274,6 +300,7 @@ impl UserObject {
 
     fn properties(&self) -> Vec<(&'static str, Property)> {
         match self {
+            Self::Authz(authz) => authz.properties(),
             Self::Filter(filter) => filter_dump::properties(filter),
             Self::Iothread(thread) => Iothread::properties(thread),
             Self::Memory(memory) => MemoryBackend::properties(memory),

@@ -179,12 +179,14 @@ fn ringbuf(params: &Params) -> Result<ChardevBackend> {
 }
 
 fn socket(params: &Params) -> Result<SocketConfig> {
-    for unavailable in ["tls-authz", "tn3270"] {
-        if params.text(unavailable).is_some_and(|text| text != "off") {
-            return Err(Error::new(format!(
-                "'{unavailable}' is not available in this program"
-            )));
-        }
+    if params.text("tn3270").is_some_and(|text| text != "off") {
+        let refused = "'tn3270' is not available in this program";
+        return Err(Error::new(refused));
+    }
+    let [tls, tls_authz] = ["tls-creds", "tls-authz"].map(|key| params.string(key));
+    if tls_authz.is_some() && tls.is_none() {
+        let refused = "'tls_authz' option requires 'tls_creds' option";
+        return Err(Error::new(refused));
     }
     let server = params.boolean("server")?.unwrap_or(false);
     let wait = params.boolean("wait")?;
@@ -201,7 +203,8 @@ fn socket(params: &Params) -> Result<SocketConfig> {
         nodelay: params.boolean("nodelay")?.unwrap_or(!delay),
         telnet: params.boolean("telnet")?.unwrap_or(false),
         websocket: params.boolean("websocket")?.unwrap_or(false),
-        tls: params.string("tls-creds"),
+        tls,
+        tls_authz,
         reconnect: reconnect(params, server)?,
         max_clients: params.number("max-clients")?,
     })

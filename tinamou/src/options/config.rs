@@ -403,6 +403,8 @@ pub struct SocketConfig {
     pub websocket: bool,
     /// Id of the TLS credentials.
     pub tls: Option<String>,
+    /// The object that decides which clients may connect.
+    pub tls_authz: Option<String>,
     /// As a client, try again after this long; zero is never.
     pub reconnect: Duration,
     /// As a server, how many clients at once; `None` is no limit.

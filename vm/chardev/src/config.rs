@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::tls::TlsCreds;
+use crate::tls::{Authorizer, TlsCreds};
 
 /// One character device: its back end, and the file that receives a copy of the front end's output.
 #[derive(Debug)]
@@ -99,6 +99,8 @@ pub struct Socket {
     pub telnet: bool,
     /// Encrypt everything.
     pub tls: Option<TlsCreds>,
+    /// Which of the peers that showed a certificate may connect; servers only.
+    pub authorizer: Option<Authorizer>,
     /// Speak the websocket protocol; servers only.
     pub websocket: bool,
 }

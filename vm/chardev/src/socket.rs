@@ -18,7 +18,7 @@ use crate::hangup::Hangup;
 use crate::link::{Kind, Link};
 use crate::plain::accept;
 use crate::telnet::Telnet;
-use crate::tls::TlsCreds;
+use crate::tls::{Authorizer, TlsCreds};
 use crate::websocket::WebSocket;
 
 /// How long a server pauses when the process is out of descriptors or memory.
@@ -31,6 +31,7 @@ const GREETING: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 struct Style {
     tls: Option<TlsCreds>,
+    authorizer: Option<Authorizer>,
     websocket: bool,
     telnet: bool,
     nodelay: bool,
@@ -49,6 +50,7 @@ struct Place {
 pub(crate) fn open(port: &Arc<Port>, config: Socket, log: Option<File>) -> Result<Arc<Link>> {
     let style = Style {
         tls: config.tls,
+        authorizer: config.authorizer,
         websocket: config.websocket,
         telnet: config.telnet,
         nodelay: config.nodelay,
@@ -238,7 +240,7 @@ impl Peer {
         let style = &place.style;
         let mut transport: Box<dyn Transport> = Box::new(self.stream);
         if let Some(tls) = &style.tls {
-            transport = tls.wrap(transport, host).await?;
+            transport = tls.wrap(transport, host, style.authorizer.as_ref()).await?;
         }
         if style.websocket {
             transport = Box::new(WebSocket::accept(transport).await?);

@@ -19,6 +19,7 @@ use rustls::{
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::connection::Transport;
+use crate::distinguished_name;
 use crate::error::{Error, Result};
 
 /// Whose side the credentials are for.
@@ -40,6 +41,34 @@ pub struct TlsFiles {
     pub endpoint: Endpoint,
     /// Whether the peer must show a certificate of the same authority.
     pub verify_peer: bool,
+}
+
+/// Decides which peers may connect, by the distinguished names in their certificates.
+#[derive(Clone)]
+pub struct Authorizer(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl Authorizer {
+    /// Asks `admits` for every peer that has shaken hands; it must not block for long.
+    pub fn new(admits: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(admits))
+    }
+
+    /// Refuses a peer by its certificate. Those who were not asked for one have none.
+    fn check(&self, certificates: Option<&[CertificateDer<'_>]>) -> io::Result<()> {
+        let Some(certificate) = certificates.and_then(<[_]>::first) else {
+            return Ok(());
+        };
+        match distinguished_name::subject(certificate) {
+            Some(name) if (self.0)(&name) => Ok(()),
+            _ => Err(io::ErrorKind::PermissionDenied.into()),
+        }
+    }
+}
+
+impl fmt::Debug for Authorizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorizer").finish_non_exhaustive()
+    }
 }
 
 /// Credentials, ready for use. Clones share them.
@@ -77,14 +106,22 @@ impl TlsCreds {
         }
     }
 
-    /// Shakes hands; a client checks that the server's certificate is for `host`.
+    /// Shakes hands; a client checks that the server's certificate is for `host`, a server asks
+    /// `authorizer` about the client's.
     pub(crate) async fn wrap(
         &self,
         transport: Box<dyn Transport>,
         host: Option<&str>,
+        authorizer: Option<&Authorizer>,
     ) -> io::Result<Box<dyn Transport>> {
         match &self.0 {
-            Side::Server(acceptor) => Ok(Box::new(acceptor.accept(transport).await?)),
+            Side::Server(acceptor) => {
+                let stream = acceptor.accept(transport).await?;
+                if let Some(authorizer) = authorizer {
+                    authorizer.check(stream.get_ref().1.peer_certificates())?;
+                }
+                Ok(Box::new(stream))
+            }
             Side::Client(connector) => {
                 let name = ServerName::try_from(host.unwrap_or(NO_HOST).to_owned());
                 let name = name.map_err(io::Error::other)?;

@@ -3,8 +3,9 @@
 use std::net::UdpSocket;
 use std::os::linux::net::SocketAddrExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
-use tinamou_chardev::{Endpoint, TlsCreds, TlsFiles, Udp};
+use tinamou_chardev::{Authorizer, Endpoint, TlsCreds, TlsFiles, Udp};
 
 use super::*;
 
@@ -270,6 +271,36 @@ fn s_client(dir: &Path, port: u16, more: &[&str]) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
+}
+
+#[test]
+fn a_certificate_decides_who_gets_in() {
+    let host = Host::new();
+    let dir = host.path("pki");
+    if !certificates(&dir) {
+        return eprintln!("SKIPPED: there is no openssl");
+    }
+    let admitted = Arc::new(Mutex::new(String::new()));
+    let name = Arc::clone(&admitted);
+    let mut config = plain(SocketAddress::Inet(inet("127.0.0.1", 0)), LISTEN);
+    config.tls = credentials(&dir, Endpoint::Server);
+    config.authorizer = Some(Authorizer::new(move |peer| peer == *name.lock().unwrap()));
+    let chardev = host.add("t", Backend::Socket(config));
+    let port = bound_port(&chardev);
+    let mut frontend = chardev.claim(many(4)).unwrap();
+    let call = || {
+        let identity = ["-cert", "client-cert.pem", "-key", "client-key.pem"];
+        s_client(&dir, port, &identity)
+    };
+    // Whom nobody admits is sent away.
+    call().wait().unwrap();
+    *admitted.lock().unwrap() = "CN=client".into();
+    let mut friend = call();
+    let mut connection = host.accept(&mut frontend);
+    host.send(&mut connection, b"hello");
+    assert_eq!(read_exactly(friend.stdout.as_mut().unwrap(), 5), b"hello");
+    friend.kill().unwrap();
+    friend.wait().unwrap();
 }
 
 #[test]

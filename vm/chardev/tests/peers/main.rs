@@ -122,6 +122,7 @@ fn plain(address: SocketAddress, role: Role) -> Socket {
         telnet: false,
         websocket: false,
         tls: None,
+        authorizer: None,
     }
 }
 
