@@ -286,6 +286,8 @@ fn facts(definition: &Definition) -> Vec<(String, String)> {
     let names = |features: &[Feature]| features.iter().map(|f| f.name.clone()).collect::<Vec<_>>();
     let doc = definition.doc.as_ref();
     let since = doc.and_then(|doc| doc.text(&SectionKind::Since));
+    // Remarks may follow.
+    let since = since.and_then(|since| since.split(';').next());
     let kind = definition.body.keyword();
     let of_all = format!("{kind} {:?} {since:?}", names(&definition.features));
     let of_kind = match &definition.body {
