@@ -7,7 +7,7 @@ use tinamou_qmp::{Command, CommandSpec, Name, Result, Source, Visit, VisitMember
 
 /// The arguments of `qmp_capabilities`.
 ///
-/// End the negotiation that every QMP session begins with.  Only this
+/// End the negotiation that every QMP session begins with. Only this
 /// command is accepted before, and it is not accepted again.
 ///
 /// Since: 0.13
@@ -35,7 +35,7 @@ impl Visit for QmpCapabilitiesArguments {
 
 /// Command `qmp_capabilities`.
 ///
-/// End the negotiation that every QMP session begins with.  Only this
+/// End the negotiation that every QMP session begins with. Only this
 /// command is accepted before, and it is not accepted again.
 ///
 /// Since: 0.13
@@ -213,7 +213,7 @@ impl Command for QueryCommands {
 
 /// Command `quit`.
 ///
-/// End the process.  The machine is stopped without telling the guest.
+/// End the process. The machine is stopped without telling the guest.
 ///
 /// Since: 0.14
 #[derive(Clone, Copy, Debug)]

@@ -758,7 +758,7 @@ impl Command for SystemReset {
 
 /// Command `system_powerdown`.
 ///
-/// Ask the guest to power off.  The reply says that it was asked, not
+/// Ask the guest to power off. The reply says that it was asked, not
 /// that it will.
 ///
 /// Since: 0.14
@@ -1062,7 +1062,7 @@ impl Command for QueryMemdev {
 
 /// Struct `CpuInstanceProperties`.
 ///
-/// Where a CPU is in the topology.  Levels that the machine does not
+/// Where a CPU is in the topology. Levels that the machine does not
 /// have are left out.
 ///
 /// Since: 2.7

@@ -122,7 +122,7 @@ impl Command for QueryIothreads {
 
 /// Command `stop`.
 ///
-/// Stop the virtual CPUs.  Stopping a stopped machine changes nothing.
+/// Stop the virtual CPUs. Stopping a stopped machine changes nothing.
 ///
 /// Since: 0.14
 #[derive(Clone, Copy, Debug)]
@@ -143,7 +143,7 @@ impl Command for Stop {
 
 /// Command `cont`.
 ///
-/// Let the virtual CPUs run.  This also starts a machine that was made
+/// Let the virtual CPUs run. This also starts a machine that was made
 /// with -S.
 ///
 /// Errors:
@@ -242,7 +242,7 @@ impl Command for HumanMonitorCommand {
 /// The arguments of `getfd`.
 ///
 /// Keep the file descriptor that came with this request (SCM_RIGHTS),
-/// under a name.  A descriptor of the same name is closed.
+/// under a name. A descriptor of the same name is closed.
 ///
 /// Errors:
 /// - If no descriptor came with the request
@@ -271,7 +271,7 @@ impl Visit for GetfdArguments {
 /// Command `getfd`.
 ///
 /// Keep the file descriptor that came with this request (SCM_RIGHTS),
-/// under a name.  A descriptor of the same name is closed.
+/// under a name. A descriptor of the same name is closed.
 ///
 /// Errors:
 /// - If no descriptor came with the request
@@ -429,7 +429,7 @@ impl Command for AddFd {
 
 /// The arguments of `remove-fd`.
 ///
-/// Remove descriptors from a set.  The set goes when it is empty and no
+/// Remove descriptors from a set. The set goes when it is empty and no
 /// one uses it.
 ///
 /// Since: 1.2
@@ -460,7 +460,7 @@ impl Visit for RemoveFdArguments {
 
 /// Command `remove-fd`.
 ///
-/// Remove descriptors from a set.  The set goes when it is empty and no
+/// Remove descriptors from a set. The set goes when it is empty and no
 /// one uses it.
 ///
 /// Since: 1.2

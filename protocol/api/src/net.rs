@@ -77,7 +77,7 @@ impl Command for NetdevAdd {
 
 /// The arguments of `netdev_del`.
 ///
-/// Remove a network back end.  A card that is connected to it stays, with
+/// Remove a network back end. A card that is connected to it stays, with
 /// its link down.
 ///
 /// Since: 0.14
@@ -103,7 +103,7 @@ impl Visit for NetdevDelArguments {
 
 /// Command `netdev_del`.
 ///
-/// Remove a network back end.  A card that is connected to it stays, with
+/// Remove a network back end. A card that is connected to it stays, with
 /// its link down.
 ///
 /// Since: 0.14
@@ -341,7 +341,7 @@ impl Visit for NetdevTapOptions {
 
 /// Struct `NetdevSocketOptions`.
 ///
-/// Frames over one TCP connection or in UDP datagrams.  Just one of @fd,
+/// Frames over one TCP connection or in UDP datagrams. Just one of @fd,
 /// @listen, @connect, @mcast and @udp is given.
 ///
 /// Since: 1.2
@@ -758,7 +758,7 @@ impl Visit for RxFilterInfo {
 
 /// The arguments of `query-rx-filter`.
 ///
-/// Show what cards let in.  NIC_RX_FILTER_CHANGED is sent again at the
+/// Show what cards let in. NIC_RX_FILTER_CHANGED is sent again at the
 /// next change of those that were asked.
 ///
 /// Since: 1.6
@@ -785,7 +785,7 @@ impl Visit for QueryRxFilterArguments {
 
 /// Command `query-rx-filter`.
 ///
-/// Show what cards let in.  NIC_RX_FILTER_CHANGED is sent again at the
+/// Show what cards let in. NIC_RX_FILTER_CHANGED is sent again at the
 /// next change of those that were asked.
 ///
 /// Since: 1.6
@@ -807,7 +807,7 @@ impl Command for QueryRxFilter {
 
 /// Event `NIC_RX_FILTER_CHANGED`.
 ///
-/// The guest has changed what a card lets in.  Not sent again for that
+/// The guest has changed what a card lets in. Not sent again for that
 /// card before query-rx-filter was executed for it.
 ///
 /// Since: 1.6

@@ -74,7 +74,7 @@ impl Command for DeviceAdd {
 
 /// The arguments of `device_del`.
 ///
-/// Take a device out.  A guest may have to let go of it first: the command
+/// Take a device out. A guest may have to let go of it first: the command
 /// only asks then, and DEVICE_DELETED tells when it is out.
 ///
 /// Errors:
@@ -103,7 +103,7 @@ impl Visit for DeviceDelArguments {
 
 /// Command `device_del`.
 ///
-/// Take a device out.  A guest may have to let go of it first: the command
+/// Take a device out. A guest may have to let go of it first: the command
 /// only asks then, and DEVICE_DELETED tells when it is out.
 ///
 /// Errors:

@@ -277,7 +277,7 @@ impl Command for QomListTypes {
 
 /// The arguments of `qom-list-properties`.
 ///
-/// List the properties that objects of a type have.  Properties that a
+/// List the properties that objects of a type have. Properties that a
 /// particular object adds as it lives are missing.
 ///
 /// Since: 2.12
@@ -303,7 +303,7 @@ impl Visit for QomListPropertiesArguments {
 
 /// Command `qom-list-properties`.
 ///
-/// List the properties that objects of a type have.  Properties that a
+/// List the properties that objects of a type have. Properties that a
 /// particular object adds as it lives are missing.
 ///
 /// Since: 2.12

@@ -243,7 +243,7 @@ impl Command for QueryStatus {
 
 /// Event `SHUTDOWN`.
 ///
-/// The machine has shut down, or is about to.  With -no-shutdown the
+/// The machine has shut down, or is about to. With -no-shutdown the
 /// process stays, and a client may inspect the machine before it sends
 /// quit.
 ///
@@ -265,7 +265,7 @@ impl Event for ShutdownEvent {
 /// Event `POWERDOWN`.
 ///
 /// The guest is being asked to power off, as by pressing a power
-/// button.  Nothing happens unless it obeys.
+/// button. Nothing happens unless it obeys.
 ///
 /// Since: 0.12
 #[derive(Clone, Debug, PartialEq, Serialize)]

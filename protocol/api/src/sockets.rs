@@ -277,7 +277,7 @@ impl Visit for FdSocketAddressWrapper {
 /// Union `SocketAddressLegacy`.
 ///
 /// A socket address of any kind, with its members one level down in
-/// "data".  Character devices take this form.
+/// "data". Character devices take this form.
 ///
 /// Since: 1.3
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -161,7 +161,7 @@ impl Visit for YankInstance {
 /// The arguments of `yank`.
 ///
 /// Cut the connections of the given instances at once, to get free of a
-/// peer that hangs.  Nothing is cut if one of them is not there.
+/// peer that hangs. Nothing is cut if one of them is not there.
 ///
 /// Errors:
 /// - If an instance does not exist, with class DeviceNotFound
@@ -190,7 +190,7 @@ impl Visit for YankArguments {
 /// Command `yank`.
 ///
 /// Cut the connections of the given instances at once, to get free of a
-/// peer that hangs.  Nothing is cut if one of them is not there.
+/// peer that hangs. Nothing is cut if one of them is not there.
 ///
 /// Errors:
 /// - If an instance does not exist, with class DeviceNotFound

@@ -801,7 +801,7 @@ enumeration! {
     ///
     /// How a disk is connected.
     ///
-    /// Since: 2.2; 'Unknown' and all entries below since 2.4
+    /// Since: 2.2
     pub enum GuestDiskBusType {
         /// IDE
         Ide = "ide",
@@ -821,25 +821,25 @@ enumeration! {
         Sata = "sata",
         /// an SD card
         Sd = "sd",
-        /// cannot be told
+        /// cannot be told (since 2.4)
         UnknownValue = "unknown",
-        /// FireWire (Windows)
+        /// FireWire (Windows) (since 2.4)
         Ieee1394 = "ieee1394",
-        /// SSA (Windows)
+        /// SSA (Windows) (since 2.4)
         Ssa = "ssa",
-        /// Fibre Channel (Windows)
+        /// Fibre Channel (Windows) (since 2.4)
         Fibre = "fibre",
-        /// RAID (Windows)
+        /// RAID (Windows) (since 2.4)
         Raid = "raid",
-        /// iSCSI (Windows)
+        /// iSCSI (Windows) (since 2.4)
         Iscsi = "iscsi",
-        /// serial attached SCSI (Windows)
+        /// serial attached SCSI (Windows) (since 2.4)
         Sas = "sas",
-        /// a multimedia card (Windows)
+        /// a multimedia card (Windows) (since 2.4)
         Mmc = "mmc",
-        /// a virtual disk (Windows)
+        /// a virtual disk (Windows) (since 2.4)
         Virtual = "virtual",
-        /// a virtual disk in a file (Windows)
+        /// a virtual disk in a file (Windows) (since 2.4)
         FileBackedVirtual = "file-backed-virtual",
         /// NVMe (since 7.1)
         Nvme = "nvme",

@@ -8,7 +8,7 @@ use tinamou_qmp::{empty_object, enumeration};
 
 /// Command `qmp_capabilities`.
 ///
-/// End the negotiation that every QMP session begins with.  Only this
+/// End the negotiation that every QMP session begins with. Only this
 /// command is accepted before, and it is not accepted again.
 ///
 /// Since: 0.13
@@ -108,7 +108,7 @@ impl TypedCommand for QueryCommands {
 
 /// Command `quit`.
 ///
-/// End the process.  The machine is stopped without telling the guest.
+/// End the process. The machine is stopped without telling the guest.
 ///
 /// Since: 0.14
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use tinamou_qmp::enumeration;
 enumeration! {
     /// Enumeration `QapiErrorClass`.
     ///
-    /// What a client can match on in an error reply.  The description next
+    /// What a client can match on in an error reply. The description next
     /// to it is for people and may change.
     ///
     /// Since: 1.2

@@ -52,7 +52,7 @@ enumeration! {
 /// Since: 2.5
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SchemaInfo {
-    /// name of the entry.  Commands, events and built-in types bear
+    /// name of the entry. Commands, events and built-in types bear
     /// their own names, array types their element's in brackets; other
     /// types bear a number without meaning
     pub name: String,
@@ -274,7 +274,7 @@ pub struct SchemaInfoObjectVariant {
 
 /// Struct `SchemaInfoAlternate`.
 ///
-/// An alternate.  The JSON type of a value tells which member it is.
+/// An alternate. The JSON type of a value tells which member it is.
 ///
 /// Since: 2.5
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

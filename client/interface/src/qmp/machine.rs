@@ -557,7 +557,7 @@ impl TypedCommand for SystemReset {
 
 /// Command `system_powerdown`.
 ///
-/// Ask the guest to power off.  The reply says that it was asked, not
+/// Ask the guest to power off. The reply says that it was asked, not
 /// that it will.
 ///
 /// Since: 0.14
@@ -1157,7 +1157,7 @@ impl TypedCommand for QueryMemdev {
 
 /// Struct `CpuInstanceProperties`.
 ///
-/// Where a CPU is in the topology.  Levels that the machine does not
+/// Where a CPU is in the topology. Levels that the machine does not
 /// have are left out.
 ///
 /// Since: 2.7

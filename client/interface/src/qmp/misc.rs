@@ -117,7 +117,7 @@ impl TypedCommand for QueryIothreads {
 
 /// Command `stop`.
 ///
-/// Stop the virtual CPUs.  Stopping a stopped machine changes nothing.
+/// Stop the virtual CPUs. Stopping a stopped machine changes nothing.
 ///
 /// Since: 0.14
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,7 +132,7 @@ impl TypedCommand for Stop {
 
 /// Command `cont`.
 ///
-/// Let the virtual CPUs run.  This also starts a machine that was made
+/// Let the virtual CPUs run. This also starts a machine that was made
 /// with -S.
 ///
 /// Errors:
@@ -201,7 +201,7 @@ impl TypedCommand for HumanMonitorCommand {
 /// Command `getfd`.
 ///
 /// Keep the file descriptor that came with this request (SCM_RIGHTS),
-/// under a name.  A descriptor of the same name is closed.
+/// under a name. A descriptor of the same name is closed.
 ///
 /// Errors:
 /// - If no descriptor came with the request
@@ -325,7 +325,7 @@ impl TypedCommand for AddFd {
 
 /// Command `remove-fd`.
 ///
-/// Remove descriptors from a set.  The set goes when it is empty and no
+/// Remove descriptors from a set. The set goes when it is empty and no
 /// one uses it.
 ///
 /// Since: 1.2

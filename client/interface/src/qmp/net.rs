@@ -51,7 +51,7 @@ impl TypedCommand for NetdevAdd {
 
 /// Command `netdev_del`.
 ///
-/// Remove a network back end.  A card that is connected to it stays, with
+/// Remove a network back end. A card that is connected to it stays, with
 /// its link down.
 ///
 /// Since: 0.14
@@ -258,7 +258,7 @@ pub struct NetdevTapOptions {
 
 /// Struct `NetdevSocketOptions`.
 ///
-/// Frames over one TCP connection or in UDP datagrams.  Just one of @fd,
+/// Frames over one TCP connection or in UDP datagrams. Just one of @fd,
 /// @listen, @connect, @mcast and @udp is given.
 ///
 /// Since: 1.2
@@ -938,7 +938,7 @@ pub struct RxFilterInfo {
 
 /// Command `query-rx-filter`.
 ///
-/// Show what cards let in.  NIC_RX_FILTER_CHANGED is sent again at the
+/// Show what cards let in. NIC_RX_FILTER_CHANGED is sent again at the
 /// next change of those that were asked.
 ///
 /// Since: 1.6
@@ -956,7 +956,7 @@ impl TypedCommand for QueryRxFilter {
 
 /// Event `NIC_RX_FILTER_CHANGED`.
 ///
-/// The guest has changed what a card lets in.  Not sent again for that
+/// The guest has changed what a card lets in. Not sent again for that
 /// card before query-rx-filter was executed for it.
 ///
 /// Since: 1.6

@@ -72,7 +72,7 @@ impl TypedCommand for DeviceAdd {
 
 /// Command `device_del`.
 ///
-/// Take a device out.  A guest may have to let go of it first: the command
+/// Take a device out. A guest may have to let go of it first: the command
 /// only asks then, and DEVICE_DELETED tells when it is out.
 ///
 /// Errors:

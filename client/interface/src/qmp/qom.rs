@@ -156,7 +156,7 @@ impl TypedCommand for QomListTypes {
 
 /// Command `qom-list-properties`.
 ///
-/// List the properties that objects of a type have.  Properties that a
+/// List the properties that objects of a type have. Properties that a
 /// particular object adds as it lives are missing.
 ///
 /// Since: 2.12

@@ -108,7 +108,7 @@ impl TypedCommand for QueryStatus {
 
 /// Event `SHUTDOWN`.
 ///
-/// The machine has shut down, or is about to.  With -no-shutdown the
+/// The machine has shut down, or is about to. With -no-shutdown the
 /// process stays, and a client may inspect the machine before it sends
 /// quit.
 ///
@@ -129,7 +129,7 @@ impl TypedEvent for ShutdownEvent {
 /// Event `POWERDOWN`.
 ///
 /// The guest is being asked to power off, as by pressing a power
-/// button.  Nothing happens unless it obeys.
+/// button. Nothing happens unless it obeys.
 ///
 /// Since: 0.12
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -108,7 +108,7 @@ impl<'de> Deserialize<'de> for YankInstance {
 /// Command `yank`.
 ///
 /// Cut the connections of the given instances at once, to get free of a
-/// peer that hangs.  Nothing is cut if one of them is not there.
+/// peer that hangs. Nothing is cut if one of them is not there.
 ///
 /// Errors:
 /// - If an instance does not exist, with class DeviceNotFound
