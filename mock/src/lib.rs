@@ -25,6 +25,6 @@ mod session;
 pub use answer::{Answer, Happening, Outcome, Received, Script};
 pub use error::{Error, Result};
 pub use fault::{Fault, Planted};
-pub use mock::{Builder, Mock};
+pub use mock::{Builder, Mock, Origin};
 pub use rules::Rules;
 pub use schema::{Leniency, Schema};

@@ -41,9 +41,11 @@ pub(crate) struct Core {
     pub(crate) schema: Schema,
     pub(crate) greeting: Greeting,
     pub(crate) faults: Vec<Planted>,
-    pub(crate) leniency: Leniency,
+    leniency: Leniency,
     pub(crate) events: broadcast::Sender<Emitted>,
+    unchecked: bool,
     strict: bool,
+    observer: Option<Observer>,
     script: Mutex<Box<dyn Script>>,
     base: Mutex<Base>,
     journal: Mutex<Vec<Received>>,
@@ -58,6 +60,22 @@ pub(crate) struct Emitted {
     pub(crate) by: Option<usize>,
 }
 
+/// Who hears of every command and of where its answer came from.
+type Observer = Box<dyn Fn(&Received, Origin) + Send + Sync>;
+
+/// Where an answer came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// From the script.
+    Script,
+    /// From what every mock does.
+    Base,
+    /// From nowhere but the schema.
+    MadeUp,
+    /// There was none, and a strict mock makes none up.
+    Nowhere,
+}
+
 /// A mock in the making.
 #[derive(Default)]
 #[must_use]
@@ -67,6 +85,8 @@ pub struct Builder {
     greeting: Option<Greeting>,
     faults: Vec<Planted>,
     strict: bool,
+    unchecked: bool,
+    observer: Option<Observer>,
 }
 
 impl Builder {
@@ -107,6 +127,18 @@ impl Builder {
         self
     }
 
+    /// Leaves arguments to the script, right or wrong.
+    pub fn unchecked(mut self) -> Self {
+        self.unchecked = true;
+        self
+    }
+
+    /// Tells someone of every command and of where its answer came from.
+    pub fn observer(mut self, observer: impl Fn(&Received, Origin) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
     /// Makes it.
     #[must_use]
     pub fn build(self) -> Mock {
@@ -130,7 +162,9 @@ impl Builder {
             leniency,
             faults: self.faults,
             events: broadcast::Sender::new(EVENTS),
+            unchecked: self.unchecked,
             strict: self.strict,
+            observer: self.observer,
             script: Mutex::new(self.script.unwrap_or_else(|| Box::new(Rules::default()))),
             journal: Mutex::default(),
             connections: AtomicUsize::new(0),
@@ -200,6 +234,15 @@ impl Mock {
 }
 
 impl Core {
+    /// Whether the schema allows the command these arguments.
+    pub(crate) fn check(&self, command: &str, arguments: &Object) -> tinamou_qmp::Result<()> {
+        if self.unchecked {
+            return Ok(());
+        }
+        let arguments = arguments.clone();
+        self.schema.check_arguments(command, arguments, self.leniency)
+    }
+
     /// What a request is answered with.
     pub(crate) fn answer(&self, request: &Received) -> Answer {
         let mut journal = lock(&self.journal);
@@ -207,17 +250,27 @@ impl Core {
             journal.push(request.clone());
         }
         drop(journal);
+        let (answer, origin) = self.find_answer(request);
+        if let Some(observer) = &self.observer {
+            observer(request, origin);
+        }
+        answer
+    }
+
+    fn find_answer(&self, request: &Received) -> (Answer, Origin) {
         if let Some(answer) = lock(&self.script).answer(request) {
-            return answer;
+            return (answer, Origin::Script);
         }
         if let Some(answer) = lock(&self.base).answer(request.command) {
-            return answer;
+            return (answer, Origin::Base);
         }
         if self.strict {
             let desc = format!("No rule answers '{}'", request.command);
-            return Outcome::from(tinamou_qmp::Error::generic(desc)).into();
+            let refused = Outcome::from(tinamou_qmp::Error::generic(desc));
+            return (refused.into(), Origin::Nowhere);
         }
-        Outcome::Return(self.schema.example_return(request.command)).into()
+        let made_up = self.schema.example_return(request.command);
+        (Outcome::Return(made_up).into(), Origin::MadeUp)
     }
 
     pub(crate) fn script(&self) -> MutexGuard<'_, Box<dyn Script>> {

@@ -158,8 +158,7 @@ impl Connection {
             arguments,
             oob,
         } = request;
-        let schema = &self.core.schema;
-        if let Err(error) = schema.check_arguments(command, arguments.clone(), self.core.leniency) {
+        if let Err(error) = self.core.check(command, &arguments) {
             self.session.reply_error(ticket, &error);
             return self.flush(Some(command)).await;
         }
