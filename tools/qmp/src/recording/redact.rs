@@ -80,12 +80,17 @@ impl Redactor {
             self.asked.insert(id_of(members), command.clone());
         }
         if let Some(arguments) = members.get_mut("arguments") {
-            if command == "human-monitor-command" {
-                hide_line(arguments);
-            }
-            self.hide(&command, arguments);
+            self.arguments(&command, arguments);
         }
         message
+    }
+
+    /// Hides what is secret in the arguments of a command.
+    pub fn arguments(&self, command: &str, arguments: &mut Value) {
+        if command == "human-monitor-command" {
+            hide_line(arguments);
+        }
+        self.hide(command, arguments);
     }
 
     /// A message of the server's as it may be shown.
