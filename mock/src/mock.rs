@@ -134,7 +134,10 @@ impl Builder {
     }
 
     /// Tells someone of every command and of where its answer came from.
-    pub fn observer(mut self, observer: impl Fn(&Received, Origin) + Send + Sync + 'static) -> Self {
+    pub fn observer(
+        mut self,
+        observer: impl Fn(&Received, Origin) + Send + Sync + 'static,
+    ) -> Self {
         self.observer = Some(Box::new(observer));
         self
     }
@@ -240,7 +243,8 @@ impl Core {
             return Ok(());
         }
         let arguments = arguments.clone();
-        self.schema.check_arguments(command, arguments, self.leniency)
+        self.schema
+            .check_arguments(command, arguments, self.leniency)
     }
 
     /// What a request is answered with.

@@ -5,7 +5,9 @@ use std::time::Duration;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, ColorChoice, Parser, Subcommand};
 
-use crate::commands::{completions, events, man, run, status, test, wait};
+use crate::commands::{
+    completions, events, man, mock, proxy, record, replay, run, status, test, wait,
+};
 use crate::{Error, Exit, Output, exit};
 
 const STYLES: Styles = Styles::styled()
@@ -59,6 +61,14 @@ pub enum Command {
     Status(status::Options),
     /// Hold a server to the protocol
     Test(test::Options),
+    /// Record what clients and a server say to each other
+    Record(record::Options),
+    /// Serve a recording
+    Replay(replay::Options),
+    /// Serve made-up answers, checked against a schema, with faults if wanted
+    Mock(mock::Options),
+    /// Share one monitor among many clients
+    Proxy(proxy::Options),
     /// Write completions for a shell
     Completions(completions::Options),
     /// Write the manual pages
@@ -86,6 +96,10 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Error> {
         Command::Wait(options) => wait::run(options, global, output).await,
         Command::Status(options) => status::run(options, global, output).await,
         Command::Test(options) => test::run(options, global.timeout, output),
+        Command::Record(options) => record::run(options, global, output).await,
+        Command::Replay(options) => replay::run(options, global, output).await,
+        Command::Mock(options) => mock::run(options, global, output).await,
+        Command::Proxy(options) => proxy::run(options, global, output).await,
         Command::Completions(options) => completions::run(&options),
         Command::Man(options) => man::run(&options),
     }

@@ -14,6 +14,8 @@ mod exit;
 pub mod listen;
 pub mod output;
 pub mod pattern;
+pub mod proxy;
+pub mod recording;
 mod watch;
 
 pub use cli::{Cli, Command, Global, main};

@@ -145,7 +145,9 @@ impl Proxy {
                 return;
             };
             // Boxed, since what a task awaits takes its room twice.
-            Box::new(Front::new(core, number, connected, rule)).run().await;
+            Box::new(Front::new(core, number, connected, rule))
+                .run()
+                .await;
         });
     }
 }

@@ -23,7 +23,7 @@ use tinamou_qmp::Value;
 
 pub use read::Recording;
 pub use redact::{Redaction, Redactor};
-pub use replay::{Report, Replay};
+pub use replay::{Replay, Report};
 
 /// What stands in the place of a secret.
 pub const REDACTED: &str = "[redacted]";

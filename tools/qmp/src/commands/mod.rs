@@ -3,6 +3,10 @@
 pub mod completions;
 pub mod events;
 pub mod man;
+pub mod mock;
+pub mod proxy;
+pub mod record;
+pub mod replay;
 pub mod run;
 pub mod status;
 pub mod test;

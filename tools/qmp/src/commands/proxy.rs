@@ -8,7 +8,9 @@ use clap::Args;
 use tinamou_client::Address;
 
 use crate::listen::{Listener, TlsFiles};
-use crate::proxy::{Audit, Behind, CommandPattern, Config, Policy, Proxy, Rule, Slow, serve_metrics};
+use crate::proxy::{
+    Audit, Behind, CommandPattern, Config, Policy, Proxy, Rule, Slow, serve_metrics,
+};
 use crate::recording::Redaction;
 use crate::{Error, Exit, Global, Output};
 
@@ -110,7 +112,12 @@ pub(crate) async fn run(options: Options, _: &Global, output: &Output) -> Result
 }
 
 /// Passes on what comes until the server ends, if it may.
-async fn pass(behind: &mut Behind, mut link: crate::proxy::Link, options: &Options, output: &Output) {
+async fn pass(
+    behind: &mut Behind,
+    mut link: crate::proxy::Link,
+    options: &Options,
+    output: &Output,
+) {
     loop {
         let lost = behind.pass(link).await;
         output.note(&format!("{}: {}", options.to, lost.0));

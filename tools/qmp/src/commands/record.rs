@@ -62,10 +62,21 @@ pub(crate) async fn run(options: Options, _: &Global, output: &Output) -> Result
     }
 }
 
-async fn serve(listener: &Listener, recorder: &Arc<Recorder>, options: &Options, output: &Output) -> Result<Exit, Error> {
+async fn serve(
+    listener: &Listener,
+    recorder: &Arc<Recorder>,
+    options: &Options,
+    output: &Output,
+) -> Result<Exit, Error> {
     for number in 0.. {
-        let arrival = listener.accept().await.map_err(Error::io(listener.name()))?;
-        let client = arrival.identify().await.map_err(Error::io(listener.name()))?;
+        let arrival = listener
+            .accept()
+            .await
+            .map_err(Error::io(listener.name()))?;
+        let client = arrival
+            .identify()
+            .await
+            .map_err(Error::io(listener.name()))?;
         // The client sees at once that there is no server.
         let server = Client::builder().dial(&options.server).await?;
         let tape = Tape {
@@ -77,7 +88,9 @@ async fn serve(listener: &Listener, recorder: &Arc<Recorder>, options: &Options,
             .opened(number, &client.peer.to_string())
             .map_err(Error::io("the recording"))?;
         if options.once {
-            pass(client, server, tape).await.map_err(Error::io("recording"))?;
+            pass(client, server, tape)
+                .await
+                .map_err(Error::io("recording"))?;
             return Ok(Exit::Done);
         }
         let output = output.clone();

@@ -42,7 +42,11 @@ pub(crate) async fn run(options: Options, _: &Global, output: &Output) -> Result
     let recording = Recording::read(&options.file)?;
     let replay = Replay::new(&recording, options.timing);
     let report = replay.report();
-    let mut builder = Mock::builder().schema(recording.schema()).unchecked().strict().script(replay);
+    let mut builder = Mock::builder()
+        .schema(recording.schema())
+        .unchecked()
+        .strict()
+        .script(replay);
     if let Some(greeting) = recording.greeting() {
         builder = builder.greeting(greeting);
     }
@@ -72,7 +76,10 @@ async fn serve_one(mock: &Mock, listener: &Listener) -> Result<(), Error> {
 }
 
 fn tell(report: &Arc<Mutex<Report>>, output: &Output) -> Result<Exit, Error> {
-    let report = report.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let report = report
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
     if output.is_json() {
         output.value(&json!({
             "matched": report.matched,
@@ -83,8 +90,15 @@ fn tell(report: &Arc<Mutex<Report>>, output: &Output) -> Result<Exit, Error> {
         for unmatched in &report.unmatched {
             output.note(unmatched);
         }
-        let Report { matched, repeated, unmatched } = &report;
-        output.note(&format!("{matched} matched, {repeated} repeated, {} not in the recording", unmatched.len()));
+        let Report {
+            matched,
+            repeated,
+            unmatched,
+        } = &report;
+        output.note(&format!(
+            "{matched} matched, {repeated} repeated, {} not in the recording",
+            unmatched.len()
+        ));
     }
     Ok(match report.unmatched.is_empty() {
         true => Exit::Done,

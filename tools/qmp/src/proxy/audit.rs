@@ -44,12 +44,25 @@ impl Audit {
         self.line("left", client, json!({"why": why, "peer": describe(peer)}))
     }
 
-    pub(super) fn asked(&self, client: u64, peer: &Peer, command: &str, arguments: Value) -> io::Result<()> {
+    pub(super) fn asked(
+        &self,
+        client: u64,
+        peer: &Peer,
+        command: &str,
+        arguments: Value,
+    ) -> io::Result<()> {
         let details = json!({"command": command, "arguments": arguments, "peer": describe(peer)});
         self.line("asked", client, details)
     }
 
-    pub(super) fn denied(&self, client: u64, peer: &Peer, command: &str, arguments: Value, why: &str) -> io::Result<()> {
+    pub(super) fn denied(
+        &self,
+        client: u64,
+        peer: &Peer,
+        command: &str,
+        arguments: Value,
+        why: &str,
+    ) -> io::Result<()> {
         let details = json!({
             "command": command,
             "arguments": arguments,
@@ -59,7 +72,13 @@ impl Audit {
         self.line("denied", client, details)
     }
 
-    pub(super) fn answered(&self, client: u64, command: &str, began: Instant, error: Option<&ErrorReply>) -> io::Result<()> {
+    pub(super) fn answered(
+        &self,
+        client: u64,
+        command: &str,
+        began: Instant,
+        error: Option<&ErrorReply>,
+    ) -> io::Result<()> {
         let mut details = json!({"command": command, "seconds": began.elapsed().as_secs_f64()});
         if let Some(error) = error {
             details["error"] = json!({"class": error.class, "desc": error.desc});
@@ -70,7 +89,10 @@ impl Audit {
     fn line(&self, what: &str, client: u64, details: Json) -> io::Result<()> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let mut line = Map::new();
-        line.insert("time".to_owned(), json!(now.unwrap_or_default().as_secs_f64()));
+        line.insert(
+            "time".to_owned(),
+            json!(now.unwrap_or_default().as_secs_f64()),
+        );
         line.insert("what".to_owned(), json!(what));
         line.insert("client".to_owned(), json!(client));
         if let Json::Object(details) = details {

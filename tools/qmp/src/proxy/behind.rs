@@ -97,7 +97,10 @@ impl Behind {
             calls: HashMap::new(),
             unflushed: false,
         };
-        let known = timeout(GREETING, poll_fn(|cx| link.poll_introduction(cx, &self.core)));
+        let known = timeout(
+            GREETING,
+            poll_fn(|cx| link.poll_introduction(cx, &self.core)),
+        );
         let late = |_| Error::Unresponsive {
             stage: Stage::Greeting,
             after: GREETING,
@@ -161,7 +164,11 @@ impl Behind {
 pub struct Lost(pub String);
 
 impl Link {
-    fn poll_introduction(&mut self, cx: &mut Context<'_>, core: &Core) -> Poll<Result<Server, Error>> {
+    fn poll_introduction(
+        &mut self,
+        cx: &mut Context<'_>,
+        core: &Core,
+    ) -> Poll<Result<Server, Error>> {
         loop {
             self.poll_write(cx).map_err(Error::from)?;
             if let Err(error) = ready!(self.poll_read(cx)) {
@@ -241,7 +248,9 @@ impl Link {
             carries: !call.fds.is_empty(),
         };
         let client = call.client;
-        let id = self.session.request(&request, Token::Client(call, Instant::now()));
+        let id = self
+            .session
+            .request(&request, Token::Client(call, Instant::now()));
         self.calls.entry(client).or_default().push(id);
     }
 
@@ -263,8 +272,11 @@ impl Link {
                     if let Some(calls) = self.calls.get_mut(&call.client) {
                         calls.retain(|other| *other != id);
                     }
-                    core.metrics.answered(call.command, began.elapsed(), outcome.is_ok());
-                    core.audit(|audit| audit.answered(call.client, call.command, began, outcome.as_ref().err()));
+                    core.metrics
+                        .answered(call.command, began.elapsed(), outcome.is_ok());
+                    core.audit(|audit| {
+                        audit.answered(call.client, call.command, began, outcome.as_ref().err())
+                    });
                     call.mailbox.reply(call.ticket, outcome);
                 }
                 _ => {}
@@ -351,7 +363,11 @@ fn tell(event: &Event, core: &Core) {
 }
 
 /// An event as QEMU lays it out.
-fn event_line(name: &str, timestamp: tinamou_qmp::client::Timestamp, data: Option<&str>) -> Vec<u8> {
+fn event_line(
+    name: &str,
+    timestamp: tinamou_qmp::client::Timestamp,
+    data: Option<&str>,
+) -> Vec<u8> {
     let tinamou_qmp::client::Timestamp {
         seconds,
         microseconds,

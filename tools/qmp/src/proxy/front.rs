@@ -91,7 +91,8 @@ impl Front {
             Ok(()) => "it left".to_owned(),
             Err(error) => error.to_string(),
         };
-        self.core.audit(|audit| audit.left(self.number, &self.peer, &why));
+        self.core
+            .audit(|audit| audit.left(self.number, &self.peer, &why));
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -132,7 +133,11 @@ impl Front {
                     self.take_output();
                     let written = self.poll_write(cx);
                     let stuck = written.is_ok() && self.written < self.output.len();
-                    return if stuck { Poll::Pending } else { Poll::Ready(()) };
+                    return if stuck {
+                        Poll::Pending
+                    } else {
+                        Poll::Ready(())
+                    };
                 }
             }
             self.take_output();
@@ -174,11 +179,16 @@ impl Front {
         if let Err(reason) = policy.check(&self.rule, command, &request.arguments) {
             self.core.metrics.denied(command);
             let arguments = self.shown(command, &request);
-            self.core.audit(|audit| audit.denied(self.number, &self.peer, command, arguments, &reason));
-            self.session.reply_error(request.ticket, &Error::generic(reason));
+            self.core
+                .audit(|audit| audit.denied(self.number, &self.peer, command, arguments, &reason));
+            self.session
+                .reply_error(request.ticket, &Error::generic(reason));
             return;
         }
-        let wait = self.rate.as_mut().and_then(|rate| rate.take(Instant::now()));
+        let wait = self
+            .rate
+            .as_mut()
+            .and_then(|rate| rate.take(Instant::now()));
         match wait {
             // What runs out of band is there to be run at once.
             Some(wait) if !request.oob => {
@@ -192,10 +202,15 @@ impl Front {
     fn pass_on(&mut self, request: Request) {
         let command = request.command;
         let arguments = self.shown(command, &request);
-        self.core.audit(|audit| audit.asked(self.number, &self.peer, command, arguments));
+        self.core
+            .audit(|audit| audit.asked(self.number, &self.peer, command, arguments));
         let arguments = Value::Object(request.arguments);
         let arguments = to_vec(&arguments, Style::Compact).expect("a value has a JSON text");
-        let fd = if TAKE_FD.contains(&command) { self.fds.pop() } else { None };
+        let fd = if TAKE_FD.contains(&command) {
+            self.fds.pop()
+        } else {
+            None
+        };
         let call = Call {
             client: self.number,
             command,

@@ -122,17 +122,67 @@ impl Metrics {
         let mut page = String::new();
         let up = u64::from(counters.up);
         for (name, kind, help, value) in [
-            ("server_up", "gauge", "Whether the server behind is connected", up),
-            ("server_reconnects_total", "counter", "Connections made again", counters.reconnects),
-            ("queue_depth", "gauge", "Calls that the server has not answered", counters.queue as u64),
+            (
+                "server_up",
+                "gauge",
+                "Whether the server behind is connected",
+                up,
+            ),
+            (
+                "server_reconnects_total",
+                "counter",
+                "Connections made again",
+                counters.reconnects,
+            ),
+            (
+                "queue_depth",
+                "gauge",
+                "Calls that the server has not answered",
+                counters.queue as u64,
+            ),
             ("clients", "gauge", "Clients connected", counters.clients),
-            ("clients_total", "counter", "Clients that have come", counters.clients_total),
-            ("clients_refused_total", "counter", "Clients turned away", counters.clients_refused),
-            ("clients_dropped_total", "counter", "Clients disconnected because they did not read", counters.clients_dropped),
-            ("events_total", "counter", "Events that the server sent", counters.events),
-            ("events_dropped_total", "counter", "Events not sent to clients that did not read", counters.events_dropped),
-            ("throttled_total", "counter", "Calls held back by a rate", counters.throttled),
-            ("audit_failures_total", "counter", "Lines that the audit log lacks", counters.audit_failures),
+            (
+                "clients_total",
+                "counter",
+                "Clients that have come",
+                counters.clients_total,
+            ),
+            (
+                "clients_refused_total",
+                "counter",
+                "Clients turned away",
+                counters.clients_refused,
+            ),
+            (
+                "clients_dropped_total",
+                "counter",
+                "Clients disconnected because they did not read",
+                counters.clients_dropped,
+            ),
+            (
+                "events_total",
+                "counter",
+                "Events that the server sent",
+                counters.events,
+            ),
+            (
+                "events_dropped_total",
+                "counter",
+                "Events not sent to clients that did not read",
+                counters.events_dropped,
+            ),
+            (
+                "throttled_total",
+                "counter",
+                "Calls held back by a rate",
+                counters.throttled,
+            ),
+            (
+                "audit_failures_total",
+                "counter",
+                "Lines that the audit log lacks",
+                counters.audit_failures,
+            ),
         ] {
             head(&mut page, name, kind, help);
             let _ = writeln!(page, "qmp_proxy_{name} {value}");
@@ -144,17 +194,38 @@ impl Metrics {
 
 impl Counters {
     fn write_commands(&self, page: &mut String) {
-        head(page, "command_errors_total", "counter", "Calls answered with an error");
+        head(
+            page,
+            "command_errors_total",
+            "counter",
+            "Calls answered with an error",
+        );
         for (name, command) in &self.commands {
             let errors = command.errors;
-            let _ = writeln!(page, "qmp_proxy_command_errors_total{{command=\"{name}\"}} {errors}");
+            let _ = writeln!(
+                page,
+                "qmp_proxy_command_errors_total{{command=\"{name}\"}} {errors}"
+            );
         }
-        head(page, "command_denied_total", "counter", "Calls that the policy denied");
+        head(
+            page,
+            "command_denied_total",
+            "counter",
+            "Calls that the policy denied",
+        );
         for (name, command) in &self.commands {
             let denied = command.denied;
-            let _ = writeln!(page, "qmp_proxy_command_denied_total{{command=\"{name}\"}} {denied}");
+            let _ = writeln!(
+                page,
+                "qmp_proxy_command_denied_total{{command=\"{name}\"}} {denied}"
+            );
         }
-        head(page, "command_seconds", "histogram", "From a call to its answer");
+        head(
+            page,
+            "command_seconds",
+            "histogram",
+            "From a call to its answer",
+        );
         for (name, command) in &self.commands {
             command.write(name, page);
         }
@@ -166,17 +237,32 @@ impl Command {
         let mut below = 0;
         for (bound, count) in BOUNDS.iter().zip(self.buckets) {
             below += count;
-            let _ = writeln!(page, "qmp_proxy_command_seconds_bucket{{command=\"{name}\",le=\"{bound}\"}} {below}");
+            let _ = writeln!(
+                page,
+                "qmp_proxy_command_seconds_bucket{{command=\"{name}\",le=\"{bound}\"}} {below}"
+            );
         }
         let Self { count, seconds, .. } = self;
-        let _ = writeln!(page, "qmp_proxy_command_seconds_bucket{{command=\"{name}\",le=\"+Inf\"}} {count}");
-        let _ = writeln!(page, "qmp_proxy_command_seconds_sum{{command=\"{name}\"}} {seconds}");
-        let _ = writeln!(page, "qmp_proxy_command_seconds_count{{command=\"{name}\"}} {count}");
+        let _ = writeln!(
+            page,
+            "qmp_proxy_command_seconds_bucket{{command=\"{name}\",le=\"+Inf\"}} {count}"
+        );
+        let _ = writeln!(
+            page,
+            "qmp_proxy_command_seconds_sum{{command=\"{name}\"}} {seconds}"
+        );
+        let _ = writeln!(
+            page,
+            "qmp_proxy_command_seconds_count{{command=\"{name}\"}} {count}"
+        );
     }
 }
 
 fn head(page: &mut String, name: &str, kind: &str, help: &str) {
-    let _ = writeln!(page, "# HELP qmp_proxy_{name} {help}.\n# TYPE qmp_proxy_{name} {kind}");
+    let _ = writeln!(
+        page,
+        "# HELP qmp_proxy_{name} {help}.\n# TYPE qmp_proxy_{name} {kind}"
+    );
 }
 
 /// Serves the page over HTTP.
@@ -210,12 +296,18 @@ async fn answer(mut connected: Connected, proxy: &Proxy) -> io::Result<()> {
             return Ok(());
         }
     }
-    let line = request.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    let line = request
+        .split(|&byte| byte == b'\r')
+        .next()
+        .unwrap_or_default();
     let mut words = line.split(|&byte| byte == b' ');
     let (status, body) = match (words.next(), words.next()) {
         (Some(b"GET"), Some(b"/metrics" | b"/")) => ("200 OK", proxy.metrics().page()),
         (Some(b"GET"), _) => ("404 Not Found", "see /metrics\n".to_owned()),
-        _ => ("405 Method Not Allowed", "only GET is known here\n".to_owned()),
+        _ => (
+            "405 Method Not Allowed",
+            "only GET is known here\n".to_owned(),
+        ),
     };
     let length = body.len();
     let head = format!(

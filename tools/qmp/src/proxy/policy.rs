@@ -125,7 +125,9 @@ impl Policy {
         if self.everyone.admits(command, arguments) && rule.admits(command, arguments) {
             return Ok(());
         }
-        Err(format!("The proxy's policy does not allow '{command}' with these arguments"))
+        Err(format!(
+            "The proxy's policy does not allow '{command}' with these arguments"
+        ))
     }
 }
 
@@ -141,7 +143,8 @@ impl Rule {
     /// # Errors
     /// What does not.
     pub fn check(&self) -> Result<(), String> {
-        let sound = |number: Option<f64>| number.is_none_or(|number| number > 0.0 && number.is_finite());
+        let sound =
+            |number: Option<f64>| number.is_none_or(|number| number > 0.0 && number.is_finite());
         match sound(self.rate) && sound(self.burst) {
             true => Ok(()),
             false => Err("rate and burst are numbers above zero".to_owned()),
@@ -240,7 +243,9 @@ impl FromStr for CommandPattern {
 impl fmt::Display for CommandPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
-        self.members.iter().try_for_each(|(path, value)| write!(f, " {path}={value}"))
+        self.members
+            .iter()
+            .try_for_each(|(path, value)| write!(f, " {path}={value}"))
     }
 }
 
@@ -286,6 +291,7 @@ impl Rate {
         self.at = now;
         self.left -= 1.0;
         let missing = -self.left;
-        (missing > 0.0).then(|| Duration::try_from_secs_f64(missing / self.rate).unwrap_or(Duration::MAX))
+        (missing > 0.0)
+            .then(|| Duration::try_from_secs_f64(missing / self.rate).unwrap_or(Duration::MAX))
     }
 }

@@ -44,7 +44,8 @@ impl Recording {
         }
         let mut connections: Vec<Vec<Said>> = Vec::new();
         for (index, line) in lines.enumerate() {
-            let entry: Entry = serde_json::from_str(line).map_err(|error| format!("line {}: {error}", index + 2))?;
+            let entry: Entry = serde_json::from_str(line)
+                .map_err(|error| format!("line {}: {error}", index + 2))?;
             // Numbers are given in the order in which clients came.
             if entry.connection > connections.len() {
                 return Err(format!("line {}: connections are left out", index + 2));
@@ -58,7 +59,11 @@ impl Recording {
             } = entry.what
             {
                 let time = entry.time;
-                connections[entry.connection].push(Said { time, from, message });
+                connections[entry.connection].push(Said {
+                    time,
+                    from,
+                    message,
+                });
             }
         }
         Ok(Self {

@@ -157,7 +157,9 @@ fn hide_path(value: &mut Value, path: &[String]) {
         // Elements have no names of their own.
         Value::Array(elements) => elements.iter_mut().for_each(|value| hide_path(value, path)),
         Value::Object(members) => {
-            let named = members.iter_mut().filter(|(name, _)| pattern::matches(first, name));
+            let named = members
+                .iter_mut()
+                .filter(|(name, _)| pattern::matches(first, name));
             named.for_each(|(_, value)| hide_path(value, rest));
         }
         _ => {}
@@ -184,7 +186,10 @@ mod tests {
     use tinamou_qmp::json::{Style, parse, to_vec};
 
     fn check(rules: &[&str], message: &str, expected: &str) {
-        let rules = rules.iter().map(|rule| rule.parse().expect("a rule")).collect();
+        let rules = rules
+            .iter()
+            .map(|rule| rule.parse().expect("a rule"))
+            .collect();
         let mut redactor = Redactor::new(rules);
         // What the replies are to.
         redactor.request(parse(br#"{"execute": "query-x", "id": 1}"#).expect("JSON"));

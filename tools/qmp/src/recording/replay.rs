@@ -89,7 +89,9 @@ impl Replay {
 
 impl Script for Replay {
     fn answer(&mut self, request: &Received) -> Option<Answer> {
-        let found = self.track(request.connection).map(|track| track.find(request));
+        let found = self
+            .track(request.connection)
+            .map(|track| track.find(request));
         let mut report = lock(&self.report);
         let mut answer = match found {
             Some(Found::Next(answer)) => {
@@ -121,7 +123,9 @@ impl Script for Replay {
         let opening = self.track(connection).map(|track| track.opening.clone());
         let mut opening = opening.unwrap_or_default();
         if !timing {
-            opening.iter_mut().for_each(|event| event.delay = Duration::ZERO);
+            opening
+                .iter_mut()
+                .for_each(|event| event.delay = Duration::ZERO);
         }
         opening
     }
@@ -138,16 +142,25 @@ impl Track {
     fn new(said: &[Said]) -> Self {
         let mut track = Self::default();
         let mut began = 0.0;
-        for Said { time, from, message } in said {
+        for Said {
+            time,
+            from,
+            message,
+        } in said
+        {
             match from {
                 Side::Client => track.ask(*time, message),
-                Side::Server if message.contains_key("event") => track.happen(*time, began, message),
+                Side::Server if message.contains_key("event") => {
+                    track.happen(*time, began, message)
+                }
                 Side::Server if message.contains_key("QMP") => began = *time,
                 Side::Server => track.reply(*time, message),
             }
         }
         // Sessions negotiate by themselves.
-        track.exchanges.retain(|exchange| exchange.command != "qmp_capabilities");
+        track
+            .exchanges
+            .retain(|exchange| exchange.command != "qmp_capabilities");
         track
     }
 
@@ -172,7 +185,8 @@ impl Track {
 
     fn reply(&mut self, time: f64, message: &Object) {
         let id = message.get("id");
-        let waits = |exchange: &&mut Exchange| exchange.answered.is_none() && exchange.id.as_ref() == id;
+        let waits =
+            |exchange: &&mut Exchange| exchange.answered.is_none() && exchange.id.as_ref() == id;
         let Some(exchange) = self.exchanges.iter_mut().find(waits) else {
             return;
         };
@@ -205,7 +219,9 @@ impl Track {
     }
 
     fn find(&mut self, request: &Received) -> Found {
-        let fits = |exchange: &Exchange| exchange.command == request.command && same(&exchange.arguments, &request.arguments);
+        let fits = |exchange: &Exchange| {
+            exchange.command == request.command && same(&exchange.arguments, &request.arguments)
+        };
         let behind = (self.place..self.exchanges.len()).chain(0..self.place);
         let unused = |&place: &usize| !self.exchanges[place].used && fits(&self.exchanges[place]);
         if let Some(place) = behind.clone().find(unused) {
@@ -218,7 +234,9 @@ impl Track {
             let outcome = exchange.answer.outcome.clone();
             return Found::Again(outcome.into());
         }
-        let next = self.exchanges[self.place..].iter().find(|exchange| !exchange.used);
+        let next = self.exchanges[self.place..]
+            .iter()
+            .find(|exchange| !exchange.used);
         Found::Nothing {
             next: next.map(|exchange| shown(&exchange.command, &exchange.arguments)),
         }
@@ -242,7 +260,11 @@ fn outcome_of(message: &Object) -> Outcome {
 /// Whether arguments are those that were recorded; what was hidden may be
 /// anything.
 fn same(recorded: &Object, given: &Object) -> bool {
-    let fits = |(name, value): (&String, &Value)| given.get(name).is_some_and(|given| same_value(value, given));
+    let fits = |(name, value): (&String, &Value)| {
+        given
+            .get(name)
+            .is_some_and(|given| same_value(value, given))
+    };
     recorded.len() == given.len() && recorded.iter().all(fits)
 }
 
@@ -251,7 +273,11 @@ fn same_value(recorded: &Value, given: &Value) -> bool {
         (Value::String(text), _) if text == REDACTED => true,
         (Value::Object(recorded), Value::Object(given)) => same(recorded, given),
         (Value::Array(recorded), Value::Array(given)) => {
-            recorded.len() == given.len() && recorded.iter().zip(given).all(|(recorded, given)| same_value(recorded, given))
+            recorded.len() == given.len()
+                && recorded
+                    .iter()
+                    .zip(given)
+                    .all(|(recorded, given)| same_value(recorded, given))
         }
         _ => recorded == given,
     }
@@ -259,7 +285,10 @@ fn same_value(recorded: &Value, given: &Value) -> bool {
 
 fn forget_times(answer: &mut Answer) {
     answer.delay = Duration::ZERO;
-    answer.after.iter_mut().for_each(|event| event.delay = Duration::ZERO);
+    answer
+        .after
+        .iter_mut()
+        .for_each(|event| event.delay = Duration::ZERO);
 }
 
 fn no_answer(request: &Received) -> Answer {
