@@ -1,4 +1,8 @@
 //! The toolbox as its users meet it: the binary, against real servers.
 
+mod mock;
 mod peers;
+mod proxy;
+mod record;
 mod run;
+mod served;
