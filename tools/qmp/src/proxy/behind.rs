@@ -333,7 +333,7 @@ impl Link {
 
 impl Call {
     /// Answers without the server.
-    fn refuse(self: Box<Self>, core: &Core, desc: &str) {
+    fn refuse(&self, core: &Core, desc: &str) {
         let error = ErrorReply {
             class: "GenericError".to_owned(),
             desc: desc.to_owned(),

@@ -6,7 +6,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tinamou_qmp::client::ErrorReply;
@@ -100,8 +100,10 @@ impl Front {
             if self.poll_mail(cx).is_ready() {
                 return Poll::Ready(Ok(()));
             }
-            self.poll_held(cx);
             self.requests();
+            while self.poll_held(cx).is_ready() {
+                self.requests();
+            }
             self.poll_write(cx)?;
             if self.is_done(cx) {
                 return Poll::Ready(Ok(()));
@@ -116,7 +118,7 @@ impl Front {
         }
     }
 
-    /// Takes mail while there is room; ready when there will be no more.
+    /// Takes mail while there is room; ready when the client is to go.
     fn poll_mail(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while self.output.len() - self.written < ENOUGH {
             match self.mailbox.poll_next(cx) {
@@ -142,19 +144,19 @@ impl Front {
             }
             self.take_output();
         }
-        Poll::Pending
+        self.mailbox.poll_overflow(cx)
     }
 
     /// Lets a held request go when its time has come.
-    fn poll_held(&mut self, cx: &mut Context<'_>) {
+    fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some((sleep, _)) = &mut self.held else {
-            return;
+            return Poll::Pending;
         };
-        if sleep.as_mut().poll(cx).is_ready()
-            && let Some((_, request)) = self.held.take()
-        {
+        ready!(sleep.as_mut().poll(cx));
+        if let Some((_, request)) = self.held.take() {
             self.pass_on(request);
         }
+        Poll::Ready(())
     }
 
     /// Hands on what the session has to run.

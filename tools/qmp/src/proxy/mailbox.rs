@@ -150,6 +150,16 @@ impl Mailbox {
         Poll::Pending
     }
 
+    /// Ready when the client is to be disconnected at once, read or not.
+    pub(super) fn poll_overflow(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = lock(&self.state);
+        if state.end == Some(End::Overflow) {
+            return Poll::Ready(());
+        }
+        state.reader.clone_from(cx.waker());
+        Poll::Pending
+    }
+
     /// Whether the client was disconnected because it does not read.
     pub(super) fn overflowed(&self) -> bool {
         lock(&self.state).end == Some(End::Overflow)

@@ -206,8 +206,14 @@ impl Track {
             _ => None,
         };
         let mut event = Happening::new(name.as_str(), data);
-        let under_way = |exchange: &&mut Exchange| exchange.answered.is_none();
-        if let Some(exchange) = self.exchanges.iter_mut().rev().find(under_way) {
+        // Commands run in order, so the one under way is behind the last reply.
+        let answered = |exchange: &Exchange| exchange.answered.is_some();
+        let under_way = self
+            .exchanges
+            .iter()
+            .rposition(answered)
+            .map_or(0, |last| last + 1);
+        if let Some(exchange) = self.exchanges.get_mut(under_way) {
             exchange.answer.before.push(event);
         } else if let Some(exchange) = self.exchanges.last_mut() {
             event.delay = between(exchange.answered.unwrap_or(exchange.asked), time);
