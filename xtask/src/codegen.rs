@@ -106,4 +106,16 @@ mod tests {
     fn the_reference_is_up_to_date() {
         assert_eq!(docs(root(), true), Ok(()));
     }
+
+    /// A page that the summary leaves out is not in the book.
+    #[test]
+    fn the_book_lists_the_reference() {
+        let book = root().join("book/src");
+        let summary = fs::read_to_string(book.join("SUMMARY.md")).expect("a book");
+        for page in fs::read_dir(book.join("reference")).expect("a reference") {
+            let page = page.expect("a file").file_name();
+            let link = format!("(reference/{})", page.display());
+            assert!(summary.contains(&link), "{link}");
+        }
+    }
 }
