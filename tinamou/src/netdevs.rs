@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tinamou_api as api;
 use tinamou_monitor::EventBus;
-use tinamou_net::{Config, Datagram, Event, LegacySocket, PeerAddress, Stream, Tap, UserConfig};
+use tinamou_net::{
+    Bridge, Config, Datagram, Event, LegacySocket, Passed, PeerAddress, Stream, Tap, UserConfig,
+};
 use tinamou_qmp::{Error, ErrorClass, Result};
 
 use crate::backends;
@@ -17,6 +19,16 @@ use crate::fds::Fds;
 const DEFAULT_SCRIPT: &str = "/etc/qemu-ifup";
 /// The same before they go.
 const DEFAULT_DOWNSCRIPT: &str = "/etc/qemu-ifdown";
+
+/// What opens interfaces on bridges for those who may not, where it is on most hosts.
+const HELPERS: [&str; 2] = [
+    "/usr/lib/qemu/qemu-bridge-helper",
+    "/usr/libexec/qemu-bridge-helper",
+];
+/// The bridge, if none is named.
+const DEFAULT_BRIDGE: &str = "br0";
+/// Descriptors of one interface at most.
+const MOST_QUEUES: usize = 1024;
 
 /// The wire error for a refusal of the network.
 pub fn wire(error: tinamou_net::Error) -> Error {
@@ -76,6 +88,7 @@ pub fn from_api(netdev: api::Netdev, fds: &mut Fds) -> Result<Config> {
     Ok(match netdev.branch {
         B::User(user) => Config::User(Box::new(user_config(user))),
         B::Tap(tap) => Config::Tap(tap_config(&netdev.id, tap, fds)?),
+        B::Bridge(bridge) => Config::Bridge(bridge_config(bridge.br, bridge.helper)),
         B::Socket(socket) => Config::Socket(legacy_socket(socket, fds)?),
         B::Stream(stream) => Config::Stream(stream_config(stream, fds)?),
         B::Dgram(dgram) => Config::Dgram(datagram(&netdev.id, dgram, fds)?),
@@ -123,16 +136,39 @@ fn user_config(user: api::NetdevUserOptions) -> UserConfig {
 }
 
 fn tap_config(id: &str, tap: api::NetdevTapOptions, fds: &mut Fds) -> Result<Tap> {
+    let scripts = tap.ifname.is_some() || tap.script.is_some() || tap.downscript.is_some();
+    let given = scripts || tap.vnet_hdr.is_some() || tap.queues.is_some();
     if let Some(name) = tap.fd {
-        if tap.ifname.is_some() || tap.script.is_some() || tap.downscript.is_some() {
-            return Err(Error::generic(
-                "ifname=, script=, downscript=, vnet_hdr=, helper=, queues=, fds=, and vhostfds= \
-                 are invalid with fd=",
-            ));
-        }
-        let fd = backends::passed(&name, fds).map_err(|error| bad_descriptor(id, &name, error))?;
-        return Ok(Tap::Fd { name, fd });
+        refuse_if(
+            given || tap.helper.is_some() || tap.fds.is_some(),
+            "ifname=, script=, downscript=, vnet_hdr=, helper=, queues=, fds=, and vhostfds= \
+             are invalid with fd=",
+        )?;
+        return Ok(Tap::Fds(vec![passed_tap(id, &name, fds)?]));
     }
+    if let Some(names) = tap.fds {
+        refuse_if(
+            given || tap.helper.is_some(),
+            "ifname=, script=, downscript=, vnet_hdr=, helper=, queues=, and vhostfd= are \
+             invalid with fds=",
+        )?;
+        let names = names.split(':').take(MOST_QUEUES);
+        let passed = names.map(|name| passed_tap(id, name, fds));
+        return Ok(Tap::Fds(passed.collect::<Result<_>>()?));
+    }
+    if let Some(helper) = tap.helper {
+        refuse_if(
+            given,
+            "ifname=, script=, downscript=, vnet_hdr=, queues=, and vhostfds= are invalid with \
+             helper=",
+        )?;
+        return Ok(Tap::Helper(bridge_config(tap.br, Some(helper))));
+    }
+    let queues = tap.queues.unwrap_or(1);
+    refuse_if(
+        queues == 0,
+        "Parameter 'queues' expects a number greater than 0",
+    )?;
     let script = |given: Option<String>, default: &str| match given.as_deref() {
         Some("no" | "") => None,
         Some(script) => Some(PathBuf::from(script)),
@@ -142,7 +178,34 @@ fn tap_config(id: &str, tap: api::NetdevTapOptions, fds: &mut Fds) -> Result<Tap
         name: tap.ifname,
         script: script(tap.script, DEFAULT_SCRIPT),
         downscript: script(tap.downscript, DEFAULT_DOWNSCRIPT),
+        vnet_header: tap.vnet_hdr.unwrap_or(true),
+        send_buffer: tap.sndbuf,
+        queues,
     })
+}
+
+fn refuse_if(wrong: bool, desc: &str) -> Result<()> {
+    match wrong {
+        true => Err(Error::generic(desc)),
+        false => Ok(()),
+    }
+}
+
+fn passed_tap(id: &str, name: &str, fds: &mut Fds) -> Result<Passed> {
+    let fd = backends::passed(name, fds).map_err(|error| bad_descriptor(id, name, error))?;
+    Ok(Passed {
+        name: name.to_owned(),
+        fd,
+    })
+}
+
+fn bridge_config(bridge: Option<String>, helper: Option<String>) -> Bridge {
+    let is_there = |helper: &&&str| Path::exists(Path::new(helper));
+    let default = HELPERS.iter().find(is_there).unwrap_or(&HELPERS[0]);
+    Bridge {
+        bridge: bridge.unwrap_or_else(|| DEFAULT_BRIDGE.to_owned()),
+        helper: helper.unwrap_or_else(|| (*default).to_owned()),
+    }
 }
 
 fn legacy_socket(socket: api::NetdevSocketOptions, fds: &mut Fds) -> Result<LegacySocket> {

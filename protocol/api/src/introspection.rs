@@ -1946,7 +1946,8 @@ pub static SCHEMA: Schema = Schema {
                     ("socket", 149),
                     ("stream", 150),
                     ("dgram", 151),
-                    ("hubport", 152),
+                    ("bridge", 152),
+                    ("hubport", 153),
                     ("none", 0),
                 ],
             },
@@ -1982,7 +1983,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "RxFilterInfoList",
             features: &[],
-            shape: Shape::Array(153),
+            shape: Shape::Array(154),
         },
         Type {
             name: "NIC_RX_FILTER_CHANGED-arg",
@@ -2037,7 +2038,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "interfaces",
-                        ty: 154,
+                        ty: 155,
                         optional: true,
                         features: &[],
                     },
@@ -2065,7 +2066,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "addr",
-                        ty: 155,
+                        ty: 156,
                         optional: false,
                         features: &[],
                     },
@@ -2091,7 +2092,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MouseInfoList",
             features: &[],
-            shape: Shape::Array(156),
+            shape: Shape::Array(157),
         },
         Type {
             name: "send-key-arg",
@@ -2100,7 +2101,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "keys",
-                        ty: 157,
+                        ty: 158,
                         optional: false,
                         features: &[],
                     },
@@ -2134,7 +2135,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "events",
-                        ty: 158,
+                        ty: 159,
                         optional: false,
                         features: &[],
                     },
@@ -2149,7 +2150,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "enable",
-                    ty: 159,
+                    ty: 160,
                     optional: true,
                     features: &[],
                 }],
@@ -2164,7 +2165,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qemu",
-                        ty: 160,
+                        ty: 161,
                         optional: false,
                         features: &[],
                     },
@@ -2182,12 +2183,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandInfoList",
             features: &[],
-            shape: Shape::Array(161),
+            shape: Shape::Array(162),
         },
         Type {
             name: "SchemaInfoList",
             features: &[],
-            shape: Shape::Array(162),
+            shape: Shape::Array(163),
         },
         Type {
             name: "qom-list-arg",
@@ -2206,7 +2207,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectPropertyInfoList",
             features: &[],
-            shape: Shape::Array(163),
+            shape: Shape::Array(164),
         },
         Type {
             name: "qom-get-arg",
@@ -2288,7 +2289,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectTypeInfoList",
             features: &[],
-            shape: Shape::Array(164),
+            shape: Shape::Array(165),
         },
         Type {
             name: "qom-list-properties-arg",
@@ -2311,7 +2312,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qom-type",
-                        ty: 165,
+                        ty: 166,
                         optional: false,
                         features: &[],
                     },
@@ -2324,19 +2325,19 @@ pub static SCHEMA: Schema = Schema {
                 ],
                 tag: Some("qom-type"),
                 variants: &[
-                    ("authz-list", 166),
-                    ("authz-listfile", 167),
-                    ("authz-simple", 168),
-                    ("filter-dump", 169),
-                    ("iothread", 170),
-                    ("memory-backend-file", 171),
-                    ("memory-backend-memfd", 172),
-                    ("memory-backend-ram", 173),
-                    ("rng-builtin", 174),
-                    ("rng-random", 175),
-                    ("secret", 176),
-                    ("throttle-group", 177),
-                    ("tls-creds-x509", 178),
+                    ("authz-list", 167),
+                    ("authz-listfile", 168),
+                    ("authz-simple", 169),
+                    ("filter-dump", 170),
+                    ("iothread", 171),
+                    ("memory-backend-file", 172),
+                    ("memory-backend-memfd", 173),
+                    ("memory-backend-ram", 174),
+                    ("rng-builtin", 175),
+                    ("rng-random", 176),
+                    ("secret", 177),
+                    ("throttle-group", 178),
+                    ("tls-creds-x509", 179),
                 ],
             },
         },
@@ -2457,7 +2458,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuInfoFastList",
             features: &[],
-            shape: Shape::Array(179),
+            shape: Shape::Array(180),
         },
         Type {
             name: "query-machines-arg",
@@ -2476,7 +2477,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MachineInfoList",
             features: &[],
-            shape: Shape::Array(180),
+            shape: Shape::Array(181),
         },
         Type {
             name: "TargetInfo",
@@ -2484,7 +2485,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arch",
-                    ty: 181,
+                    ty: 182,
                     optional: false,
                     features: &[],
                 }],
@@ -2593,7 +2594,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MemdevList",
             features: &[],
-            shape: Shape::Array(182),
+            shape: Shape::Array(183),
         },
         Type {
             name: "balloon-arg",
@@ -2676,7 +2677,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuDefinitionInfoList",
             features: &[],
-            shape: Shape::Array(183),
+            shape: Shape::Array(184),
         },
         Type {
             name: "yank-arg",
@@ -2695,7 +2696,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "YankInstanceList",
             features: &[],
-            shape: Shape::Array(184),
+            shape: Shape::Array(185),
         },
         Type {
             name: "NameInfo",
@@ -2714,7 +2715,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "IOThreadInfoList",
             features: &[],
-            shape: Shape::Array(185),
+            shape: Shape::Array(186),
         },
         Type {
             name: "human-monitor-command-arg",
@@ -2835,7 +2836,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetInfoList",
             features: &[],
-            shape: Shape::Array(186),
+            shape: Shape::Array(187),
         },
         Type {
             name: "query-command-line-options-arg",
@@ -2854,7 +2855,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandLineOptionInfoList",
             features: &[],
-            shape: Shape::Array(187),
+            shape: Shape::Array(188),
         },
         Type {
             name: "RTC_CHANGE-arg",
@@ -2881,12 +2882,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciInfoList",
             features: &[],
-            shape: Shape::Array(188),
+            shape: Shape::Array(189),
         },
         Type {
             name: "VirtioInfoList",
             features: &[],
-            shape: Shape::Array(189),
+            shape: Shape::Array(190),
         },
         Type {
             name: "x-query-virtio-status-arg",
@@ -2933,19 +2934,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "guest-features",
-                        ty: 190,
+                        ty: 191,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "host-features",
-                        ty: 190,
+                        ty: 191,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend-features",
-                        ty: 190,
+                        ty: 191,
                         optional: false,
                         features: &[],
                     },
@@ -2957,7 +2958,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "status",
-                        ty: 191,
+                        ty: 192,
                         optional: false,
                         features: &[],
                     },
@@ -3029,7 +3030,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "vhost-dev",
-                        ty: 192,
+                        ty: 193,
                         optional: true,
                         features: &[],
                     },
@@ -3311,19 +3312,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "descs",
-                        ty: 193,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "avail",
                         ty: 194,
                         optional: false,
                         features: &[],
                     },
                     Member {
-                        name: "used",
+                        name: "avail",
                         ty: 195,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "used",
+                        ty: 196,
                         optional: false,
                         features: &[],
                     },
@@ -3565,12 +3566,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 196,
+                    ty: 197,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("hyper-v", 197), ("s390", 198)],
+                variants: &[("hyper-v", 198), ("s390", 199)],
             },
         },
         Type {
@@ -3650,7 +3651,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "io-status",
-                        ty: 199,
+                        ty: 200,
                         optional: true,
                         features: &[],
                     },
@@ -3684,13 +3685,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "stats",
-                        ty: 200,
+                        ty: 201,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "driver-specific",
-                        ty: 201,
+                        ty: 202,
                         optional: true,
                         features: &[],
                     },
@@ -3808,7 +3809,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "image",
-                        ty: 202,
+                        ty: 203,
                         optional: false,
                         features: &[],
                     },
@@ -3898,7 +3899,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cache",
-                        ty: 203,
+                        ty: 204,
                         optional: false,
                         features: &[],
                     },
@@ -4020,7 +4021,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "image",
-                        ty: 204,
+                        ty: 205,
                         optional: false,
                         features: &[],
                     },
@@ -4032,13 +4033,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "inject-error",
-                        ty: 205,
+                        ty: 206,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "set-state",
-                        ty: 206,
+                        ty: 207,
                         optional: true,
                         features: &[],
                     },
@@ -4053,7 +4054,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "file",
-                    ty: 204,
+                    ty: 205,
                     optional: false,
                     features: &[],
                 }],
@@ -4074,13 +4075,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "locking",
-                        ty: 207,
+                        ty: 208,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio",
-                        ty: 208,
+                        ty: 209,
                         optional: true,
                         features: &[],
                     },
@@ -4108,7 +4109,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "server",
-                        ty: 155,
+                        ty: 156,
                         optional: false,
                         features: &[],
                     },
@@ -4170,13 +4171,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 204,
+                        ty: 205,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 209,
+                        ty: 210,
                         optional: true,
                         features: &[],
                     },
@@ -4228,7 +4229,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 204,
+                        ty: 205,
                         optional: false,
                         features: &[],
                     },
@@ -4262,7 +4263,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "file",
-                        ty: 204,
+                        ty: 205,
                         optional: false,
                         features: &[],
                     },
@@ -4370,34 +4371,34 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 210,
+                    ty: 211,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("file", 211),
-                    ("serial", 212),
-                    ("parallel", 212),
-                    ("pipe", 212),
-                    ("socket", 213),
-                    ("udp", 214),
-                    ("pty", 215),
-                    ("null", 216),
-                    ("mux", 217),
-                    ("hub", 218),
-                    ("msmouse", 216),
-                    ("wctablet", 216),
-                    ("braille", 216),
-                    ("testdev", 216),
-                    ("stdio", 219),
-                    ("spicevmc", 220),
-                    ("spiceport", 221),
-                    ("qemu-vdagent", 222),
-                    ("dbus", 223),
-                    ("vc", 224),
-                    ("ringbuf", 225),
-                    ("memory", 225),
+                    ("file", 212),
+                    ("serial", 213),
+                    ("parallel", 213),
+                    ("pipe", 213),
+                    ("socket", 214),
+                    ("udp", 215),
+                    ("pty", 216),
+                    ("null", 217),
+                    ("mux", 218),
+                    ("hub", 219),
+                    ("msmouse", 217),
+                    ("wctablet", 217),
+                    ("braille", 217),
+                    ("testdev", 217),
+                    ("stdio", 220),
+                    ("spicevmc", 221),
+                    ("spiceport", 222),
+                    ("qemu-vdagent", 223),
+                    ("dbus", 224),
+                    ("vc", 225),
+                    ("ringbuf", 226),
+                    ("memory", 226),
                 ],
             },
         },
@@ -4431,6 +4432,10 @@ pub static SCHEMA: Schema = Schema {
                 },
                 EnumValue {
                     name: "dgram",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "bridge",
                     features: &[],
                 },
                 EnumValue {
@@ -4552,7 +4557,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "dnssearch",
-                        ty: 226,
+                        ty: 227,
                         optional: true,
                         features: &[],
                     },
@@ -4588,13 +4593,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "hostfwd",
-                        ty: 226,
+                        ty: 227,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "guestfwd",
-                        ty: 226,
+                        ty: 227,
                         optional: true,
                         features: &[],
                     },
@@ -4627,6 +4632,12 @@ pub static SCHEMA: Schema = Schema {
                         features: &[],
                     },
                     Member {
+                        name: "fds",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
                         name: "script",
                         ty: 34,
                         optional: true,
@@ -4635,6 +4646,36 @@ pub static SCHEMA: Schema = Schema {
                     Member {
                         name: "downscript",
                         ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "br",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "helper",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "sndbuf",
+                        ty: 121,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "vnet_hdr",
+                        ty: 111,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "queues",
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -4696,7 +4737,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "addr",
-                        ty: 155,
+                        ty: 156,
                         optional: false,
                         features: &[],
                     },
@@ -4730,13 +4771,35 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "local",
-                        ty: 155,
+                        ty: 156,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "remote",
-                        ty: 155,
+                        ty: 156,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "NetdevBridgeOptions",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "br",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "helper",
+                        ty: 34,
                         optional: true,
                         features: &[],
                     },
@@ -4786,19 +4849,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "multicast",
-                        ty: 227,
+                        ty: 228,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast",
-                        ty: 227,
+                        ty: 228,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vlan",
-                        ty: 227,
+                        ty: 228,
                         optional: false,
                         features: &[],
                     },
@@ -4834,13 +4897,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "unicast-table",
-                        ty: 154,
+                        ty: 155,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "multicast-table",
-                        ty: 154,
+                        ty: 155,
                         optional: false,
                         features: &[],
                     },
@@ -4860,12 +4923,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 228,
+                    ty: 229,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 229), ("unix", 230), ("vsock", 231), ("fd", 232)],
+                variants: &[("inet", 230), ("unix", 231), ("vsock", 232), ("fd", 233)],
             },
         },
         Type {
@@ -4905,17 +4968,17 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "KeyValueList",
             features: &[],
-            shape: Shape::Array(233),
+            shape: Shape::Array(234),
         },
         Type {
             name: "InputEventList",
             features: &[],
-            shape: Shape::Array(234),
+            shape: Shape::Array(235),
         },
         Type {
             name: "QMPCapabilityList",
             features: &[],
-            shape: Shape::Array(235),
+            shape: Shape::Array(236),
         },
         Type {
             name: "VersionTriple",
@@ -4972,26 +5035,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "meta-type",
-                        ty: 236,
+                        ty: 237,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 154,
+                        ty: 155,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("meta-type"),
                 variants: &[
-                    ("builtin", 237),
-                    ("enum", 238),
-                    ("array", 239),
-                    ("object", 240),
-                    ("alternate", 241),
-                    ("command", 242),
-                    ("event", 243),
+                    ("builtin", 238),
+                    ("enum", 239),
+                    ("array", 240),
+                    ("object", 241),
+                    ("alternate", 242),
+                    ("command", 243),
+                    ("event", 244),
                 ],
             },
         },
@@ -5122,13 +5185,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "policy",
-                        ty: 244,
+                        ty: 245,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "rules",
-                        ty: 245,
+                        ty: 246,
                         optional: true,
                         features: &[],
                     },
@@ -5186,7 +5249,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "queue",
-                        ty: 246,
+                        ty: 247,
                         optional: true,
                         features: &[],
                     },
@@ -5204,7 +5267,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "insert",
-                        ty: 247,
+                        ty: 248,
                         optional: true,
                         features: &[],
                     },
@@ -5296,7 +5359,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 248,
+                        ty: 249,
                         optional: true,
                         features: &[],
                     },
@@ -5390,7 +5453,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 248,
+                        ty: 249,
                         optional: true,
                         features: &[],
                     },
@@ -5460,7 +5523,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 248,
+                        ty: 249,
                         optional: true,
                         features: &[],
                     },
@@ -5529,7 +5592,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "format",
-                        ty: 249,
+                        ty: 250,
                         optional: true,
                         features: &[],
                     },
@@ -5568,7 +5631,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "limits",
-                    ty: 250,
+                    ty: 251,
                     optional: true,
                     features: &[],
                 }],
@@ -5595,7 +5658,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "endpoint",
-                        ty: 251,
+                        ty: 252,
                         optional: true,
                         features: &[],
                     },
@@ -5629,20 +5692,20 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "props",
-                        ty: 252,
+                        ty: 253,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "target",
-                        ty: 181,
+                        ty: 182,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("target"),
                 variants: &[
-                    ("s390x", 253),
+                    ("s390x", 254),
                     ("aarch64", 0),
                     ("alpha", 0),
                     ("arm", 0),
@@ -5741,7 +5804,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "compat-props",
-                        ty: 254,
+                        ty: 255,
                         optional: true,
                         features: &["unstable"],
                     },
@@ -5927,7 +5990,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 248,
+                        ty: 249,
                         optional: false,
                         features: &[],
                     },
@@ -5961,7 +6024,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "unavailable-features",
-                        ty: 154,
+                        ty: 155,
                         optional: true,
                         features: &[],
                     },
@@ -5994,12 +6057,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 255,
+                    ty: 256,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("block-node", 256), ("chardev", 257), ("migration", 0)],
+                variants: &[("block-node", 257), ("chardev", 258), ("migration", 0)],
             },
         },
         Type {
@@ -6061,7 +6124,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "fds",
-                        ty: 258,
+                        ty: 259,
                         optional: false,
                         features: &[],
                     },
@@ -6083,7 +6146,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "parameters",
-                        ty: 259,
+                        ty: 260,
                         optional: false,
                         features: &[],
                     },
@@ -6105,7 +6168,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "devices",
-                        ty: 260,
+                        ty: 261,
                         optional: false,
                         features: &[],
                     },
@@ -6143,13 +6206,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "transports",
-                        ty: 154,
+                        ty: 155,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dev-features",
-                        ty: 154,
+                        ty: 155,
                         optional: true,
                         features: &[],
                     },
@@ -6171,7 +6234,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "statuses",
-                        ty: 154,
+                        ty: 155,
                         optional: false,
                         features: &[],
                     },
@@ -6217,25 +6280,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 190,
+                        ty: 191,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "acked-features",
-                        ty: 190,
+                        ty: 191,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend-features",
-                        ty: 190,
+                        ty: 191,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "protocol-features",
-                        ty: 261,
+                        ty: 262,
                         optional: false,
                         features: &[],
                     },
@@ -6271,7 +6334,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "VirtioRingDescList",
             features: &[],
-            shape: Shape::Array(262),
+            shape: Shape::Array(263),
         },
         Type {
             name: "VirtioRingAvail",
@@ -6402,7 +6465,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "reason",
-                        ty: 263,
+                        ty: 264,
                         optional: false,
                         features: &[],
                     },
@@ -6628,31 +6691,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "timed_stats",
-                        ty: 264,
+                        ty: 265,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_latency_histogram",
-                        ty: 265,
+                        ty: 266,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wr_latency_histogram",
-                        ty: 265,
+                        ty: 266,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_latency_histogram",
-                        ty: 265,
+                        ty: 266,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "flush_latency_histogram",
-                        ty: 265,
+                        ty: 266,
                         optional: true,
                         features: &[],
                     },
@@ -6673,8 +6736,8 @@ pub static SCHEMA: Schema = Schema {
                 }],
                 tag: Some("driver"),
                 variants: &[
-                    ("file", 266),
-                    ("host_device", 266),
+                    ("file", 267),
+                    ("host_device", 267),
                     ("blkdebug", 0),
                     ("copy-on-read", 0),
                     ("nbd", 0),
@@ -6759,13 +6822,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format-specific",
-                        ty: 267,
+                        ty: 268,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing-image",
-                        ty: 202,
+                        ty: 203,
                         optional: true,
                         features: &[],
                     },
@@ -6810,12 +6873,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlkdebugInjectErrorOptionsList",
             features: &[],
-            shape: Shape::Array(268),
+            shape: Shape::Array(269),
         },
         Type {
             name: "BlkdebugSetStateOptionsList",
             features: &[],
-            shape: Shape::Array(269),
+            shape: Shape::Array(270),
         },
         Type {
             name: "OnOffAuto",
@@ -6856,7 +6919,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockdevRefOrNull",
             features: &[],
-            shape: Shape::Alternate(&[24, 34, 270]),
+            shape: Shape::Alternate(&[24, 34, 271]),
         },
         Type {
             name: "ChardevBackendKind",
@@ -6958,7 +7021,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 271,
+                    ty: 272,
                     optional: false,
                     features: &[],
                 }],
@@ -6972,7 +7035,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 272,
+                    ty: 273,
                     optional: false,
                     features: &[],
                 }],
@@ -6986,7 +7049,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 273,
+                    ty: 274,
                     optional: false,
                     features: &[],
                 }],
@@ -7000,7 +7063,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 274,
+                    ty: 275,
                     optional: false,
                     features: &[],
                 }],
@@ -7014,7 +7077,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 275,
+                    ty: 276,
                     optional: false,
                     features: &[],
                 }],
@@ -7028,7 +7091,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 276,
+                    ty: 277,
                     optional: false,
                     features: &[],
                 }],
@@ -7042,7 +7105,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 277,
+                    ty: 278,
                     optional: false,
                     features: &[],
                 }],
@@ -7056,7 +7119,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 278,
+                    ty: 279,
                     optional: false,
                     features: &[],
                 }],
@@ -7070,7 +7133,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 279,
+                    ty: 280,
                     optional: false,
                     features: &[],
                 }],
@@ -7084,7 +7147,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 280,
+                    ty: 281,
                     optional: false,
                     features: &[],
                 }],
@@ -7098,7 +7161,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 281,
+                    ty: 282,
                     optional: false,
                     features: &[],
                 }],
@@ -7112,7 +7175,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 282,
+                    ty: 283,
                     optional: false,
                     features: &[],
                 }],
@@ -7126,7 +7189,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 283,
+                    ty: 284,
                     optional: false,
                     features: &[],
                 }],
@@ -7140,7 +7203,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 284,
+                    ty: 285,
                     optional: false,
                     features: &[],
                 }],
@@ -7154,7 +7217,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 285,
+                    ty: 286,
                     optional: false,
                     features: &[],
                 }],
@@ -7165,7 +7228,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "StringList",
             features: &[],
-            shape: Shape::Array(286),
+            shape: Shape::Array(287),
         },
         Type {
             name: "RxState",
@@ -7335,12 +7398,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 287,
+                    ty: 288,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("number", 288), ("qcode", 289)],
+                variants: &[("number", 289), ("qcode", 290)],
             },
         },
         Type {
@@ -7349,17 +7412,17 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 290,
+                    ty: 291,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("key", 291),
-                    ("btn", 292),
-                    ("rel", 293),
-                    ("abs", 293),
-                    ("mtt", 294),
+                    ("key", 292),
+                    ("btn", 293),
+                    ("rel", 294),
+                    ("abs", 294),
+                    ("mtt", 295),
                 ],
             },
         },
@@ -7411,7 +7474,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "json-type",
-                    ty: 295,
+                    ty: 296,
                     optional: false,
                     features: &[],
                 }],
@@ -7426,13 +7489,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 296,
+                        ty: 297,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "values",
-                        ty: 154,
+                        ty: 155,
                         optional: false,
                         features: &["deprecated"],
                     },
@@ -7462,7 +7525,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 297,
+                        ty: 298,
                         optional: false,
                         features: &[],
                     },
@@ -7474,7 +7537,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "variants",
-                        ty: 298,
+                        ty: 299,
                         optional: true,
                         features: &[],
                     },
@@ -7489,7 +7552,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "members",
-                    ty: 299,
+                    ty: 300,
                     optional: false,
                     features: &[],
                 }],
@@ -7556,7 +7619,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "QAuthZListRuleList",
             features: &[],
-            shape: Shape::Array(300),
+            shape: Shape::Array(301),
         },
         Type {
             name: "NetFilterDirection",
@@ -7835,7 +7898,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-state",
-                        ty: 301,
+                        ty: 302,
                         optional: false,
                         features: &[],
                     },
@@ -7847,7 +7910,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "entitlement",
-                        ty: 302,
+                        ty: 303,
                         optional: true,
                         features: &[],
                     },
@@ -7859,7 +7922,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CompatPropertyList",
             features: &[],
-            shape: Shape::Array(303),
+            shape: Shape::Array(304),
         },
         Type {
             name: "YankInstanceType",
@@ -7910,17 +7973,17 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetFdInfoList",
             features: &[],
-            shape: Shape::Array(304),
+            shape: Shape::Array(305),
         },
         Type {
             name: "CommandLineParameterInfoList",
             features: &[],
-            shape: Shape::Array(305),
+            shape: Shape::Array(306),
         },
         Type {
             name: "PciDeviceInfoList",
             features: &[],
-            shape: Shape::Array(306),
+            shape: Shape::Array(307),
         },
         Type {
             name: "VhostDeviceProtocols",
@@ -7929,7 +7992,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "protocols",
-                        ty: 154,
+                        ty: 155,
                         optional: false,
                         features: &[],
                     },
@@ -7963,7 +8026,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "flags",
-                        ty: 154,
+                        ty: 155,
                         optional: false,
                         features: &[],
                     },
@@ -8001,7 +8064,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceTimedStatsList",
             features: &[],
-            shape: Shape::Array(307),
+            shape: Shape::Array(308),
         },
         Type {
             name: "BlockLatencyHistogramInfo",
@@ -8059,12 +8122,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 308,
+                    ty: 309,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("qcow2", 309), ("file", 310)],
+                variants: &[("qcow2", 310), ("file", 311)],
             },
         },
         Type {
@@ -8074,7 +8137,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 311,
+                        ty: 312,
                         optional: false,
                         features: &[],
                     },
@@ -8086,7 +8149,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "iotype",
-                        ty: 312,
+                        ty: 313,
                         optional: true,
                         features: &[],
                     },
@@ -8126,7 +8189,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 311,
+                        ty: 312,
                         optional: false,
                         features: &[],
                     },
@@ -8239,7 +8302,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "addr",
-                        ty: 313,
+                        ty: 314,
                         optional: false,
                         features: &[],
                     },
@@ -8327,13 +8390,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "remote",
-                        ty: 313,
+                        ty: 314,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "local",
-                        ty: 313,
+                        ty: 314,
                         optional: true,
                         features: &[],
                     },
@@ -8439,7 +8502,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "chardevs",
-                        ty: 154,
+                        ty: 155,
                         optional: false,
                         features: &[],
                     },
@@ -8716,7 +8779,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 314,
+                    ty: 315,
                     optional: false,
                     features: &[],
                 }],
@@ -8756,7 +8819,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 315,
+                    ty: 316,
                     optional: false,
                     features: &[],
                 }],
@@ -8770,7 +8833,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 316,
+                    ty: 317,
                     optional: false,
                     features: &[],
                 }],
@@ -8784,7 +8847,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 317,
+                    ty: 318,
                     optional: false,
                     features: &[],
                 }],
@@ -8798,7 +8861,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 318,
+                    ty: 319,
                     optional: false,
                     features: &[],
                 }],
@@ -8847,22 +8910,22 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "SchemaInfoEnumMemberList",
             features: &[],
-            shape: Shape::Array(319),
+            shape: Shape::Array(320),
         },
         Type {
             name: "SchemaInfoObjectMemberList",
             features: &[],
-            shape: Shape::Array(320),
+            shape: Shape::Array(321),
         },
         Type {
             name: "SchemaInfoObjectVariantList",
             features: &[],
-            shape: Shape::Array(321),
+            shape: Shape::Array(322),
         },
         Type {
             name: "SchemaInfoAlternateMemberList",
             features: &[],
-            shape: Shape::Array(322),
+            shape: Shape::Array(323),
         },
         Type {
             name: "QAuthZListRule",
@@ -8877,13 +8940,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 244,
+                        ty: 245,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 323,
+                        ty: 324,
                         optional: true,
                         features: &[],
                     },
@@ -9003,7 +9066,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 324,
+                        ty: 325,
                         optional: false,
                         features: &[],
                     },
@@ -9049,13 +9112,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "class_info",
-                        ty: 325,
+                        ty: 326,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "id",
-                        ty: 326,
+                        ty: 327,
                         optional: false,
                         features: &[],
                     },
@@ -9079,13 +9142,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "pci_bridge",
-                        ty: 327,
+                        ty: 328,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "regions",
-                        ty: 328,
+                        ty: 329,
                         optional: false,
                         features: &[],
                     },
@@ -9179,19 +9242,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "avg_rd_queue_depth",
-                        ty: 329,
+                        ty: 330,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_queue_depth",
-                        ty: 329,
+                        ty: 330,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_queue_depth",
-                        ty: 329,
+                        ty: 330,
                         optional: false,
                         features: &[],
                     },
@@ -9220,7 +9283,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 330,
+                    ty: 331,
                     optional: false,
                     features: &[],
                 }],
@@ -9234,7 +9297,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 331,
+                    ty: 332,
                     optional: false,
                     features: &[],
                 }],
@@ -9316,12 +9379,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 228,
+                    ty: 229,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 332), ("unix", 333), ("vsock", 334), ("fd", 335)],
+                variants: &[("inet", 333), ("unix", 334), ("vsock", 335), ("fd", 336)],
             },
         },
         Type {
@@ -9985,7 +10048,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "key",
-                        ty: 233,
+                        ty: 234,
                         optional: false,
                         features: &[],
                     },
@@ -10007,7 +10070,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "button",
-                        ty: 336,
+                        ty: 337,
                         optional: false,
                         features: &[],
                     },
@@ -10029,7 +10092,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "axis",
-                        ty: 337,
+                        ty: 338,
                         optional: false,
                         features: &[],
                     },
@@ -10051,7 +10114,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "type",
-                        ty: 338,
+                        ty: 339,
                         optional: false,
                         features: &[],
                     },
@@ -10069,7 +10132,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "axis",
-                        ty: 337,
+                        ty: 338,
                         optional: false,
                         features: &[],
                     },
@@ -10097,7 +10160,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 154,
+                        ty: 155,
                         optional: true,
                         features: &[],
                     },
@@ -10131,7 +10194,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 154,
+                        ty: 155,
                         optional: true,
                         features: &[],
                     },
@@ -10275,13 +10338,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 339,
+                        ty: 340,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 260,
+                        ty: 261,
                         optional: true,
                         features: &[],
                     },
@@ -10293,7 +10356,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciMemoryRegionList",
             features: &[],
-            shape: Shape::Array(340),
+            shape: Shape::Array(341),
         },
         Type {
             name: "number",
@@ -10337,7 +10400,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "compression-type",
-                        ty: 341,
+                        ty: 342,
                         optional: false,
                         features: &[],
                     },
@@ -10366,7 +10429,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 229,
+                    ty: 230,
                     optional: false,
                     features: &[],
                 }],
@@ -10380,7 +10443,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 230,
+                    ty: 231,
                     optional: false,
                     features: &[],
                 }],
@@ -10394,7 +10457,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 231,
+                    ty: 232,
                     optional: false,
                     features: &[],
                 }],
@@ -10408,7 +10471,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 232,
+                    ty: 233,
                     optional: false,
                     features: &[],
                 }],
@@ -10527,19 +10590,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "io_range",
-                        ty: 342,
+                        ty: 343,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "memory_range",
-                        ty: 342,
+                        ty: 343,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetchable_range",
-                        ty: 342,
+                        ty: 343,
                         optional: false,
                         features: &[],
                     },

@@ -312,6 +312,9 @@ pub struct NetdevTapOptions {
     /// the interface, already open
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fd: Option<String>,
+    /// several open descriptors of a tap device, separated by colons
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fds: Option<String>,
     /// program that is run when the interface is there; "no" for
     /// none (default: no)
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -320,6 +323,21 @@ pub struct NetdevTapOptions {
     /// none (default: no)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub downscript: Option<String>,
+    /// bridge to join (default: br0) (since 2.8)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub br: Option<String>,
+    /// program that makes the device and joins it to the bridge
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub helper: Option<String>,
+    /// bytes of the send buffer
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sndbuf: Option<u64>,
+    /// packets have a virtio-net header
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vnet_hdr: Option<bool>,
+    /// how many queues
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queues: Option<u32>,
 }
 
 impl VisitMembers for NetdevTapOptions {
@@ -327,8 +345,14 @@ impl VisitMembers for NetdevTapOptions {
         Ok(Self {
             ifname: visit::optional(source, "ifname")?,
             fd: visit::optional(source, "fd")?,
+            fds: visit::optional(source, "fds")?,
             script: visit::optional(source, "script")?,
             downscript: visit::optional(source, "downscript")?,
+            br: visit::optional(source, "br")?,
+            helper: visit::optional(source, "helper")?,
+            sndbuf: visit::optional_with(source, "sndbuf", visit::size)?,
+            vnet_hdr: visit::optional(source, "vnet_hdr")?,
+            queues: visit::optional(source, "queues")?,
         })
     }
 }
@@ -383,6 +407,36 @@ impl VisitMembers for NetdevSocketOptions {
 }
 
 impl Visit for NetdevSocketOptions {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
+/// Struct `NetdevBridgeOptions`.
+///
+/// A tap device that a helper makes and joins to a bridge.
+///
+/// Since: 1.2
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NetdevBridgeOptions {
+    /// the bridge (default: br0)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub br: Option<String>,
+    /// the program
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub helper: Option<String>,
+}
+
+impl VisitMembers for NetdevBridgeOptions {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            br: visit::optional(source, "br")?,
+            helper: visit::optional(source, "helper")?,
+        })
+    }
+}
+
+impl Visit for NetdevBridgeOptions {
     fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
         visit::structure(source, name)
     }
@@ -514,6 +568,9 @@ pub enum NetClientDriver {
     /// a datagram socket
     #[serde(rename = "dgram")]
     Dgram,
+    /// a tap device that a helper makes
+    #[serde(rename = "bridge")]
+    Bridge,
     /// a port of a hub
     #[serde(rename = "hubport")]
     Hubport,
@@ -529,6 +586,7 @@ impl NetClientDriver {
         ("socket", Self::Socket),
         ("stream", Self::Stream),
         ("dgram", Self::Dgram),
+        ("bridge", Self::Bridge),
         ("hubport", Self::Hubport),
     ];
 
@@ -542,6 +600,7 @@ impl NetClientDriver {
             Self::Socket => "socket",
             Self::Stream => "stream",
             Self::Dgram => "dgram",
+            Self::Bridge => "bridge",
             Self::Hubport => "hubport",
         }
     }
@@ -592,6 +651,9 @@ pub enum NetdevBranch {
     /// Branch `dgram`.
     #[serde(rename = "dgram")]
     Dgram(crate::NetdevDgramOptions),
+    /// Branch `bridge`.
+    #[serde(rename = "bridge")]
+    Bridge(crate::NetdevBridgeOptions),
     /// Branch `hubport`.
     #[serde(rename = "hubport")]
     Hubport(crate::NetdevHubPortOptions),
@@ -608,6 +670,7 @@ impl NetdevBranch {
             Self::Socket(_) => crate::NetClientDriver::Socket,
             Self::Stream(_) => crate::NetClientDriver::Stream,
             Self::Dgram(_) => crate::NetClientDriver::Dgram,
+            Self::Bridge(_) => crate::NetClientDriver::Bridge,
             Self::Hubport(_) => crate::NetClientDriver::Hubport,
         }
     }
@@ -632,6 +695,9 @@ impl VisitMembers for Netdev {
             }
             crate::NetClientDriver::Dgram => {
                 NetdevBranch::Dgram(VisitMembers::visit_members(source)?)
+            }
+            crate::NetClientDriver::Bridge => {
+                NetdevBranch::Bridge(VisitMembers::visit_members(source)?)
             }
             crate::NetClientDriver::Hubport => {
                 NetdevBranch::Hubport(VisitMembers::visit_members(source)?)

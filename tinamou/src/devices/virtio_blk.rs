@@ -70,7 +70,7 @@ const FAMILY: Family = Family {
     core,
     class: 0x0100,
     // One for each queue, and one for the configuration.
-    vectors: |settings| match settings.fill::<BlkProperties>().num_queues {
+    vectors: |_, settings| match settings.fill::<BlkProperties>().num_queues {
         AUTO_QUEUES => 2,
         queues => u32::from(queues) + 1,
     },

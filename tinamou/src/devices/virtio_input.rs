@@ -107,7 +107,7 @@ macro_rules! model {
                 inner: &DEVICE,
                 core: MAKE,
                 class: $class,
-                vectors: |_| 2,
+                vectors: |_, _| 2,
             };
         }
     };

@@ -22,12 +22,17 @@ pub const DEVICE: Class = Class {
     ..Class::new("virtio-net-device", "virtio-device")
 };
 
-/// The device behind PCI: an Ethernet controller, with a vector for each queue and one more.
+/// The device behind PCI: an Ethernet controller, with a vector for each queue, that of commands
+/// among them, and one more.
 const FAMILY: Family = Family {
     inner: &DEVICE,
     core,
     class: 0x0200,
-    vectors: |_| 4,
+    vectors: |vm, settings| {
+        let netdev = settings.fill::<NetProperties>().netdev;
+        let pairs = netdev.and_then(|id| vm.network.queues(&id));
+        2 * pairs.unwrap_or(1) as u32 + 2
+    },
 };
 
 virtio_pci::classes! {

@@ -99,7 +99,7 @@ pub struct Family {
     /// The PCI class.
     pub class: u16,
     /// How many vectors it wants.
-    pub vectors: fn(&Settings) -> u32,
+    pub vectors: fn(&Vm, &Settings) -> u32,
 }
 
 /// Which class of a family it is.
@@ -177,7 +177,7 @@ pub fn make(
     let behind_port = bus.kind() == PciBusKind::Express && !bus.is_root();
     let options = Options {
         mode: mode(plug, variant, behind_port)?,
-        vectors: vectors(plug, family),
+        vectors: vectors(vm, plug, family),
         modern_pio_notify: own.modern_pio_notify,
         page_per_vq: own.page_per_vq,
         multifunction: common.multifunction,
@@ -261,11 +261,11 @@ fn number(plug: &Plug<'_>, name: &str) -> Option<u32> {
     }
 }
 
-fn vectors(plug: &Plug<'_>, family: &Family) -> u16 {
+fn vectors(vm: &Vm, plug: &Plug<'_>, family: &Family) -> u16 {
     /// The most that MSI-X has.
     const VECTORS_MAX: u32 = 2048;
     let wanted = number(plug, "vectors").filter(|vectors| *vectors != u32::MAX);
-    let wanted = wanted.unwrap_or_else(|| (family.vectors)(plug.settings));
+    let wanted = wanted.unwrap_or_else(|| (family.vectors)(vm, plug.settings));
     if wanted > VECTORS_MAX {
         tracing::warn!("unable to init msix vectors to {wanted}");
         return 0;

@@ -38,7 +38,7 @@ const FAMILY: Family = Family {
     inner: &DEVICE,
     core,
     class: 0x00ff,
-    vectors: |_| 2,
+    vectors: |_, _| 2,
 };
 
 virtio_pci::classes! {

@@ -62,7 +62,7 @@ const FAMILY: Family = Family {
     core,
     class: 0x0100,
     // One for each queue, and one for the configuration.
-    vectors: |settings| match settings.fill::<ScsiProperties>().num_queues {
+    vectors: |_, settings| match settings.fill::<ScsiProperties>().num_queues {
         AUTO_QUEUES => 4,
         queues => queues.saturating_add(3),
     },

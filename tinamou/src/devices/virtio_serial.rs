@@ -65,7 +65,7 @@ const FAMILY: Family = Family {
     inner: &DEVICE,
     core,
     class: 0x0780,
-    vectors: |_| 2,
+    vectors: |_, _| 2,
 };
 
 virtio_pci::classes! {

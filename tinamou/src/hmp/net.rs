@@ -27,7 +27,7 @@ const COMMANDS: &[Entry] = &[
     (
         "netdev_add",
         "netdev:s",
-        "[user|tap|socket|stream|dgram|hubport],id=str[,prop=value][,...]",
+        "[user|tap|bridge|socket|stream|dgram|hubport],id=str[,prop=value][,...]",
         "make a network back end",
         netdev_add,
     ),

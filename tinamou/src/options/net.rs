@@ -18,7 +18,9 @@ pub(crate) static GROUP: Group = Group {
 };
 
 /// The kinds of back end, as `-netdev help` lists them.
-const KINDS: &[&str] = &["socket", "stream", "dgram", "hubport", "tap", "user"];
+const KINDS: &[&str] = &[
+    "socket", "stream", "dgram", "hubport", "tap", "user", "bridge",
+];
 
 /// Parameters that may be given several times.
 const LISTS: &[&str] = &["hostfwd", "guestfwd", "dnssearch"];

@@ -21,6 +21,8 @@ pub enum Config {
     Dgram(Datagram),
     /// A network interface of the host.
     Tap(Tap),
+    /// One that a helper makes and puts on a bridge.
+    Bridge(Bridge),
     /// A network behind the process.
     User(Box<UserConfig>),
     /// A port of a hub.
@@ -40,8 +42,18 @@ impl Config {
             Self::Stream(_) => "stream",
             Self::Dgram(_) => "dgram",
             Self::Tap(_) => "tap",
+            Self::Bridge(_) => "bridge",
             Self::User(_) => "user",
             Self::Hubport { .. } => "hubport",
+        }
+    }
+
+    /// How many queues it has.
+    pub(crate) fn queues(&self) -> usize {
+        match self {
+            Self::Tap(Tap::Fds(fds)) => fds.len(),
+            Self::Tap(Tap::Interface { queues, .. }) => *queues as usize,
+            _ => 1,
         }
     }
 }
@@ -126,13 +138,10 @@ pub enum Datagram {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Tap {
-    /// `fd=`: an interface someone else opened.
-    Fd {
-        /// What it was called.
-        name: String,
-        /// The descriptor.
-        fd: OwnedFd,
-    },
+    /// `fd=`, `fds=`: an interface someone else opened, once for each queue.
+    Fds(Vec<Passed>),
+    /// `helper=`: one that a helper makes and puts on a bridge.
+    Helper(Bridge),
     /// An interface to be made or opened.
     Interface {
         /// `ifname=`: its name, if the host is not to choose one.
@@ -141,5 +150,29 @@ pub enum Tap {
         script: Option<PathBuf>,
         /// `downscript=`: run with the name before it goes.
         downscript: Option<PathBuf>,
+        /// `vnet_hdr=`: checksums and segmentation may be left to the host.
+        vnet_header: bool,
+        /// `sndbuf=`: bytes that wait to be sent.
+        send_buffer: Option<u64>,
+        /// `queues=`
+        queues: u32,
     },
+}
+
+/// A descriptor that was passed in.
+#[derive(Debug)]
+pub struct Passed {
+    /// What it was called.
+    pub name: String,
+    /// The descriptor.
+    pub fd: OwnedFd,
+}
+
+/// `bridge`
+#[derive(Debug)]
+pub struct Bridge {
+    /// `br=`
+    pub bridge: String,
+    /// `helper=`: a program, or a command line if there are blanks in it.
+    pub helper: String,
 }

@@ -18,9 +18,10 @@ mod mac;
 mod network;
 mod nic;
 mod offload;
+pub mod vnet;
 
 pub use cable::{Port, PortBells};
-pub use config::{Config, Datagram, LegacySocket, Stream, Tap, UserConfig};
+pub use config::{Bridge, Config, Datagram, LegacySocket, Passed, Stream, Tap, UserConfig};
 pub use error::{Error, Result};
 pub use filter::{Direction, DumpConfig, Filter, Position};
 pub use frame::{Accepts, Checksum, Frame, MAX_FRAME, Offload, SegmentKind, Segments};

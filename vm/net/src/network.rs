@@ -63,16 +63,12 @@ impl Network {
         if state.netdev(id).is_some() {
             return Err(Error::Exists(id.to_owned()));
         }
-        let cable = Arc::new(Cable::default());
-        let behind = behind(&state, &config)?;
-        let (behind, port) = match behind {
-            Some((key, port)) => (Some(key), port),
-            None => (
-                None,
-                cable
-                    .plug(Side::Backend)
-                    .expect("nobody else has a new cable"),
-            ),
+        let cables: Vec<_> = (0..config.queues()).map(|_| Arc::default()).collect();
+        let mut ports = cables.iter().map(|cable| plug_new(cable, Side::Backend));
+        let (behind, port) = match (behind(&state, &config)?, ports.next()) {
+            (Some((key, port)), _) => (Some(key), port),
+            (None, Some(port)) => (None, port),
+            (None, None) => return Err(Error::parameter("a back end without queues")),
         };
         let context = Context {
             id: id.to_owned(),
@@ -82,12 +78,12 @@ impl Network {
             hubs: state.clients.iter().filter_map(Client::hub).collect(),
         };
         let _guard = self.inner.runtime.enter();
-        let backend = backends::open(config, port, &context)?;
+        let backend = backends::open(config, port, ports.collect(), &context)?;
         let key = state.key();
         state.clients.push(Client {
             key,
             name: id.to_owned(),
-            cable,
+            cables,
             filters: Vec::new(),
             kind: Kind::Netdev {
                 backend,
@@ -110,8 +106,8 @@ impl Network {
         let (key, filters) = (netdev.key, netdev.take_filters());
         let nic = state
             .nic_of(key)
-            .map(|nic| (Arc::clone(&nic.cable), nic.device()));
-        let Some((cable, device)) = nic else {
+            .map(|nic| (nic.cables.clone(), nic.device()));
+        let Some((cables, device)) = nic else {
             state.clients.retain(|client| client.key != key);
             return Ok(filters);
         };
@@ -126,7 +122,9 @@ impl Network {
             }
         }
         drop(state);
-        cable.set_link(Side::Nic, false);
+        for cable in cables {
+            cable.set_link(Side::Nic, false);
+        }
         if let Some(device) = device {
             device.link_changed(false);
         }
@@ -137,7 +135,12 @@ impl Network {
     pub fn is_free(&self, id: &str) -> Option<bool> {
         let state = self.state();
         let client = state.netdev(id)?;
-        Some(!client.cable.is_plugged(Side::Nic) && !client.is_fixed())
+        Some(!client.cable().is_plugged(Side::Nic) && !client.is_fixed())
+    }
+
+    /// How many queues the back end of that id has.
+    pub fn queues(&self, id: &str) -> Option<usize> {
+        Some(self.state().netdev(id)?.cables.len())
     }
 
     /// Makes room for a card and connects it.
@@ -146,27 +149,27 @@ impl Network {
     /// There is no such back end, or something else is connected to it.
     pub fn add_nic(&self, config: NicConfig) -> Result<Nic> {
         let mut state = self.state();
-        let (cable, netdev) = match &config.netdev {
-            None => (Arc::new(Cable::default()), None),
+        let (cables, netdev) = match &config.netdev {
+            None => (vec![Arc::default()], None),
             Some(id) => {
                 let netdev = state
                     .netdev(id)
                     .ok_or_else(|| Error::NoNetdev(id.clone()))?;
-                if netdev.is_fixed() {
+                if netdev.is_fixed() || netdev.cable().is_plugged(Side::Nic) {
                     return Err(Error::InUse(id.clone()));
                 }
-                (Arc::clone(&netdev.cable), Some(netdev.key))
+                (netdev.cables.clone(), Some(netdev.key))
             }
         };
-        let port = cable.plug(Side::Nic);
-        let port = port.ok_or_else(|| Error::InUse(config.netdev.unwrap_or_default()))?;
+        let ports = cables.iter().map(|cable| plug_new(cable, Side::Nic));
+        let ports = ports.collect();
         let name = config.id.unwrap_or_else(|| state.free_name(&config.model));
         let mac = config.mac.unwrap_or_else(|| state.free_mac());
         let key = state.key();
         state.clients.push(Client {
             key,
             name: name.clone(),
-            cable,
+            cables,
             filters: Vec::new(),
             kind: Kind::Nic {
                 model: config.model,
@@ -182,7 +185,7 @@ impl Network {
             key,
             name,
             mac,
-            port,
+            ports,
         })
     }
 
@@ -200,6 +203,18 @@ impl Network {
                 *shown = mac;
             }
         });
+    }
+
+    /// The card uses that many of the queues it has.
+    pub(crate) fn use_queues(&self, key: u64, count: usize) {
+        let state = self.state();
+        let netdev = state.by_key(key).and_then(|nic| match nic.kind {
+            Kind::Nic { netdev, .. } => state.by_key(netdev?),
+            Kind::Netdev { .. } => None,
+        });
+        if let Some(backend) = netdev.and_then(Client::backend) {
+            backend.use_queues(count);
+        }
     }
 
     fn with_nic(&self, key: u64, act: impl FnOnce(&mut Kind)) {
@@ -238,12 +253,12 @@ impl Network {
         let nic = match &client.kind {
             Kind::Nic { .. } => Some(client),
             Kind::Netdev { .. } => {
-                client.cable.set_link(Side::Backend, up);
+                client.set_link(Side::Backend, up);
                 state.nic_of(client.key)
             }
         };
         let Some(nic) = nic else { return Ok(()) };
-        nic.cable.set_link(Side::Nic, up);
+        nic.set_link(Side::Nic, up);
         let device = nic.device();
         drop(state);
         if let Some(device) = device {
@@ -294,6 +309,11 @@ impl Network {
     }
 }
 
+/// A port on a side of a cable that nobody has.
+fn plug_new(cable: &Arc<Cable>, side: Side) -> Port {
+    cable.plug(side).expect("that side is free")
+}
+
 /// The card's end of the cable that the new port of a hub takes, if that is asked for.
 fn behind(state: &State, config: &Config) -> Result<Option<(u64, Port)>> {
     let Config::Hubport {
@@ -309,7 +329,7 @@ fn behind(state: &State, config: &Config) -> Result<Option<(u64, Port)>> {
     if netdev.is_fixed() {
         return Err(in_use());
     }
-    let port = netdev.cable.plug(Side::Nic).ok_or_else(in_use)?;
+    let port = netdev.cable().plug(Side::Nic).ok_or_else(in_use)?;
     Ok(Some((netdev.key, port)))
 }
 

@@ -39,7 +39,7 @@ pub struct Nic {
     pub(crate) key: u64,
     pub(crate) name: String,
     pub(crate) mac: MacAddress,
-    pub(crate) port: Port,
+    pub(crate) ports: Vec<Port>,
 }
 
 impl Nic {
@@ -55,7 +55,17 @@ impl Nic {
 
     /// Where frames come and go.
     pub fn port(&self) -> &Port {
-        &self.port
+        &self.ports[0]
+    }
+
+    /// The same for each queue of the back end, at least one.
+    pub fn ports(&self) -> &[Port] {
+        &self.ports
+    }
+
+    /// Says that only the first so many ports are looked at. One is, at first.
+    pub fn use_ports(&self, count: usize) {
+        self.network.use_queues(self.key, count);
     }
 
     /// Says who answers for the card.

@@ -20,6 +20,7 @@ mod hotplug;
 mod input;
 mod rx_filter;
 mod serial;
+mod tap;
 mod usernet;
 
 /// Makes two tests of each story: one on real QEMU, one on tinamou.

@@ -9,6 +9,7 @@ mod tap;
 mod tasks;
 pub(crate) mod user;
 
+use std::iter;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::error::Result;
 use crate::network::Event;
 
 pub(crate) use hub::Hub;
+use tap::Queues;
 pub(crate) use tasks::Tasks;
 pub(crate) use user::User;
 
@@ -41,35 +43,53 @@ pub(crate) struct Context<'a> {
 /// A back end: tasks that end with it.
 pub(crate) struct Backend {
     kind: &'static str,
-    info: Info,
+    /// One for each queue.
+    infos: Vec<Info>,
     tasks: Tasks,
     ended: mpsc::Receiver<()>,
     hub: Option<Arc<Hub>>,
     user: Option<User>,
+    queues: Option<Queues>,
 }
 
 impl Backend {
     fn new(kind: &'static str, info: impl Into<String>, context: &Context<'_>) -> Self {
+        Self::with_infos(kind, vec![info.into()], context)
+    }
+
+    /// One that says something about each of its queues.
+    fn with_infos(kind: &'static str, infos: Vec<String>, context: &Context<'_>) -> Self {
         let (running, ended) = mpsc::channel();
-        let backend = Self {
+        Self {
             kind,
-            info: Info::default(),
+            infos: infos.into_iter().map(Info::new).collect(),
             tasks: Tasks::new(context.runtime.clone(), running),
             ended,
             hub: None,
             user: None,
-        };
-        backend.info.set(info);
-        backend
+            queues: None,
+        }
+    }
+
+    /// What its tasks say of it.
+    fn info(&self) -> Info {
+        self.infos.first().cloned().unwrap_or_default()
     }
 
     pub(crate) fn kind(&self) -> &'static str {
         self.kind
     }
 
-    /// What it does now, for `info network`.
-    pub(crate) fn info(&self) -> String {
-        self.info.text()
+    /// What a queue does now, for `info network`.
+    pub(crate) fn describe(&self, queue: usize) -> String {
+        self.infos.get(queue).map_or_else(String::new, Info::text)
+    }
+
+    /// Says how many of its queues are in use.
+    pub(crate) fn use_queues(&self, count: usize) {
+        if let Some(queues) = &self.queues {
+            queues.use_first(count);
+        }
     }
 
     pub(crate) fn hub(&self) -> Option<&Arc<Hub>> {
@@ -101,6 +121,10 @@ impl Drop for Backend {
 struct Info(Arc<Mutex<String>>);
 
 impl Info {
+    fn new(text: String) -> Self {
+        Self(Arc::new(Mutex::new(text)))
+    }
+
     fn set(&self, text: impl Into<String>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = text.into();
     }
@@ -113,13 +137,24 @@ impl Info {
     }
 }
 
-/// Makes a back end at `port`. Must be called within the runtime.
-pub(crate) fn open(config: Config, port: Port, context: &Context<'_>) -> Result<Backend> {
+/// Makes a back end at `port`, or at that and further ones if it has several queues. Must be
+/// called within the runtime.
+pub(crate) fn open(
+    config: Config,
+    port: Port,
+    further: Vec<Port>,
+    context: &Context<'_>,
+) -> Result<Backend> {
+    let all = |port| iter::once(port).chain(further).collect();
     match config {
         Config::Socket(config) => socket::open(config, port, context),
         Config::Stream(config) => stream::open(config, port, context),
         Config::Dgram(config) => dgram::open(config, port, context),
-        Config::Tap(config) => tap::open(config, port, context),
+        Config::Tap(config) => tap::open(config, all(port), context),
+        Config::Bridge(bridge) => {
+            let info = format!("helper={},br={}", bridge.helper, bridge.bridge);
+            tap::open_bridge(info, &bridge, vec![port], context)
+        }
         Config::User(config) => user::open(&config, port, context),
         Config::Hubport { hub, .. } => Ok(hub::open(hub, port, context)),
     }

@@ -26,7 +26,7 @@ pub(super) fn open(config: LegacySocket, port: Port, context: &Context<'_>) -> R
         LegacySocket::Connect(address) => {
             let backend = Backend::new("socket", "", context);
             port.set_link(false);
-            let info = backend.info.clone();
+            let info = backend.info();
             backend.tasks.spawn(connect(address, port, info));
             Ok(backend)
         }
@@ -50,7 +50,7 @@ fn open_fd(name: String, fd: OwnedFd, port: Port, context: &Context<'_>) -> Resu
     match kind {
         SocketType::STREAM => {
             let peer = Peer::new(fd).map_err(|error| cannot_use(&name, error))?;
-            let info = backend.info.clone();
+            let info = backend.info();
             backend.tasks.spawn(async move {
                 // Lost or ended, there is no way back to it.
                 let _ = carry(peer.stream, &port).await;
@@ -80,7 +80,7 @@ fn listen(address: SocketAddr, port: Port, context: &Context<'_>) -> Result<Back
     listener.set_nonblocking(true).map_err(failed)?;
     let listener = TcpListener::from_std(listener).map_err(failed)?;
     let backend = Backend::new("socket", "", context);
-    let info = backend.info.clone();
+    let info = backend.info();
     port.set_link(false);
     backend.tasks.spawn(serve(listener, port, info));
     Ok(backend)

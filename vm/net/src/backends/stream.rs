@@ -19,7 +19,7 @@ pub(super) fn open(config: Stream, port: Port, context: &Context<'_>) -> Result<
     let backend = Backend::new("stream", "connecting", context);
     let session = Session {
         id: context.id.clone(),
-        info: backend.info.clone(),
+        info: backend.info(),
         report: std::sync::Arc::clone(&context.report),
         local: local_name(&config.address),
         port,

@@ -59,7 +59,7 @@ impl Network {
         let mut devices = Vec::new();
         for client in state.clients.iter().filter(|client| wanted(&client.name)) {
             if let Kind::Nic { shown, .. } = client.kind {
-                client.cable.send_from(Side::Nic, announcement(shown));
+                client.cable().send_from(Side::Nic, announcement(shown));
             }
             devices.extend(client.device());
         }

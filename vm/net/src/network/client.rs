@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use tokio::task::AbortHandle;
 
 use crate::backends::{Backend, Hub, User};
-use crate::cable::Cable;
+use crate::cable::{Cable, Side};
 use crate::filter::Dump;
 use crate::mac::MacAddress;
 use crate::nic::NicDevice;
@@ -28,7 +28,8 @@ pub(super) struct State {
 pub(super) struct Client {
     pub(super) key: u64,
     pub(super) name: String,
-    pub(super) cable: Arc<Cable>,
+    /// One for each queue, at least one.
+    pub(super) cables: Vec<Arc<Cable>>,
     /// What is on the cable of a back end, in order.
     pub(super) filters: Vec<Arc<Dump>>,
     pub(super) kind: Kind,
@@ -98,9 +99,24 @@ impl Client {
         }
     }
 
-    /// A line about it and one for each filter, as `info network` has them.
-    pub(super) fn describe(&self) -> String {
-        let mut text = self.line();
+    /// The cable of the first queue.
+    pub(super) fn cable(&self) -> &Arc<Cable> {
+        &self.cables[0]
+    }
+
+    pub(super) fn set_link(&self, side: Side, up: bool) {
+        self.cables
+            .iter()
+            .for_each(|cable| cable.set_link(side, up));
+    }
+
+    /// A line about a queue of it, and with the first one for each filter, as `info network` has
+    /// them.
+    pub(super) fn describe(&self, queue: usize) -> String {
+        let mut text = self.line(queue);
+        if queue > 0 {
+            return text;
+        }
         if !self.filters.is_empty() {
             text += "\nfilters:";
         }
@@ -110,19 +126,16 @@ impl Client {
         text
     }
 
-    fn line(&self) -> String {
-        match &self.kind {
-            Kind::Netdev { backend, .. } => format!(
-                "{}: index=0,type={},{}",
-                self.name,
-                backend.kind(),
-                backend.info()
-            ),
-            Kind::Nic { model, shown, .. } => format!(
-                "{}: index=0,type=nic,model={model},macaddr={shown}",
-                self.name
-            ),
-        }
+    fn line(&self, queue: usize) -> String {
+        let name = &self.name;
+        let (kind, info) = match &self.kind {
+            Kind::Netdev { backend, .. } => (backend.kind(), backend.describe(queue)),
+            Kind::Nic { model, shown, .. } if queue == 0 => {
+                ("nic", format!("model={model},macaddr={shown}"))
+            }
+            Kind::Nic { .. } => ("nic", String::new()),
+        };
+        format!("{name}: index={queue},type={kind},{info}")
     }
 }
 

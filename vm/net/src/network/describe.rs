@@ -13,7 +13,7 @@ impl Network {
             text += &format!("hub {hub}\n");
             for port in ports_of(&state, hub) {
                 let peer = peer_of_port(&state, port)
-                    .map_or_else(String::new, |peer| format!(": {}", peer.describe()));
+                    .map_or_else(String::new, |peer| format!(": {}", peer.describe(0)));
                 text += &format!(" \\ {}{peer}\n", port.name);
             }
         }
@@ -22,13 +22,15 @@ impl Network {
             .iter()
             .filter(|client| is_shown(&state, client))
         {
-            text += &format!("{}\n", client.describe());
-            if let Kind::Nic {
-                netdev: Some(key), ..
-            } = client.kind
-                && let Some(netdev) = state.by_key(key)
-            {
-                text += &format!(" \\ {}\n", netdev.describe());
+            let netdev = match client.kind {
+                Kind::Nic { netdev, .. } => netdev.and_then(|key| state.by_key(key)),
+                Kind::Netdev { .. } => None,
+            };
+            for queue in 0..client.cables.len() {
+                text += &format!("{}\n", client.describe(queue));
+                if let Some(netdev) = netdev {
+                    text += &format!(" \\ {}\n", netdev.describe(queue));
+                }
             }
         }
         text
@@ -79,7 +81,7 @@ impl Network {
                     loose.push(format!("nic {} has no peer", client.name))
                 }
                 Kind::Netdev { .. }
-                    if !client.is_fixed() && !client.cable.is_plugged(Side::Nic) =>
+                    if !client.is_fixed() && !client.cable().is_plugged(Side::Nic) =>
                 {
                     loose.push(format!("netdev {} has no peer", client.name));
                 }
@@ -126,7 +128,7 @@ fn is_shown(state: &State, client: &Client) -> bool {
             .is_none_or(|netdev| netdev.hub_number().is_none()),
         Kind::Netdev { .. } => {
             client.hub_number().is_none()
-                && !client.cable.is_plugged(Side::Nic)
+                && !client.cable().is_plugged(Side::Nic)
                 && state.nic_of(client.key).is_none()
         }
     }

@@ -15,6 +15,9 @@ impl Network {
     pub fn add_filter(&self, config: DumpConfig) -> Result<Filter> {
         let mut state = self.state();
         let netdev = state.netdev_mut(&config.netdev).ok_or(Error::NoBackend)?;
+        if netdev.cables.len() > 1 {
+            return Err(Error::parameter("multiqueue is not supported"));
+        }
         let place = netdev.place(&config.position, config.before)?;
         let dump = Arc::new(Dump::open(config)?);
         netdev.filters.insert(place, Arc::clone(&dump));
@@ -49,7 +52,7 @@ impl Client {
     }
 
     fn install_filters(&self) {
-        self.cable.set_filters(self.filters.clone());
+        self.cable().set_filters(self.filters.clone());
     }
 
     /// Takes all filters off, and tells their ids.

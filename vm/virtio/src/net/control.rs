@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use tinamou_net::MacAddress;
 
 use super::spec::{control, feature};
-use super::{CONTROL, Net, OFFLOADS};
+use super::{Net, OFFLOADS, receive_queue, transmit_queue};
 use crate::{Chain, Error, Reader};
 
 /// The longest command: two tables of addresses, with room for a driver that means it.
@@ -13,8 +13,8 @@ const LONGEST: u64 = 64 * 1024;
 
 impl Net {
     /// Carries out the commands of the driver.
-    pub(super) fn obey(&self) {
-        while let Some(chain) = self.port.pop(CONTROL) {
+    pub(super) fn obey(&self, queue: usize) {
+        while let Some(chain) = self.port.pop(queue) {
             if chain.writer().remaining() == 0 || chain.reader().remaining() < 2 {
                 return self
                     .port
@@ -25,7 +25,7 @@ impl Net {
             // A reset meanwhile makes the chain void.
             let _ = chain.writer().write_all(&[answer]);
             self.port.push(chain, 1);
-            self.port.notify(CONTROL);
+            self.port.notify(queue);
         }
     }
 
@@ -46,9 +46,7 @@ impl Net {
             }
             control::ANNOUNCE_ACK => return self.announced(),
             control::MQ_VQ_PAIRS_SET => {
-                // There is one pair, which is in use.
-                let pairs = u16::from_le_bytes(whole(&mut reader)?);
-                return (self.port.has(feature::MQ) && pairs == 1).then_some(());
+                return self.choose_pairs(u16::from_le_bytes(whole(&mut reader)?));
             }
             control::GUEST_OFFLOADS_SET => {
                 let offloads = u64::from_le_bytes(whole(&mut reader)?);
@@ -85,6 +83,20 @@ impl Net {
             return None;
         }
         self.state().filter.set_tables(&unicast, &multicast);
+        Some(())
+    }
+
+    fn choose_pairs(&self, pairs: u16) -> Option<()> {
+        let pairs = usize::from(pairs);
+        if !self.port.has(feature::MQ) || !(1..=self.pairs()).contains(&pairs) {
+            return None;
+        }
+        self.use_pairs(pairs);
+        for pair in 0..pairs {
+            // The driver may have kicked them before.
+            self.port.wake(receive_queue(pair));
+            self.port.wake(transmit_queue(pair));
+        }
         Some(())
     }
 

@@ -2,7 +2,6 @@
 
 mod control;
 mod filter;
-mod packet;
 mod props;
 mod receive;
 pub mod spec;
@@ -22,12 +21,25 @@ use self::filter::Filter;
 use self::spec::{feature, status};
 use crate::{DeviceType, Port, VirtioDevice};
 
-/// The queue the driver receives from.
-const RECEIVE: usize = 0;
-/// The queue it sends on.
-const TRANSMIT: usize = 1;
-/// The queue of commands.
-const CONTROL: usize = 2;
+/// What a queue is for (§5.1.2). Queues come in pairs, one from the network and one to it; that of
+/// commands is behind those of all pairs there can be, as the driver sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Receive(usize),
+    Transmit(usize),
+    Control,
+}
+
+/// The queue that a pair receives from.
+const fn receive_queue(pair: usize) -> usize {
+    2 * pair
+}
+
+/// The queue that it sends on.
+const fn transmit_queue(pair: usize) -> usize {
+    2 * pair + 1
+}
+
 /// How many descriptors that has.
 const CONTROL_SIZE: u16 = 64;
 
@@ -40,16 +52,18 @@ pub struct Net {
     /// The receive filter has not changed since it was last asked for.
     armed: AtomicBool,
     filter_changed: Box<dyn Fn() + Send + Sync>,
-    /// Wakes the queues when the network can go on.
-    bellman: AbortHandle,
+    /// Wake the queues when the network can go on.
+    bellmen: Vec<AbortHandle>,
 }
 
 struct State {
     filter: Filter,
     /// The driver is to announce itself.
     announce: bool,
-    /// A frame for which the driver had too few buffers.
-    waiting: Option<Frame>,
+    /// For each pair, a frame for which the driver had too few buffers.
+    waiting: Vec<Option<Frame>>,
+    /// How many pairs are in use.
+    pairs: usize,
 }
 
 impl Net {
@@ -62,14 +76,16 @@ impl Net {
         properties: NetProperties,
         filter_changed: impl Fn() + Send + Sync + 'static,
     ) -> Arc<Self> {
-        let bellman = port
-            .site()
-            .runtime
-            .spawn(ring(port.clone(), nic.port().bells()));
+        let bellmen = nic.ports().iter().enumerate().map(|(pair, end)| {
+            let work = ring(port.clone(), pair, end.bells());
+            port.site().runtime.spawn(work).abort_handle()
+        });
+        let bellmen = bellmen.collect();
         let state = State {
             filter: Filter::new(nic.mac()),
             announce: false,
-            waiting: None,
+            waiting: vec![None; nic.ports().len()],
+            pairs: 1,
         };
         let net = Arc::new(Self {
             port,
@@ -78,7 +94,7 @@ impl Net {
             state: Mutex::new(state),
             armed: AtomicBool::new(true),
             filter_changed: Box::new(filter_changed),
-            bellman: bellman.abort_handle(),
+            bellmen,
         });
         let answering: std::sync::Weak<Self> = Arc::downgrade(&net);
         net.nic.connect(answering);
@@ -102,16 +118,49 @@ impl Net {
     fn set_offloads(&self, offloads: u64) {
         let has = |bit| offloads & bit != 0;
         let checksum = has(feature::GUEST_CSUM);
-        self.nic.port().accept(Accepts {
+        let accepts = Accepts {
             checksum,
             tcp4: checksum && has(feature::GUEST_TSO4),
             tcp6: checksum && has(feature::GUEST_TSO6),
-        });
+        };
+        self.nic
+            .ports()
+            .iter()
+            .for_each(|port| port.accept(accepts));
     }
 
     fn discard(&self) {
-        self.nic.port().discard();
-        self.state().waiting = None;
+        self.nic.ports().iter().for_each(tinamou_net::Port::discard);
+        self.state().waiting.fill(None);
+    }
+
+    /// How many pairs of queues there are.
+    fn pairs(&self) -> usize {
+        self.nic.ports().len()
+    }
+
+    /// The driver uses the first so many pairs.
+    fn use_pairs(&self, pairs: usize) {
+        self.state().pairs = pairs;
+        self.nic.use_ports(pairs);
+    }
+
+    fn role(&self, queue: usize) -> Role {
+        if queue == self.control_queue() {
+            return Role::Control;
+        }
+        match queue % 2 {
+            0 => Role::Receive(queue / 2),
+            _ => Role::Transmit(queue / 2),
+        }
+    }
+
+    /// The queue of commands: to a driver that knows one pair it comes after that.
+    fn control_queue(&self) -> usize {
+        match self.port.has(feature::MQ) {
+            true => 2 * self.pairs(),
+            false => 2,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -123,11 +172,11 @@ impl Net {
 const OFFLOADS: u64 =
     feature::GUEST_CSUM | feature::GUEST_TSO4 | feature::GUEST_TSO6 | feature::GUEST_ECN;
 
-async fn ring(port: Port, bells: tinamou_net::PortBells) {
+async fn ring(port: Port, pair: usize, bells: tinamou_net::PortBells) {
     loop {
         tokio::select! {
-            () = bells.readable() => port.wake(RECEIVE),
-            () = bells.writable() => port.wake(TRANSMIT),
+            () = bells.readable() => port.wake(receive_queue(pair)),
+            () = bells.writable() => port.wake(transmit_queue(pair)),
         }
     }
 }
@@ -173,7 +222,7 @@ impl VirtioDevice for Net {
 
     fn queue_sizes(&self) -> Vec<u16> {
         let p = &self.properties;
-        let mut sizes = vec![p.rx_queue_size, p.tx_queue_size];
+        let mut sizes = [p.rx_queue_size, p.tx_queue_size].repeat(self.pairs());
         if p.ctrl_vq {
             sizes.push(CONTROL_SIZE);
         }
@@ -190,7 +239,7 @@ impl VirtioDevice for Net {
         };
         let announce = if state.announce { status::ANNOUNCE } else { 0 };
         bytes.extend((link | announce).to_le_bytes());
-        bytes.extend(1u16.to_le_bytes());
+        bytes.extend((self.pairs() as u16).to_le_bytes());
         bytes.extend(self.properties.host_mtu.to_le_bytes());
         if self.features() & feature::SPEED_DUPLEX != 0 {
             bytes.extend(self.properties.speed.to_le_bytes());
@@ -231,17 +280,20 @@ impl VirtioDevice for Net {
     }
 
     fn kick(&self, queue: usize) {
-        match queue {
-            RECEIVE => self.receive(),
-            TRANSMIT => self.transmit(),
-            CONTROL => self.obey(),
-            _ => {}
+        let is_used = |pair| pair < self.state().pairs;
+        match self.role(queue) {
+            Role::Receive(pair) if is_used(pair) => self.receive(pair),
+            Role::Transmit(pair) if is_used(pair) => self.transmit(pair),
+            Role::Control => self.obey(queue),
+            // Not in use: what is there waits.
+            Role::Receive(_) | Role::Transmit(_) => {}
         }
     }
 
     fn reset(&self) {
         self.discard();
         self.set_offloads(0);
+        self.use_pairs(1);
         let mac = self.nic.mac();
         {
             let mut state = self.state();
@@ -275,7 +327,7 @@ impl NicDevice for Net {
 
 impl Drop for Net {
     fn drop(&mut self) {
-        self.bellman.abort();
+        self.bellmen.iter().for_each(AbortHandle::abort);
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use tinamou_net::Frame;
+use tinamou_net::{Frame, vnet};
 
 use super::spec::feature;
-use super::{Net, RECEIVE, packet};
+use super::{Net, receive_queue};
 use crate::Chain;
 
 /// The buffers a packet may be spread over.
@@ -20,43 +20,43 @@ enum Delivery {
 
 impl Net {
     /// Fills the driver's buffers with what has come, as long as there are any.
-    pub(super) fn receive(&self) {
+    pub(super) fn receive(&self, pair: usize) {
         let mut delivered = false;
-        while let Some(frame) = self.next_frame() {
-            match self.deliver(frame) {
+        while let Some(frame) = self.next_frame(pair) {
+            match self.deliver(pair, frame) {
                 Delivery::Done => delivered = true,
                 Delivery::NoRoom(frame) => {
-                    self.state().waiting = Some(frame);
+                    self.state().waiting[pair] = Some(frame);
                     break;
                 }
             }
         }
         if delivered {
-            self.port.notify(RECEIVE);
+            self.port.notify(receive_queue(pair));
         }
     }
 
     /// The next frame that the filter lets in.
-    fn next_frame(&self) -> Option<Frame> {
-        if let Some(frame) = self.state().waiting.take() {
+    fn next_frame(&self, pair: usize) -> Option<Frame> {
+        if let Some(frame) = self.state().waiting[pair].take() {
             return Some(frame);
         }
         loop {
-            let frame = self.nic.port().try_recv()?;
+            let frame = self.nic.ports()[pair].try_recv()?;
             if self.state().filter.admits(&frame) {
                 return Some(frame);
             }
         }
     }
 
-    fn deliver(&self, frame: Frame) -> Delivery {
+    fn deliver(&self, pair: usize, frame: Frame) -> Delivery {
         let length = self.header_length() + frame.len();
         let mergeable = self.port.has(feature::MRG_RXBUF);
         let most = if mergeable { MOST_BUFFERS } else { 1 };
         let mut chains: Vec<Chain> = Vec::new();
         let mut room = 0;
         while room < length && chains.len() < most {
-            let Some(chain) = self.port.pop(RECEIVE) else {
+            let Some(chain) = self.port.pop(receive_queue(pair)) else {
                 self.put_back(chains);
                 return Delivery::NoRoom(frame);
             };
@@ -80,7 +80,7 @@ impl Net {
 
     fn fill(&self, chains: Vec<Chain>, frame: &Frame) {
         // No packet needs more buffers than a ring has.
-        let head = packet::encode(frame, chains.len() as u16);
+        let head = vnet::encode(frame, chains.len() as u16);
         let mut head = &head[..self.header_length()];
         let mut rest: &[u8] = frame;
         let filled = chains.into_iter().map(|chain| {

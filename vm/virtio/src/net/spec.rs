@@ -56,24 +56,6 @@ pub mod status {
     pub const ANNOUNCE: u16 = 2;
 }
 
-/// Flags of the header before each packet (§5.1.6).
-pub mod header {
-    /// The checksum is to be filled in.
-    pub const NEEDS_CSUM: u8 = 1;
-    /// The header without the number of buffers.
-    pub const SHORT: usize = 10;
-    /// The header with it.
-    pub const LONG: usize = 12;
-    /// No segmentation.
-    pub const GSO_NONE: u8 = 0;
-    /// TCP over IPv4.
-    pub const GSO_TCPV4: u8 = 1;
-    /// TCP over IPv6.
-    pub const GSO_TCPV6: u8 = 4;
-    /// Explicit congestion notification, in addition.
-    pub const GSO_ECN: u8 = 0x80;
-}
-
 /// Commands of the control queue (§5.1.6.5), as class and command.
 pub mod control {
     /// Everything is let in.

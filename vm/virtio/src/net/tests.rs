@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tinamou_chardev::Chardevs;
-use tinamou_net::{Config, Datagram, Network, NicConfig};
+use tinamou_net::{Config, Datagram, Network, NicConfig, vnet};
 use tokio::net::UnixDatagram;
 
-use super::spec::{control, feature, header};
-use super::{CONTROL, Net, NetProperties, RECEIVE, TRANSMIT};
+use super::spec::{control, feature};
+use super::{Net, NetProperties};
 use crate::Virtio;
 use crate::driver::{Guest, Ring};
+
+const RECEIVE: usize = 0;
+const TRANSMIT: usize = 1;
+const CONTROL: usize = 2;
 
 /// What a modern driver asks for.
 const FEATURES: u64 = feature::MAC
@@ -330,7 +334,7 @@ fn links_and_announcements() {
 
 #[test]
 fn legacy_headers_are_shorter() {
-    assert_eq!(header::SHORT + 2, header::LONG);
+    assert_eq!(vnet::SHORT + 2, vnet::LONG);
     let guest = Guest::new();
     let network = Network::new(
         guest.site.runtime.clone(),

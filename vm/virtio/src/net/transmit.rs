@@ -2,10 +2,10 @@
 
 use std::io::Read;
 
-use tinamou_net::{Frame, MAX_FRAME};
+use tinamou_net::{Frame, MAX_FRAME, vnet};
 
-use super::spec::{feature, header};
-use super::{Net, TRANSMIT, packet};
+use super::spec::feature;
+use super::{Net, transmit_queue};
 use crate::{Chain, Error};
 
 /// The shortest frame: two addresses and a type.
@@ -13,12 +13,13 @@ const LEAST_FRAME: usize = 14;
 
 impl Net {
     /// Hands over what the driver wants to send, as long as the network takes it.
-    pub(super) fn transmit(&self) {
+    pub(super) fn transmit(&self, pair: usize) {
+        let queue = transmit_queue(pair);
         let mut returned = false;
-        while let Some(chain) = self.port.pop(TRANSMIT) {
+        while let Some(chain) = self.port.pop(queue) {
             match self.read_frame(&chain) {
                 Ok(Some(frame)) => {
-                    if self.nic.port().try_send(frame).is_err() {
+                    if self.nic.ports()[pair].try_send(frame).is_err() {
                         // The network rings when there is room.
                         self.port.unpop(chain);
                         break;
@@ -31,7 +32,7 @@ impl Net {
             returned = true;
         }
         if returned {
-            self.port.notify(TRANSMIT);
+            self.port.notify(queue);
         }
     }
 
@@ -39,8 +40,8 @@ impl Net {
     fn read_frame(&self, chain: &Chain) -> Result<Option<Frame>, Error> {
         let mut reader = chain.reader();
         let short = |_| Error::Request("a packet without its header");
-        let head: [u8; header::SHORT] = reader.array().map_err(short)?;
-        let rest = (self.header_length() - header::SHORT) as u64;
+        let head: [u8; vnet::SHORT] = reader.array().map_err(short)?;
+        let rest = (self.header_length() - vnet::SHORT) as u64;
         if reader.skip(rest) < rest {
             return Err(Error::Request("a packet without its header"));
         }
@@ -53,7 +54,7 @@ impl Net {
         if reader.read_exact(&mut bytes).is_err() {
             return Ok(None);
         }
-        Ok(packet::decode(&head, bytes))
+        Ok(vnet::decode(&head, bytes))
     }
 
     /// How long the header before each packet is.
@@ -62,9 +63,9 @@ impl Net {
             .port
             .has(crate::feature::VERSION_1 | feature::MRG_RXBUF)
         {
-            header::LONG
+            vnet::LONG
         } else {
-            header::SHORT
+            vnet::SHORT
         }
     }
 }

@@ -1,13 +1,27 @@
-//! The header before each packet (virtio 1.2 §5.1.6), and what it means for a frame.
+//! The header before each packet of virtio (virtio 1.2 §5.1.6), and what it means for a frame.
+//! The host's interfaces have it too.
 
-use tinamou_net::{Checksum, Frame, Offload, SegmentKind, Segments};
+use crate::frame::{Checksum, Frame, Offload, SegmentKind, Segments};
 
-use super::spec::header;
+/// The checksum is to be filled in.
+pub const NEEDS_CSUM: u8 = 1;
+/// The header without the number of buffers.
+pub const SHORT: usize = 10;
+/// The header with it.
+pub const LONG: usize = 12;
+/// No segmentation.
+pub const GSO_NONE: u8 = 0;
+/// TCP over IPv4.
+pub const GSO_TCPV4: u8 = 1;
+/// TCP over IPv6.
+pub const GSO_TCPV6: u8 = 4;
+/// Explicit congestion notification, in addition.
+pub const GSO_ECN: u8 = 0x80;
 
-/// What the driver says of a packet it hands over. `None` if that cannot be.
-pub(super) fn decode(head: &[u8; header::SHORT], packet: Vec<u8>) -> Option<Frame> {
+/// What the sender says of a packet it hands over. `None` if that cannot be.
+pub fn decode(head: &[u8; SHORT], packet: Vec<u8>) -> Option<Frame> {
     let word = |at: usize| u16::from_le_bytes([head[at], head[at + 1]]);
-    let checksum = (head[0] & header::NEEDS_CSUM != 0).then(|| Checksum {
+    let checksum = (head[0] & NEEDS_CSUM != 0).then(|| Checksum {
         start: word(6),
         offset: word(8),
     });
@@ -16,34 +30,34 @@ pub(super) fn decode(head: &[u8; header::SHORT], packet: Vec<u8>) -> Option<Fram
     {
         return None;
     }
-    let kind = match head[1] & !header::GSO_ECN {
-        header::GSO_NONE => None,
-        header::GSO_TCPV4 => Some(SegmentKind::Tcp4),
-        header::GSO_TCPV6 => Some(SegmentKind::Tcp6),
+    let kind = match head[1] & !GSO_ECN {
+        GSO_NONE => None,
+        GSO_TCPV4 => Some(SegmentKind::Tcp4),
+        GSO_TCPV6 => Some(SegmentKind::Tcp6),
         _ => return None,
     };
     let segments = kind.map(|kind| Segments {
         kind,
         size: word(4),
-        ecn: head[1] & header::GSO_ECN != 0,
+        ecn: head[1] & GSO_ECN != 0,
     });
     Some(Frame::with_offload(packet, Offload { checksum, segments }))
 }
 
-/// What the device says of a packet in `buffers` buffers.
-pub(super) fn encode(frame: &Frame, buffers: u16) -> [u8; header::LONG] {
-    let mut head = [0; header::LONG];
+/// What the receiver is told of a packet in `buffers` buffers.
+pub fn encode(frame: &Frame, buffers: u16) -> [u8; LONG] {
+    let mut head = [0; LONG];
     if let Some(Checksum { start, offset }) = frame.offload.checksum {
-        head[0] = header::NEEDS_CSUM;
+        head[0] = NEEDS_CSUM;
         head[6..8].copy_from_slice(&start.to_le_bytes());
         head[8..10].copy_from_slice(&offset.to_le_bytes());
         if let Some(segments) = frame.offload.segments {
             head[1] = match segments.kind {
-                SegmentKind::Tcp4 => header::GSO_TCPV4,
-                SegmentKind::Tcp6 => header::GSO_TCPV6,
+                SegmentKind::Tcp4 => GSO_TCPV4,
+                SegmentKind::Tcp6 => GSO_TCPV6,
             };
             if segments.ecn {
-                head[1] |= header::GSO_ECN;
+                head[1] |= GSO_ECN;
             }
             head[2..4].copy_from_slice(&headers_length(frame, start, offset).to_le_bytes());
             head[4..6].copy_from_slice(&segments.size.to_le_bytes());
