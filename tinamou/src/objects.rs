@@ -10,12 +10,13 @@ mod tls_creds;
 mod user;
 
 use tinamou_chardev::Chardevs;
+use tinamou_machine::config::Aia;
 use tinamou_qmp::{Object, Result, Value};
 use tinamou_qom::{ClassProperty, Property, Tree, Type, Types};
 
 use crate::devices;
 use crate::options::Config;
-use crate::options::config::Firmware;
+use crate::options::config::{Firmware, MachineKind};
 pub use iothread::Iothread;
 pub use memory::MemoryBackend;
 pub use secret::Secret;
@@ -102,6 +103,17 @@ fn machine_properties(tree: &mut Tree, config: &Config) -> Result<()> {
         let value = Value::Bool(on.unwrap_or(true));
         tree.add_property(top, name, Property::constant("bool", value))?;
     }
+    if config.machine.kind == MachineKind::Virt {
+        let aclint = Property::constant("bool", Value::Bool(config.machine.aclint));
+        tree.add_property(top, "aclint", aclint.described(ACLINT))?;
+        let aia = match config.machine.aia {
+            Aia::None => "none",
+            Aia::Aplic => "aplic",
+            Aia::AplicImsic => "aplic-imsic",
+        };
+        let aia = Property::constant("string", Value::String(aia.to_owned()));
+        tree.add_property(top, "aia", aia.described(AIA))?;
+    }
     let smp = config.smp;
     let topology = [
         ("cpus", smp.cpus),
@@ -174,7 +186,10 @@ pub fn types() -> Types {
             properties: MACHINE.iter().map(class_property).collect(),
             ..base("machine", Some("object"))
         },
-        kind("virt-machine", Some("machine")),
+        Type {
+            properties: VIRT.iter().map(class_property).collect(),
+            ..kind("virt-machine", Some("machine"))
+        },
         kind("none-machine", Some("machine")),
         base("authz", Some("object")),
         creatable("event-loop-base"),
@@ -220,6 +235,14 @@ fn class_property(&(name, kind, description): &user::Listed) -> ClassProperty {
         default: None,
     }
 }
+
+/// What the `virt` machine has beside that.
+const VIRT: &[user::Listed] = &[
+    ("aclint", "bool", Some(ACLINT)),
+    ("aia", "string", Some(AIA)),
+];
+const ACLINT: &str = "ACLINT devices in place of the CLINT";
+const AIA: &str = "interrupt controller: none, aplic or aplic-imsic";
 
 /// What every machine has.
 const MACHINE: &[user::Listed] = &[

@@ -9,7 +9,7 @@
 mod accepted;
 pub mod chardev;
 pub mod config;
-mod cpu;
+pub(crate) mod cpu;
 mod drive;
 mod error;
 mod fw_cfg;

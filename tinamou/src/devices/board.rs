@@ -8,11 +8,12 @@ use tinamou_machine::Machine;
 use tinamou_monitor::EventBus;
 use tinamou_qdev::{BusKind, Category, Properties, Settings, Topology, properties};
 use tinamou_qmp::{Result, Value};
-use tinamou_qom::Tree;
+use tinamou_qom::{Property, Tree};
 use tinamou_virtio::mmio::VirtioMmio;
 
 use super::{Class, Devices, Made, MadeBus, Place, Plugged, globals, interrupts};
 use crate::options::config::Global;
+use crate::options::cpu;
 
 properties! {
     /// The harts of the board.
@@ -223,22 +224,43 @@ pub fn populate(
     tree: &mut Tree,
     machine: &Machine,
     events: &EventBus,
+    model: &str,
 ) -> Result<()> {
     let Some(virt) = machine.virt() else {
         return Ok(());
     };
     let harts = u32::try_from(machine.cpu_count()).unwrap_or(u32::MAX);
-    let cpu = HartArrayProperties {
+    let model = format!("{model}-riscv-cpu");
+    let array = HartArrayProperties {
         num_harts: harts,
-        cpu_type: Some("rv64-riscv-cpu".into()),
+        cpu_type: Some(model.clone()),
         ..Default::default()
     };
     let top = tree.resolve("/machine")?;
     let soc = Place::Child(top, "soc0");
-    put(devices, tree, soc, &HART_ARRAY, values(&cpu), Wired::none())?;
+    put(
+        devices,
+        tree,
+        soc,
+        &HART_ARRAY,
+        values(&array),
+        Wired::none(),
+    )?;
     let soc = tree.resolve("/machine/soc0")?;
     for _ in 0..harts {
-        tree.add_numbered(soc, "harts", "rv64-riscv-cpu");
+        let hart = tree.add_numbered(soc, "harts", &model);
+        let state = [
+            ("realized", true),
+            ("hotplugged", false),
+            ("hotpluggable", true),
+        ];
+        for (name, has) in state
+            .into_iter()
+            .chain(cpu::properties(&machine.config().isa))
+        {
+            let property = Property::constant("bool", Value::Bool(has));
+            tree.add_property(hart, name, property)?;
+        }
     }
     let serial = SerialMmProperties {
         endianness: 2,

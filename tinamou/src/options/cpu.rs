@@ -14,13 +14,13 @@ pub const CPUS: &[&str] = &["max", "rv64"];
 /// as they are: asking for that is fine.
 #[rustfmt::skip]
 const FIXED: &[&str] = &[
-    "b", "e", "g", "h", "i", "mmu", "s", "sha", "smcdeleg", "smcntrpmf",
+    "b", "e", "g", "h", "i", "mmu", "s", "smcdeleg", "smcntrpmf",
     "smcsrind", "smctr", "smdbltrp", "smepmp", "smmpm", "smnpm", "smrnmi", "smstateen",
     "ssccfg", "sscofpmf", "sscsrind", "ssctr", "ssdbltrp", "ssnpm", "sspm",
-    "ssstateen", "supm", "sv39", "svade", "svvptc", "u",
+    "supm", "sv39", "svade", "svvptc", "u",
     "v", "zaamo", "zabha", "zacas", "zalrsc", "zama16b", "zbkb", "zbkc", "zbkx", "zca",
     "zcb", "zcd", "zce", "zcf", "zcmop", "zcmp", "zcmt", "zdinx", "zfbfmin", "zfh",
-    "zfhmin", "zfinx", "zhinx", "zhinxmin", "zic64b", "ziccrse", "zicfilp", "zicfiss",
+    "zfhmin", "zfinx", "zhinx", "zhinxmin", "zicfilp", "zicfiss",
     "zicsr", "zihintntl", "zihintpause", "zimop", "zk", "zkn", "zknd", "zkne", "zknh",
     "zkr", "zks", "zksed", "zksh", "zkt", "zmmul", "ztso", "zvbb", "zvbc", "zve32f",
     "zve32x", "zve64d", "zve64f", "zve64x", "zvfbfmin", "zvfbfwma", "zvfh", "zvfhmin",
@@ -68,6 +68,17 @@ pub(crate) fn resolve(text: Option<&str>) -> Result<CpuConfig> {
         model: model.to_owned(),
         isa,
     })
+}
+
+/// Every property of a model, and whether a CPU has what it stands for.
+pub fn properties(isa: &Isa) -> Vec<(&'static str, bool)> {
+    let present = isa.names();
+    let has = |name| INHERENT.contains(&name) || present.contains(&name);
+    let switchable = Extension::ALL
+        .iter()
+        .map(|extension| (extension.name(), isa.has(*extension)));
+    let fixed = FIXED.iter().map(|name| (*name, has(*name)));
+    switchable.chain(fixed).collect()
 }
 
 fn base(model: &str) -> Isa {

@@ -88,7 +88,8 @@ impl Start<'_> {
 
     fn board_devices(&self, qom: &mut Tree, machine: &Machine) -> Result<Devices, Failure> {
         let mut devices = Devices::new(qom).map_err(Failure::new)?;
-        let populated = devices::board::populate(&mut devices, qom, machine, &self.events);
+        let (events, model) = (&self.events, &self.config.cpu.model);
+        let populated = devices::board::populate(&mut devices, qom, machine, events, model);
         populated.map_err(Failure::new)?;
         Ok(devices)
     }

@@ -82,3 +82,46 @@ fn properties_of_devices_agree_with_qemu() {
         }
     }
 }
+
+#[test]
+fn objects_of_the_board_agree_with_qemu() {
+    if !installed(QEMU) {
+        return skip("qemu-system-riscv64 is not installed");
+    }
+    let (ours, theirs) = (start(&tinamou()), start(Path::new(QEMU)));
+    let (mut ours, mut theirs) = (ours.qmp(), theirs.qmp());
+    for path in [
+        "/machine",
+        "/machine/soc0",
+        "/machine/soc0/harts[0]",
+        "/machine/fw_cfg",
+        "/machine/unattached",
+        "/machine/unattached/device[15]",
+    ] {
+        let list =
+            |qmp: &mut Qmp| listing(&qmp.execute("qom-list", json!({"path": path})).expect(path));
+        let (found, known) = (list(&mut ours), list(&mut theirs));
+        for (name, entry) in &found {
+            let theirs = known.get(name).map(|entry| &entry["type"]);
+            assert_eq!(Some(&entry["type"]), theirs, "{path}: {name}");
+        }
+    }
+    let get = |qmp: &mut Qmp, path: &str, property: &str| {
+        let arguments = json!({"path": path, "property": property});
+        qmp.execute("qom-get", arguments).expect(property)
+    };
+    for (path, property) in [
+        ("/machine", "aia"),
+        ("/machine", "aclint"),
+        ("/machine/soc0/harts[0]", "zba"),
+        ("/machine/soc0/harts[0]", "zicond"),
+        ("/machine/soc0/harts[0]", "v"),
+        ("/machine/fw_cfg", "data_width"),
+    ] {
+        let (found, known) = (
+            get(&mut ours, path, property),
+            get(&mut theirs, path, property),
+        );
+        assert_eq!(found, known, "{path}: {property}");
+    }
+}
