@@ -40,6 +40,7 @@ mod virtio;
 pub mod balloon;
 pub mod blk;
 pub mod driver;
+pub mod gpu;
 pub mod input;
 pub mod mmio;
 pub mod net;
