@@ -18,7 +18,7 @@ out=$(cd "$out" && pwd)
 cd "$(dirname "$0")"
 . ./apt.sh
 
-modules=(virtio_mmio virtio_blk virtio_net virtio_balloon virtio_rng virtio_scsi sd_mod sr_mod virtio_input
+modules=(virtio_mmio virtio_blk virtio_net virtio_balloon virtio_rng virtio_scsi sd_mod sr_mod virtio_gpu virtio_input
     evdev 8021q vmw_vsock_virtio_transport qemu_fw_cfg)
 agent_libraries=(libc6 libglib2.0-0t64 libnuma1 libudev1 liburing2 libpcre2-8-0 libatomic1 libgcc-s1 libcap2)
 
