@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tinamou_block::Graph;
 use tinamou_chardev::Chardevs;
-use tinamou_display::{Inputs, Keyboard};
+use tinamou_display::{Inputs, Keyboard, Screens};
 use tinamou_machine::{Machine, Progress, RunState, RunStateCell, ShutdownCause};
 use tinamou_monitor::{Call, EventBus, Hmp, Server};
 use tinamou_net::Network;
@@ -33,6 +33,8 @@ pub struct Vm {
     pub inputs: Inputs,
     /// Types on them.
     pub keyboard: Keyboard,
+    /// Its screens.
+    pub screens: Screens,
     /// The buttons that the human monitor holds down.
     pub mouse_buttons: i64,
     /// Descriptors that clients passed in.

@@ -376,25 +376,25 @@ pub static SCHEMA: Schema = Schema {
             shape: EntryShape::Event { data: 49 },
         },
         Entry {
-            name: "query-mice",
+            name: "screendump",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 0,
-                returns: 50,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "send-key",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 51,
+                arguments: 50,
                 returns: 0,
                 allow_oob: false,
             },
         },
         Entry {
-            name: "input-send-event",
+            name: "query-mice",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 0,
+                returns: 51,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "send-key",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 52,
@@ -403,10 +403,19 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "qmp_capabilities",
+            name: "input-send-event",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 53,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "qmp_capabilities",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 54,
                 returns: 0,
                 allow_oob: false,
             },
@@ -416,7 +425,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 54,
+                returns: 55,
                 allow_oob: false,
             },
         },
@@ -425,7 +434,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 55,
+                returns: 56,
                 allow_oob: false,
             },
         },
@@ -443,7 +452,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 56,
+                returns: 57,
                 allow_oob: false,
             },
         },
@@ -451,8 +460,8 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-list",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 57,
-                returns: 58,
+                arguments: 58,
+                returns: 59,
                 allow_oob: false,
             },
         },
@@ -460,8 +469,8 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-get",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 59,
-                returns: 60,
+                arguments: 60,
+                returns: 61,
                 allow_oob: false,
             },
         },
@@ -469,7 +478,7 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-set",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 61,
+                arguments: 62,
                 returns: 0,
                 allow_oob: false,
             },
@@ -478,8 +487,8 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-list-types",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 62,
-                returns: 63,
+                arguments: 63,
+                returns: 64,
                 allow_oob: false,
             },
         },
@@ -487,22 +496,13 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-list-properties",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 64,
-                returns: 58,
+                arguments: 65,
+                returns: 59,
                 allow_oob: false,
             },
         },
         Entry {
             name: "object-add",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 65,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "object-del",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 66,
@@ -511,11 +511,20 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "device-list-properties",
+            name: "object-del",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 67,
-                returns: 58,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "device-list-properties",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 68,
+                returns: 59,
                 allow_oob: false,
             },
         },
@@ -523,7 +532,7 @@ pub static SCHEMA: Schema = Schema {
             name: "device_add",
             features: &["json-cli", "json-cli-hotplug"],
             shape: EntryShape::Command {
-                arguments: 68,
+                arguments: 69,
                 returns: 0,
                 allow_oob: false,
             },
@@ -532,7 +541,7 @@ pub static SCHEMA: Schema = Schema {
             name: "device_del",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 69,
+                arguments: 70,
                 returns: 0,
                 allow_oob: false,
             },
@@ -540,19 +549,19 @@ pub static SCHEMA: Schema = Schema {
         Entry {
             name: "DEVICE_DELETED",
             features: &[],
-            shape: EntryShape::Event { data: 70 },
+            shape: EntryShape::Event { data: 71 },
         },
         Entry {
             name: "DEVICE_UNPLUG_GUEST_ERROR",
             features: &[],
-            shape: EntryShape::Event { data: 71 },
+            shape: EntryShape::Event { data: 72 },
         },
         Entry {
             name: "query-cpus-fast",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 72,
+                returns: 73,
                 allow_oob: false,
             },
         },
@@ -560,8 +569,8 @@ pub static SCHEMA: Schema = Schema {
             name: "query-machines",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 73,
-                returns: 74,
+                arguments: 74,
+                returns: 75,
                 allow_oob: false,
             },
         },
@@ -570,7 +579,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 75,
+                returns: 76,
                 allow_oob: false,
             },
         },
@@ -579,7 +588,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 76,
+                returns: 77,
                 allow_oob: false,
             },
         },
@@ -624,7 +633,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 77,
+                returns: 78,
                 allow_oob: false,
             },
         },
@@ -632,7 +641,7 @@ pub static SCHEMA: Schema = Schema {
             name: "memsave",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 78,
+                arguments: 79,
                 returns: 0,
                 allow_oob: false,
             },
@@ -641,7 +650,7 @@ pub static SCHEMA: Schema = Schema {
             name: "pmemsave",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 79,
+                arguments: 80,
                 returns: 0,
                 allow_oob: false,
             },
@@ -651,7 +660,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 80,
+                returns: 81,
                 allow_oob: false,
             },
         },
@@ -659,7 +668,7 @@ pub static SCHEMA: Schema = Schema {
             name: "balloon",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 81,
+                arguments: 82,
                 returns: 0,
                 allow_oob: false,
             },
@@ -669,21 +678,21 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 82,
+                returns: 83,
                 allow_oob: false,
             },
         },
         Entry {
             name: "BALLOON_CHANGE",
             features: &[],
-            shape: EntryShape::Event { data: 83 },
+            shape: EntryShape::Event { data: 84 },
         },
         Entry {
             name: "query-memory-size-summary",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 84,
+                returns: 85,
                 allow_oob: false,
             },
         },
@@ -691,7 +700,7 @@ pub static SCHEMA: Schema = Schema {
             name: "dumpdtb",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 85,
+                arguments: 86,
                 returns: 0,
                 allow_oob: false,
             },
@@ -701,7 +710,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 86,
+                returns: 87,
                 allow_oob: false,
             },
         },
@@ -709,7 +718,7 @@ pub static SCHEMA: Schema = Schema {
             name: "yank",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 87,
+                arguments: 88,
                 returns: 0,
                 allow_oob: true,
             },
@@ -719,7 +728,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 88,
+                returns: 89,
                 allow_oob: true,
             },
         },
@@ -728,7 +737,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 89,
+                returns: 90,
                 allow_oob: false,
             },
         },
@@ -737,7 +746,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 90,
+                returns: 91,
                 allow_oob: false,
             },
         },
@@ -772,7 +781,7 @@ pub static SCHEMA: Schema = Schema {
             name: "human-monitor-command",
             features: &["savevm-monitor-nodes"],
             shape: EntryShape::Command {
-                arguments: 91,
+                arguments: 92,
                 returns: 34,
                 allow_oob: false,
             },
@@ -781,7 +790,7 @@ pub static SCHEMA: Schema = Schema {
             name: "getfd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 92,
+                arguments: 93,
                 returns: 0,
                 allow_oob: false,
             },
@@ -790,7 +799,7 @@ pub static SCHEMA: Schema = Schema {
             name: "closefd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 93,
+                arguments: 94,
                 returns: 0,
                 allow_oob: false,
             },
@@ -799,8 +808,8 @@ pub static SCHEMA: Schema = Schema {
             name: "add-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 94,
-                returns: 95,
+                arguments: 95,
+                returns: 96,
                 allow_oob: false,
             },
         },
@@ -808,7 +817,7 @@ pub static SCHEMA: Schema = Schema {
             name: "remove-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 96,
+                arguments: 97,
                 returns: 0,
                 allow_oob: false,
             },
@@ -818,7 +827,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 97,
+                returns: 98,
                 allow_oob: false,
             },
         },
@@ -826,22 +835,22 @@ pub static SCHEMA: Schema = Schema {
             name: "query-command-line-options",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 98,
-                returns: 99,
+                arguments: 99,
+                returns: 100,
                 allow_oob: false,
             },
         },
         Entry {
             name: "RTC_CHANGE",
             features: &[],
-            shape: EntryShape::Event { data: 100 },
+            shape: EntryShape::Event { data: 101 },
         },
         Entry {
             name: "query-pci",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 101,
+                returns: 102,
                 allow_oob: false,
             },
         },
@@ -850,7 +859,7 @@ pub static SCHEMA: Schema = Schema {
             features: &["unstable"],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 102,
+                returns: 103,
                 allow_oob: false,
             },
         },
@@ -858,8 +867,8 @@ pub static SCHEMA: Schema = Schema {
             name: "x-query-virtio-status",
             features: &["unstable"],
             shape: EntryShape::Command {
-                arguments: 103,
-                returns: 104,
+                arguments: 104,
+                returns: 105,
                 allow_oob: false,
             },
         },
@@ -867,8 +876,8 @@ pub static SCHEMA: Schema = Schema {
             name: "x-query-virtio-queue-status",
             features: &["unstable"],
             shape: EntryShape::Command {
-                arguments: 105,
-                returns: 106,
+                arguments: 106,
+                returns: 107,
                 allow_oob: false,
             },
         },
@@ -876,8 +885,8 @@ pub static SCHEMA: Schema = Schema {
             name: "x-query-virtio-vhost-queue-status",
             features: &["unstable"],
             shape: EntryShape::Command {
-                arguments: 107,
-                returns: 108,
+                arguments: 108,
+                returns: 109,
                 allow_oob: false,
             },
         },
@@ -885,8 +894,8 @@ pub static SCHEMA: Schema = Schema {
             name: "x-query-virtio-queue-element",
             features: &["unstable"],
             shape: EntryShape::Command {
-                arguments: 109,
-                returns: 110,
+                arguments: 110,
+                returns: 111,
                 allow_oob: false,
             },
         },
@@ -908,13 +917,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "running",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "status",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
@@ -930,13 +939,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 113,
+                        ty: 114,
                         optional: false,
                         features: &[],
                     },
@@ -952,13 +961,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 113,
+                        ty: 114,
                         optional: false,
                         features: &[],
                     },
@@ -973,7 +982,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "action",
-                    ty: 114,
+                    ty: 115,
                     optional: false,
                     features: &[],
                 }],
@@ -987,7 +996,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "action",
-                    ty: 114,
+                    ty: 115,
                     optional: false,
                     features: &[],
                 }],
@@ -1002,25 +1011,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "reboot",
-                        ty: 115,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "shutdown",
                         ty: 116,
                         optional: true,
                         features: &[],
                     },
                     Member {
-                        name: "panic",
+                        name: "shutdown",
                         ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
+                        name: "panic",
+                        ty: 118,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
                         name: "watchdog",
-                        ty: 114,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -1036,13 +1045,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "action",
-                        ty: 118,
+                        ty: 119,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "info",
-                        ty: 119,
+                        ty: 120,
                         optional: true,
                         features: &[],
                     },
@@ -1058,13 +1067,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "action",
-                        ty: 118,
+                        ty: 119,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "info",
-                        ty: 119,
+                        ty: 120,
                         optional: true,
                         features: &[],
                     },
@@ -1092,7 +1101,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -1120,7 +1129,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -1218,13 +1227,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-only-mode",
-                        ty: 120,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -1252,7 +1261,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "tray-open",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
@@ -1280,115 +1289,115 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "bps",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -1416,31 +1425,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "boundaries",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-read",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-write",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-zap",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-flush",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -1452,7 +1461,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockInfoList",
             features: &[],
-            shape: Shape::Array(123),
+            shape: Shape::Array(124),
         },
         Type {
             name: "query-blockstats-arg",
@@ -1460,7 +1469,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "query-nodes",
-                    ty: 111,
+                    ty: 112,
                     optional: true,
                     features: &[],
                 }],
@@ -1471,7 +1480,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockStatsList",
             features: &[],
-            shape: Shape::Array(124),
+            shape: Shape::Array(125),
         },
         Type {
             name: "block_resize-arg",
@@ -1492,7 +1501,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -1507,7 +1516,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "flat",
-                    ty: 111,
+                    ty: 112,
                     optional: true,
                     features: &[],
                 }],
@@ -1518,7 +1527,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceInfoList",
             features: &[],
-            shape: Shape::Array(125),
+            shape: Shape::Array(126),
         },
         Type {
             name: "BlockdevOptions",
@@ -1527,7 +1536,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "driver",
-                        ty: 126,
+                        ty: 127,
                         optional: false,
                         features: &[],
                     },
@@ -1539,53 +1548,53 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "discard",
-                        ty: 127,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "cache",
                         ty: 128,
                         optional: true,
                         features: &[],
                     },
                     Member {
+                        name: "cache",
+                        ty: 129,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
                         name: "read-only",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "auto-read-only",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "force-share",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "detect-zeroes",
-                        ty: 129,
+                        ty: 130,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("driver"),
                 variants: &[
-                    ("blkdebug", 130),
-                    ("copy-on-read", 131),
-                    ("file", 132),
-                    ("host_device", 132),
-                    ("nbd", 133),
-                    ("null-aio", 134),
-                    ("null-co", 134),
-                    ("qcow2", 135),
-                    ("raw", 136),
-                    ("throttle", 137),
+                    ("blkdebug", 131),
+                    ("copy-on-read", 132),
+                    ("file", 133),
+                    ("host_device", 133),
+                    ("nbd", 134),
+                    ("null-aio", 135),
+                    ("null-co", 135),
+                    ("qcow2", 136),
+                    ("raw", 137),
+                    ("throttle", 138),
                 ],
             },
         },
@@ -1595,7 +1604,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "options",
-                    ty: 138,
+                    ty: 139,
                     optional: false,
                     features: &[],
                 }],
@@ -1642,19 +1651,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "operation",
-                        ty: 139,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "action",
                         ty: 140,
                         optional: false,
                         features: &[],
                     },
                     Member {
+                        name: "action",
+                        ty: 141,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
                         name: "nospace",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -1682,13 +1691,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "amount-exceeded",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -1710,7 +1719,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -1722,12 +1731,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ChardevInfoList",
             features: &[],
-            shape: Shape::Array(141),
+            shape: Shape::Array(142),
         },
         Type {
             name: "ChardevBackendInfoList",
             features: &[],
-            shape: Shape::Array(142),
+            shape: Shape::Array(143),
         },
         Type {
             name: "ringbuf-write-arg",
@@ -1748,7 +1757,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format",
-                        ty: 143,
+                        ty: 144,
                         optional: true,
                         features: &[],
                     },
@@ -1770,13 +1779,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 143,
+                        ty: 144,
                         optional: true,
                         features: &[],
                     },
@@ -1803,7 +1812,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backend",
-                        ty: 144,
+                        ty: 145,
                         optional: false,
                         features: &[],
                     },
@@ -1839,7 +1848,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backend",
-                        ty: 144,
+                        ty: 145,
                         optional: false,
                         features: &[],
                     },
@@ -1889,7 +1898,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "open",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
@@ -1911,7 +1920,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "up",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
@@ -1933,21 +1942,21 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 145,
+                        ty: 146,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("type"),
                 variants: &[
-                    ("nic", 146),
-                    ("user", 147),
-                    ("tap", 148),
-                    ("socket", 149),
-                    ("stream", 150),
-                    ("dgram", 151),
-                    ("bridge", 152),
-                    ("hubport", 153),
+                    ("nic", 147),
+                    ("user", 148),
+                    ("tap", 149),
+                    ("socket", 150),
+                    ("stream", 151),
+                    ("dgram", 152),
+                    ("bridge", 153),
+                    ("hubport", 154),
                     ("none", 0),
                 ],
             },
@@ -1983,7 +1992,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "RxFilterInfoList",
             features: &[],
-            shape: Shape::Array(154),
+            shape: Shape::Array(155),
         },
         Type {
             name: "NIC_RX_FILTER_CHANGED-arg",
@@ -2014,31 +2023,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "initial",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rounds",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "step",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "interfaces",
-                        ty: 155,
+                        ty: 156,
                         optional: true,
                         features: &[],
                     },
@@ -2066,7 +2075,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "addr",
-                        ty: 156,
+                        ty: 157,
                         optional: false,
                         features: &[],
                     },
@@ -2090,9 +2099,43 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "screendump-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "filename",
+                        ty: 34,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "device",
+                        ty: 34,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "head",
+                        ty: 122,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "format",
+                        ty: 158,
+                        optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
             name: "MouseInfoList",
             features: &[],
-            shape: Shape::Array(157),
+            shape: Shape::Array(159),
         },
         Type {
             name: "send-key-arg",
@@ -2101,13 +2144,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "keys",
-                        ty: 158,
+                        ty: 160,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "hold-time",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -2129,13 +2172,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "head",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "events",
-                        ty: 159,
+                        ty: 161,
                         optional: false,
                         features: &[],
                     },
@@ -2150,7 +2193,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "enable",
-                    ty: 160,
+                    ty: 162,
                     optional: true,
                     features: &[],
                 }],
@@ -2165,7 +2208,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qemu",
-                        ty: 161,
+                        ty: 163,
                         optional: false,
                         features: &[],
                     },
@@ -2183,12 +2226,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandInfoList",
             features: &[],
-            shape: Shape::Array(162),
+            shape: Shape::Array(164),
         },
         Type {
             name: "SchemaInfoList",
             features: &[],
-            shape: Shape::Array(163),
+            shape: Shape::Array(165),
         },
         Type {
             name: "qom-list-arg",
@@ -2207,7 +2250,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectPropertyInfoList",
             features: &[],
-            shape: Shape::Array(164),
+            shape: Shape::Array(166),
         },
         Type {
             name: "qom-get-arg",
@@ -2255,7 +2298,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "value",
-                        ty: 60,
+                        ty: 61,
                         optional: false,
                         features: &[],
                     },
@@ -2277,7 +2320,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -2289,7 +2332,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectTypeInfoList",
             features: &[],
-            shape: Shape::Array(165),
+            shape: Shape::Array(167),
         },
         Type {
             name: "qom-list-properties-arg",
@@ -2312,7 +2355,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qom-type",
-                        ty: 166,
+                        ty: 168,
                         optional: false,
                         features: &[],
                     },
@@ -2325,19 +2368,19 @@ pub static SCHEMA: Schema = Schema {
                 ],
                 tag: Some("qom-type"),
                 variants: &[
-                    ("authz-list", 167),
-                    ("authz-listfile", 168),
-                    ("authz-simple", 169),
-                    ("filter-dump", 170),
-                    ("iothread", 171),
-                    ("memory-backend-file", 172),
-                    ("memory-backend-memfd", 173),
-                    ("memory-backend-ram", 174),
-                    ("rng-builtin", 175),
-                    ("rng-random", 176),
-                    ("secret", 177),
-                    ("throttle-group", 178),
-                    ("tls-creds-x509", 179),
+                    ("authz-list", 169),
+                    ("authz-listfile", 170),
+                    ("authz-simple", 171),
+                    ("filter-dump", 172),
+                    ("iothread", 173),
+                    ("memory-backend-file", 174),
+                    ("memory-backend-memfd", 175),
+                    ("memory-backend-ram", 176),
+                    ("rng-builtin", 177),
+                    ("rng-random", 178),
+                    ("secret", 179),
+                    ("throttle-group", 180),
+                    ("tls-creds-x509", 181),
                 ],
             },
         },
@@ -2458,7 +2501,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuInfoFastList",
             features: &[],
-            shape: Shape::Array(180),
+            shape: Shape::Array(182),
         },
         Type {
             name: "query-machines-arg",
@@ -2466,7 +2509,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "compat-props",
-                    ty: 111,
+                    ty: 112,
                     optional: true,
                     features: &["unstable"],
                 }],
@@ -2477,7 +2520,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MachineInfoList",
             features: &[],
-            shape: Shape::Array(181),
+            shape: Shape::Array(183),
         },
         Type {
             name: "TargetInfo",
@@ -2485,7 +2528,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arch",
-                    ty: 182,
+                    ty: 184,
                     optional: false,
                     features: &[],
                 }],
@@ -2514,13 +2557,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "enabled",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "present",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
@@ -2536,13 +2579,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -2554,7 +2597,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -2570,13 +2613,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -2594,7 +2637,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MemdevList",
             features: &[],
-            shape: Shape::Array(183),
+            shape: Shape::Array(185),
         },
         Type {
             name: "balloon-arg",
@@ -2602,7 +2645,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "value",
-                    ty: 121,
+                    ty: 122,
                     optional: false,
                     features: &[],
                 }],
@@ -2616,7 +2659,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 121,
+                    ty: 122,
                     optional: false,
                     features: &[],
                 }],
@@ -2630,7 +2673,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 121,
+                    ty: 122,
                     optional: false,
                     features: &[],
                 }],
@@ -2645,13 +2688,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base-memory",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "plugged-memory",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -2677,7 +2720,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuDefinitionInfoList",
             features: &[],
-            shape: Shape::Array(184),
+            shape: Shape::Array(186),
         },
         Type {
             name: "yank-arg",
@@ -2685,7 +2728,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "instances",
-                    ty: 88,
+                    ty: 89,
                     optional: false,
                     features: &[],
                 }],
@@ -2696,7 +2739,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "YankInstanceList",
             features: &[],
-            shape: Shape::Array(185),
+            shape: Shape::Array(187),
         },
         Type {
             name: "NameInfo",
@@ -2715,7 +2758,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "IOThreadInfoList",
             features: &[],
-            shape: Shape::Array(186),
+            shape: Shape::Array(188),
         },
         Type {
             name: "human-monitor-command-arg",
@@ -2730,7 +2773,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -2774,7 +2817,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -2796,13 +2839,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -2818,13 +2861,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -2836,7 +2879,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetInfoList",
             features: &[],
-            shape: Shape::Array(187),
+            shape: Shape::Array(189),
         },
         Type {
             name: "query-command-line-options-arg",
@@ -2855,7 +2898,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandLineOptionInfoList",
             features: &[],
-            shape: Shape::Array(188),
+            shape: Shape::Array(190),
         },
         Type {
             name: "RTC_CHANGE-arg",
@@ -2864,7 +2907,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "offset",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -2882,12 +2925,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciInfoList",
             features: &[],
-            shape: Shape::Array(189),
+            shape: Shape::Array(191),
         },
         Type {
             name: "VirtioInfoList",
             features: &[],
-            shape: Shape::Array(190),
+            shape: Shape::Array(192),
         },
         Type {
             name: "x-query-virtio-status-arg",
@@ -2916,13 +2959,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "device-id",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vhost-started",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
@@ -2934,85 +2977,85 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "guest-features",
-                        ty: 191,
+                        ty: 193,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "host-features",
-                        ty: 191,
+                        ty: 193,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend-features",
-                        ty: 191,
+                        ty: 193,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "num-vqs",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "status",
-                        ty: 192,
+                        ty: 194,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "isr",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "queue-sel",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vm-running",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "broken",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "disabled",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "use-started",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "started",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "start-on-kick",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "disable-legacy-check",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
@@ -3024,13 +3067,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "use-guest-notifier-mask",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vhost-dev",
-                        ty: 193,
+                        ty: 195,
                         optional: true,
                         features: &[],
                     },
@@ -3052,7 +3095,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "queue",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -3074,79 +3117,79 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "queue-index",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "inuse",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-num",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-num-default",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-align",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-desc",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-avail",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-used",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "last-avail-idx",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "shadow-avail-idx",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "used-idx",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "signalled-used",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "signalled-used-valid",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
@@ -3168,7 +3211,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "queue",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -3190,73 +3233,73 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "kick",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "call",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "desc",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avail",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "used",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "num",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "desc-phys",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "desc-size",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avail-phys",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avail-size",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "used-phys",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "used-size",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -3278,13 +3321,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "queue",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "index",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -3306,25 +3349,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "index",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "descs",
-                        ty: 194,
+                        ty: 196,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avail",
-                        ty: 195,
+                        ty: 197,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "used",
-                        ty: 196,
+                        ty: 198,
                         optional: false,
                         features: &[],
                     },
@@ -3566,12 +3609,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 197,
+                    ty: 199,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("hyper-v", 198), ("s390", 199)],
+                variants: &[("hyper-v", 200), ("s390", 201)],
             },
         },
         Type {
@@ -3600,7 +3643,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "intList",
             features: &[],
-            shape: Shape::Array(121),
+            shape: Shape::Array(122),
         },
         Type {
             name: "BlockInfo",
@@ -3627,31 +3670,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "removable",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "locked",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "inserted",
-                        ty: 125,
+                        ty: 126,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tray_open",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "io-status",
-                        ty: 200,
+                        ty: 202,
                         optional: true,
                         features: &[],
                     },
@@ -3685,25 +3728,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "stats",
-                        ty: 201,
+                        ty: 203,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "driver-specific",
-                        ty: 202,
+                        ty: 204,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "parent",
-                        ty: 124,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 124,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -3731,7 +3774,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "ro",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
@@ -3749,145 +3792,145 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backing_file_depth",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "active",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "detect_zeroes",
-                        ty: 129,
+                        ty: 130,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "image",
-                        ty: 203,
+                        ty: 205,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -3899,13 +3942,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cache",
-                        ty: 204,
+                        ty: 206,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write_threshold",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -3981,13 +4024,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "direct",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -4021,25 +4064,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "image",
-                        ty: 205,
+                        ty: 207,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "align",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "inject-error",
-                        ty: 206,
+                        ty: 208,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "set-state",
-                        ty: 207,
+                        ty: 209,
                         optional: true,
                         features: &[],
                     },
@@ -4054,7 +4097,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "file",
-                    ty: 205,
+                    ty: 207,
                     optional: false,
                     features: &[],
                 }],
@@ -4075,25 +4118,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "locking",
-                        ty: 208,
+                        ty: 210,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio",
-                        ty: 209,
+                        ty: 211,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio-max-batch",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drop-cache",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -4109,7 +4152,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "server",
-                        ty: 156,
+                        ty: 157,
                         optional: false,
                         features: &[],
                     },
@@ -4121,13 +4164,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "reconnect-delay",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "open-timeout",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -4143,19 +4186,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "size",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "latency-ns",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-zeroes",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -4171,49 +4214,49 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 205,
+                        ty: 207,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 210,
+                        ty: 212,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-request",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-snapshot",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-other",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cache-size",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "l2-cache-size",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-cache-size",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -4229,19 +4272,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 205,
+                        ty: 207,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "offset",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -4263,7 +4306,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "file",
-                        ty: 205,
+                        ty: 207,
                         optional: false,
                         features: &[],
                     },
@@ -4328,7 +4371,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "frontend-open",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
@@ -4371,34 +4414,34 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 211,
+                    ty: 213,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("file", 212),
-                    ("serial", 213),
-                    ("parallel", 213),
-                    ("pipe", 213),
-                    ("socket", 214),
-                    ("udp", 215),
-                    ("pty", 216),
-                    ("null", 217),
-                    ("mux", 218),
-                    ("hub", 219),
-                    ("msmouse", 217),
-                    ("wctablet", 217),
-                    ("braille", 217),
-                    ("testdev", 217),
-                    ("stdio", 220),
-                    ("spicevmc", 221),
-                    ("spiceport", 222),
-                    ("qemu-vdagent", 223),
-                    ("dbus", 224),
-                    ("vc", 225),
-                    ("ringbuf", 226),
-                    ("memory", 226),
+                    ("file", 214),
+                    ("serial", 215),
+                    ("parallel", 215),
+                    ("pipe", 215),
+                    ("socket", 216),
+                    ("udp", 217),
+                    ("pty", 218),
+                    ("null", 219),
+                    ("mux", 220),
+                    ("hub", 221),
+                    ("msmouse", 219),
+                    ("wctablet", 219),
+                    ("braille", 219),
+                    ("testdev", 219),
+                    ("stdio", 222),
+                    ("spicevmc", 223),
+                    ("spiceport", 224),
+                    ("qemu-vdagent", 225),
+                    ("dbus", 226),
+                    ("vc", 227),
+                    ("ringbuf", 228),
+                    ("memory", 228),
                 ],
             },
         },
@@ -4475,7 +4518,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "vectors",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -4497,19 +4540,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "restrict",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv4",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv6",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -4557,7 +4600,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "dnssearch",
-                        ty: 227,
+                        ty: 229,
                         optional: true,
                         features: &[],
                     },
@@ -4575,7 +4618,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "ipv6-prefixlen",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -4593,13 +4636,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "hostfwd",
-                        ty: 227,
+                        ty: 229,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "guestfwd",
-                        ty: 227,
+                        ty: 229,
                         optional: true,
                         features: &[],
                     },
@@ -4663,19 +4706,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "sndbuf",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "vnet_hdr",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "queues",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -4737,25 +4780,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "addr",
-                        ty: 156,
+                        ty: 157,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "server",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reconnect",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "reconnect-ms",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -4771,13 +4814,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "local",
-                        ty: 156,
+                        ty: 157,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "remote",
-                        ty: 156,
+                        ty: 157,
                         optional: true,
                         features: &[],
                     },
@@ -4815,7 +4858,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "hubid",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -4843,43 +4886,43 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "promiscuous",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "multicast",
-                        ty: 228,
+                        ty: 230,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast",
-                        ty: 228,
+                        ty: 230,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vlan",
-                        ty: 228,
+                        ty: 230,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "broadcast-allowed",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "multicast-overflow",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast-overflow",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
@@ -4891,19 +4934,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "vlan-table",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast-table",
-                        ty: 155,
+                        ty: 156,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "multicast-table",
-                        ty: 155,
+                        ty: 156,
                         optional: false,
                         features: &[],
                     },
@@ -4923,13 +4966,27 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 229,
+                    ty: 231,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 230), ("unix", 231), ("vsock", 232), ("fd", 233)],
+                variants: &[("inet", 232), ("unix", 233), ("vsock", 234), ("fd", 235)],
             },
+        },
+        Type {
+            name: "ImageFormat",
+            features: &[],
+            shape: Shape::Enum(&[
+                EnumValue {
+                    name: "ppm",
+                    features: &[],
+                },
+                EnumValue {
+                    name: "png",
+                    features: &[],
+                },
+            ]),
         },
         Type {
             name: "MouseInfo",
@@ -4944,19 +5001,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "index",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "current",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "absolute",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
@@ -4968,17 +5025,17 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "KeyValueList",
             features: &[],
-            shape: Shape::Array(234),
+            shape: Shape::Array(236),
         },
         Type {
             name: "InputEventList",
             features: &[],
-            shape: Shape::Array(235),
+            shape: Shape::Array(237),
         },
         Type {
             name: "QMPCapabilityList",
             features: &[],
-            shape: Shape::Array(236),
+            shape: Shape::Array(238),
         },
         Type {
             name: "VersionTriple",
@@ -4987,19 +5044,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "major",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "minor",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "micro",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -5035,26 +5092,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "meta-type",
-                        ty: 237,
+                        ty: 239,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 155,
+                        ty: 156,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("meta-type"),
                 variants: &[
-                    ("builtin", 238),
-                    ("enum", 239),
-                    ("array", 240),
-                    ("object", 241),
-                    ("alternate", 242),
-                    ("command", 243),
-                    ("event", 244),
+                    ("builtin", 240),
+                    ("enum", 241),
+                    ("array", 242),
+                    ("object", 243),
+                    ("alternate", 244),
+                    ("command", 245),
+                    ("event", 246),
                 ],
             },
         },
@@ -5083,7 +5140,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "default-value",
-                        ty: 60,
+                        ty: 61,
                         optional: true,
                         features: &[],
                     },
@@ -5105,7 +5162,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -5185,13 +5242,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "policy",
-                        ty: 245,
+                        ty: 247,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "rules",
-                        ty: 246,
+                        ty: 248,
                         optional: true,
                         features: &[],
                     },
@@ -5213,7 +5270,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "refresh",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -5249,7 +5306,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "queue",
-                        ty: 247,
+                        ty: 249,
                         optional: true,
                         features: &[],
                     },
@@ -5267,7 +5324,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "insert",
-                        ty: 248,
+                        ty: 250,
                         optional: true,
                         features: &[],
                     },
@@ -5279,7 +5336,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "maxlen",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -5295,37 +5352,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "aio-max-batch",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-pool-min",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-pool-max",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-max-ns",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-grow",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-shrink",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -5341,73 +5398,73 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "dump",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 249,
+                        ty: 251,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "align",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "offset",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "discard-data",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -5419,7 +5476,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "readonly",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -5435,61 +5492,61 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "dump",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 249,
+                        ty: 251,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "seal",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -5505,55 +5562,55 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "dump",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 249,
+                        ty: 251,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -5592,7 +5649,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "format",
-                        ty: 250,
+                        ty: 252,
                         optional: true,
                         features: &[],
                     },
@@ -5631,7 +5688,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "limits",
-                    ty: 251,
+                    ty: 253,
                     optional: true,
                     features: &[],
                 }],
@@ -5646,7 +5703,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "verify-peer",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -5658,7 +5715,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "endpoint",
-                        ty: 252,
+                        ty: 254,
                         optional: true,
                         features: &[],
                     },
@@ -5674,7 +5731,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-index",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -5686,26 +5743,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "thread-id",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "props",
-                        ty: 253,
+                        ty: 255,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "target",
-                        ty: 182,
+                        ty: 184,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("target"),
                 variants: &[
-                    ("s390x", 254),
+                    ("s390x", 256),
                     ("aarch64", 0),
                     ("alpha", 0),
                     ("arm", 0),
@@ -5756,31 +5813,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "is-default",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cpu-max",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "hotpluggable-cpus",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "numa-mem-supported",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "deprecated",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
@@ -5798,13 +5855,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "acpi",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compat-props",
-                        ty: 255,
+                        ty: 257,
                         optional: true,
                         features: &["unstable"],
                     },
@@ -5948,49 +6005,49 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 121,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "merge",
-                        ty: 111,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "dump",
-                        ty: 111,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "prealloc",
-                        ty: 111,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "share",
-                        ty: 111,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "reserve",
-                        ty: 111,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "host-nodes",
                         ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
+                        name: "merge",
+                        ty: 112,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "dump",
+                        ty: 112,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "prealloc",
+                        ty: 112,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "share",
+                        ty: 112,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "reserve",
+                        ty: 112,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "host-nodes",
+                        ty: 123,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
                         name: "policy",
-                        ty: 249,
+                        ty: 251,
                         optional: false,
                         features: &[],
                     },
@@ -6012,19 +6069,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "migration-safe",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "static",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unavailable-features",
-                        ty: 155,
+                        ty: 156,
                         optional: true,
                         features: &[],
                     },
@@ -6042,7 +6099,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "deprecated",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
@@ -6057,12 +6114,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 256,
+                    ty: 258,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("block-node", 257), ("chardev", 258), ("migration", 0)],
+                variants: &[("block-node", 259), ("chardev", 260), ("migration", 0)],
             },
         },
         Type {
@@ -6078,31 +6135,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "thread-id",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "poll-max-ns",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "poll-grow",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "poll-shrink",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "aio-max-batch",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -6118,13 +6175,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fds",
-                        ty: 259,
+                        ty: 261,
                         optional: false,
                         features: &[],
                     },
@@ -6146,7 +6203,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "parameters",
-                        ty: 260,
+                        ty: 262,
                         optional: false,
                         features: &[],
                     },
@@ -6162,13 +6219,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 261,
+                        ty: 263,
                         optional: false,
                         features: &[],
                     },
@@ -6206,19 +6263,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "transports",
-                        ty: 155,
+                        ty: 156,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dev-features",
-                        ty: 155,
+                        ty: 156,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "unknown-dev-features",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -6234,13 +6291,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "statuses",
-                        ty: 155,
+                        ty: 156,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unknown-statuses",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -6256,73 +6313,73 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "n-mem-sections",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "n-tmp-sections",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "nvqs",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vq-index",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 191,
+                        ty: 193,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "acked-features",
-                        ty: 191,
+                        ty: 193,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend-features",
-                        ty: 191,
+                        ty: 193,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "protocol-features",
-                        ty: 262,
+                        ty: 264,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max-queues",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend-cap",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "log-enabled",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "log-size",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -6334,7 +6391,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "VirtioRingDescList",
             features: &[],
-            shape: Shape::Array(263),
+            shape: Shape::Array(265),
         },
         Type {
             name: "VirtioRingAvail",
@@ -6343,19 +6400,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "flags",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idx",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "ring",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -6371,13 +6428,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "flags",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idx",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -6407,31 +6464,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "arg1",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg2",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg3",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg4",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg5",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -6447,25 +6504,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "core",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-mask",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-addr",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 264,
+                        ty: 266,
                         optional: false,
                         features: &[],
                     },
@@ -6499,223 +6556,223 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "rd_bytes",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_bytes",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_bytes",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_bytes",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_operations",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_operations",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_operations",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_operations",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_operations",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_total_time_ns",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_total_time_ns",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_total_time_ns",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_total_time_ns",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_total_time_ns",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_highest_offset",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_merged",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_merged",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_merged",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_merged",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idle_time_ns",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "failed_rd_operations",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_wr_operations",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_zone_append_operations",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_flush_operations",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_unmap_operations",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_rd_operations",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_wr_operations",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_zone_append_operations",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_flush_operations",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_unmap_operations",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_invalid",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_failed",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "timed_stats",
-                        ty: 265,
+                        ty: 267,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_latency_histogram",
-                        ty: 266,
+                        ty: 268,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wr_latency_histogram",
-                        ty: 266,
+                        ty: 268,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_latency_histogram",
-                        ty: 266,
+                        ty: 268,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "flush_latency_histogram",
-                        ty: 266,
+                        ty: 268,
                         optional: true,
                         features: &[],
                     },
@@ -6730,14 +6787,14 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "driver",
-                    ty: 126,
+                    ty: 127,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("driver"),
                 variants: &[
-                    ("file", 267),
-                    ("host_device", 267),
+                    ("file", 269),
+                    ("host_device", 269),
                     ("blkdebug", 0),
                     ("copy-on-read", 0),
                     ("nbd", 0),
@@ -6768,37 +6825,37 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "dirty-flag",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "actual-size",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "virtual-size",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "cluster-size",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "compressed",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -6822,13 +6879,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format-specific",
-                        ty: 268,
+                        ty: 270,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing-image",
-                        ty: 203,
+                        ty: 205,
                         optional: true,
                         features: &[],
                     },
@@ -6844,19 +6901,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "writeback",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "direct",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
@@ -6873,12 +6930,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlkdebugInjectErrorOptionsList",
             features: &[],
-            shape: Shape::Array(269),
+            shape: Shape::Array(271),
         },
         Type {
             name: "BlkdebugSetStateOptionsList",
             features: &[],
-            shape: Shape::Array(270),
+            shape: Shape::Array(272),
         },
         Type {
             name: "OnOffAuto",
@@ -6919,7 +6976,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockdevRefOrNull",
             features: &[],
-            shape: Shape::Alternate(&[24, 34, 271]),
+            shape: Shape::Alternate(&[24, 34, 273]),
         },
         Type {
             name: "ChardevBackendKind",
@@ -7021,7 +7078,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 272,
+                    ty: 274,
                     optional: false,
                     features: &[],
                 }],
@@ -7035,7 +7092,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 273,
+                    ty: 275,
                     optional: false,
                     features: &[],
                 }],
@@ -7049,7 +7106,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 274,
+                    ty: 276,
                     optional: false,
                     features: &[],
                 }],
@@ -7063,7 +7120,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 275,
+                    ty: 277,
                     optional: false,
                     features: &[],
                 }],
@@ -7077,7 +7134,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 276,
+                    ty: 278,
                     optional: false,
                     features: &[],
                 }],
@@ -7091,7 +7148,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 277,
+                    ty: 279,
                     optional: false,
                     features: &[],
                 }],
@@ -7105,7 +7162,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 278,
+                    ty: 280,
                     optional: false,
                     features: &[],
                 }],
@@ -7119,7 +7176,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 279,
+                    ty: 281,
                     optional: false,
                     features: &[],
                 }],
@@ -7133,7 +7190,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 280,
+                    ty: 282,
                     optional: false,
                     features: &[],
                 }],
@@ -7147,7 +7204,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 281,
+                    ty: 283,
                     optional: false,
                     features: &[],
                 }],
@@ -7161,7 +7218,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 282,
+                    ty: 284,
                     optional: false,
                     features: &[],
                 }],
@@ -7175,7 +7232,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 283,
+                    ty: 285,
                     optional: false,
                     features: &[],
                 }],
@@ -7189,7 +7246,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 284,
+                    ty: 286,
                     optional: false,
                     features: &[],
                 }],
@@ -7203,7 +7260,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 285,
+                    ty: 287,
                     optional: false,
                     features: &[],
                 }],
@@ -7217,7 +7274,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 286,
+                    ty: 288,
                     optional: false,
                     features: &[],
                 }],
@@ -7228,7 +7285,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "StringList",
             features: &[],
-            shape: Shape::Array(287),
+            shape: Shape::Array(289),
         },
         Type {
             name: "RxState",
@@ -7289,37 +7346,37 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "numeric",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "to",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv4",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv6",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "keep-alive",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mptcp",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -7341,13 +7398,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tight",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -7398,12 +7455,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 288,
+                    ty: 290,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("number", 289), ("qcode", 290)],
+                variants: &[("number", 291), ("qcode", 292)],
             },
         },
         Type {
@@ -7412,17 +7469,17 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 291,
+                    ty: 293,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("key", 292),
-                    ("btn", 293),
-                    ("rel", 294),
-                    ("abs", 294),
-                    ("mtt", 295),
+                    ("key", 294),
+                    ("btn", 295),
+                    ("rel", 296),
+                    ("abs", 296),
+                    ("mtt", 297),
                 ],
             },
         },
@@ -7474,7 +7531,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "json-type",
-                    ty: 296,
+                    ty: 298,
                     optional: false,
                     features: &[],
                 }],
@@ -7489,13 +7546,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 297,
+                        ty: 299,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "values",
-                        ty: 155,
+                        ty: 156,
                         optional: false,
                         features: &["deprecated"],
                     },
@@ -7525,7 +7582,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 298,
+                        ty: 300,
                         optional: false,
                         features: &[],
                     },
@@ -7537,7 +7594,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "variants",
-                        ty: 299,
+                        ty: 301,
                         optional: true,
                         features: &[],
                     },
@@ -7552,7 +7609,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "members",
-                    ty: 300,
+                    ty: 302,
                     optional: false,
                     features: &[],
                 }],
@@ -7579,7 +7636,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "allow-oob",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -7619,7 +7676,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "QAuthZListRuleList",
             features: &[],
-            shape: Shape::Array(301),
+            shape: Shape::Array(303),
         },
         Type {
             name: "NetFilterDirection",
@@ -7696,115 +7753,115 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "iops-total",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-total-max",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-total-max-length",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-read",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-read-max",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-read-max-length",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-write",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-write-max",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-write-max-length",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-total",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-total-max",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-total-max-length",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-read",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-read-max",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-read-max-length",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-write",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-write-max",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-write-max-length",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-size",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -7834,55 +7891,55 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "node-id",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drawer-id",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "book-id",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "socket-id",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "die-id",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cluster-id",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "module-id",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "core-id",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-id",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -7898,19 +7955,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-state",
-                        ty: 302,
+                        ty: 304,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dedicated",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "entitlement",
-                        ty: 303,
+                        ty: 305,
                         optional: true,
                         features: &[],
                     },
@@ -7922,7 +7979,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CompatPropertyList",
             features: &[],
-            shape: Shape::Array(304),
+            shape: Shape::Array(306),
         },
         Type {
             name: "YankInstanceType",
@@ -7973,17 +8030,17 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetFdInfoList",
             features: &[],
-            shape: Shape::Array(305),
+            shape: Shape::Array(307),
         },
         Type {
             name: "CommandLineParameterInfoList",
             features: &[],
-            shape: Shape::Array(306),
+            shape: Shape::Array(308),
         },
         Type {
             name: "PciDeviceInfoList",
             features: &[],
-            shape: Shape::Array(307),
+            shape: Shape::Array(309),
         },
         Type {
             name: "VhostDeviceProtocols",
@@ -7992,13 +8049,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "protocols",
-                        ty: 155,
+                        ty: 156,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unknown-protocols",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -8014,19 +8071,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "addr",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "len",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flags",
-                        ty: 155,
+                        ty: 156,
                         optional: false,
                         features: &[],
                     },
@@ -8064,7 +8121,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceTimedStatsList",
             features: &[],
-            shape: Shape::Array(308),
+            shape: Shape::Array(310),
         },
         Type {
             name: "BlockLatencyHistogramInfo",
@@ -8073,13 +8130,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "boundaries",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bins",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -8095,19 +8152,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "discard-nb-ok",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-nb-failed",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-bytes-ok",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -8122,12 +8179,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 309,
+                    ty: 311,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("qcow2", 310), ("file", 311)],
+                variants: &[("qcow2", 312), ("file", 313)],
             },
         },
         Type {
@@ -8137,43 +8194,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 312,
+                        ty: 314,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iotype",
-                        ty: 313,
+                        ty: 315,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "errno",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "sector",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "once",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "immediately",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -8189,19 +8246,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 312,
+                        ty: 314,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "new_state",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -8228,7 +8285,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -8246,7 +8303,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "append",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -8268,7 +8325,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -8296,13 +8353,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "addr",
-                        ty: 314,
+                        ty: 316,
                         optional: false,
                         features: &[],
                     },
@@ -8320,49 +8377,49 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "server",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wait",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "nodelay",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "telnet",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tn3270",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "websocket",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reconnect",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "reconnect-ms",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -8384,19 +8441,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "remote",
-                        ty: 314,
+                        ty: 316,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "local",
-                        ty: 314,
+                        ty: 316,
                         optional: true,
                         features: &[],
                     },
@@ -8418,7 +8475,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -8446,7 +8503,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -8468,7 +8525,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -8496,13 +8553,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "chardevs",
-                        ty: 155,
+                        ty: 156,
                         optional: false,
                         features: &[],
                     },
@@ -8524,13 +8581,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "signal",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -8552,7 +8609,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -8580,7 +8637,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -8608,19 +8665,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mouse",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "clipboard",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -8642,7 +8699,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -8670,31 +8727,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "width",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "height",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cols",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "rows",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -8716,13 +8773,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -8765,7 +8822,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 121,
+                    ty: 122,
                     optional: false,
                     features: &[],
                 }],
@@ -8779,7 +8836,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 315,
+                    ty: 317,
                     optional: false,
                     features: &[],
                 }],
@@ -8819,7 +8876,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 316,
+                    ty: 318,
                     optional: false,
                     features: &[],
                 }],
@@ -8833,7 +8890,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 317,
+                    ty: 319,
                     optional: false,
                     features: &[],
                 }],
@@ -8847,7 +8904,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 318,
+                    ty: 320,
                     optional: false,
                     features: &[],
                 }],
@@ -8861,7 +8918,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 319,
+                    ty: 321,
                     optional: false,
                     features: &[],
                 }],
@@ -8910,22 +8967,22 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "SchemaInfoEnumMemberList",
             features: &[],
-            shape: Shape::Array(320),
+            shape: Shape::Array(322),
         },
         Type {
             name: "SchemaInfoObjectMemberList",
             features: &[],
-            shape: Shape::Array(321),
+            shape: Shape::Array(323),
         },
         Type {
             name: "SchemaInfoObjectVariantList",
             features: &[],
-            shape: Shape::Array(322),
+            shape: Shape::Array(324),
         },
         Type {
             name: "SchemaInfoAlternateMemberList",
             features: &[],
-            shape: Shape::Array(323),
+            shape: Shape::Array(325),
         },
         Type {
             name: "QAuthZListRule",
@@ -8940,13 +8997,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 245,
+                        ty: 247,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 324,
+                        ty: 326,
                         optional: true,
                         features: &[],
                     },
@@ -9038,7 +9095,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fd",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -9066,7 +9123,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 325,
+                        ty: 327,
                         optional: false,
                         features: &[],
                     },
@@ -9094,43 +9151,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "slot",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "function",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "class_info",
-                        ty: 326,
+                        ty: 328,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "id",
-                        ty: 327,
+                        ty: 329,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "irq",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "irq_pin",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -9142,13 +9199,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "pci_bridge",
-                        ty: 328,
+                        ty: 330,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "regions",
-                        ty: 329,
+                        ty: 331,
                         optional: false,
                         features: &[],
                     },
@@ -9164,97 +9221,97 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "interval_length",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_rd_latency_ns",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_rd_latency_ns",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_latency_ns",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_wr_latency_ns",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_wr_latency_ns",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_latency_ns",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_zone_append_latency_ns",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_zone_append_latency_ns",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_latency_ns",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_flush_latency_ns",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_flush_latency_ns",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_flush_latency_ns",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_queue_depth",
-                        ty: 330,
+                        ty: 332,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_queue_depth",
-                        ty: 330,
+                        ty: 332,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_queue_depth",
-                        ty: 330,
+                        ty: 332,
                         optional: false,
                         features: &[],
                     },
@@ -9283,7 +9340,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 331,
+                    ty: 333,
                     optional: false,
                     features: &[],
                 }],
@@ -9297,7 +9354,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 332,
+                    ty: 334,
                     optional: false,
                     features: &[],
                 }],
@@ -9379,12 +9436,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 229,
+                    ty: 231,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 333), ("unix", 334), ("vsock", 335), ("fd", 336)],
+                variants: &[("inet", 335), ("unix", 336), ("vsock", 337), ("fd", 338)],
             },
         },
         Type {
@@ -10048,13 +10105,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "key",
-                        ty: 234,
+                        ty: 236,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "down",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
@@ -10070,13 +10127,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "button",
-                        ty: 337,
+                        ty: 339,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "down",
-                        ty: 111,
+                        ty: 112,
                         optional: false,
                         features: &[],
                     },
@@ -10092,13 +10149,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "axis",
-                        ty: 338,
+                        ty: 340,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "value",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -10114,31 +10171,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "type",
-                        ty: 339,
+                        ty: 341,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "slot",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "tracking-id",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "axis",
-                        ty: 338,
+                        ty: 340,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "value",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -10160,7 +10217,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 155,
+                        ty: 156,
                         optional: true,
                         features: &[],
                     },
@@ -10188,13 +10245,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "default",
-                        ty: 60,
+                        ty: 61,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 155,
+                        ty: 156,
                         optional: true,
                         features: &[],
                     },
@@ -10288,7 +10345,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "class",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -10304,25 +10361,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vendor",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "subsystem",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "subsystem-vendor",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -10338,13 +10395,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 340,
+                        ty: 342,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 261,
+                        ty: 263,
                         optional: true,
                         features: &[],
                     },
@@ -10356,7 +10413,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciMemoryRegionList",
             features: &[],
-            shape: Shape::Array(341),
+            shape: Shape::Array(343),
         },
         Type {
             name: "number",
@@ -10376,31 +10433,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "extended-l2",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "lazy-refcounts",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "corrupt",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-bits",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compression-type",
-                        ty: 342,
+                        ty: 344,
                         optional: false,
                         features: &[],
                     },
@@ -10415,7 +10472,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "extent-size-hint",
-                    ty: 121,
+                    ty: 122,
                     optional: true,
                     features: &[],
                 }],
@@ -10429,7 +10486,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 230,
+                    ty: 232,
                     optional: false,
                     features: &[],
                 }],
@@ -10443,7 +10500,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 231,
+                    ty: 233,
                     optional: false,
                     features: &[],
                 }],
@@ -10457,7 +10514,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 232,
+                    ty: 234,
                     optional: false,
                     features: &[],
                 }],
@@ -10471,7 +10528,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 233,
+                    ty: 235,
                     optional: false,
                     features: &[],
                 }],
@@ -10572,37 +10629,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "number",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "secondary",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "subordinate",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "io_range",
-                        ty: 343,
+                        ty: 345,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "memory_range",
-                        ty: 343,
+                        ty: 345,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetchable_range",
-                        ty: 343,
+                        ty: 345,
                         optional: false,
                         features: &[],
                     },
@@ -10618,7 +10675,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bar",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
@@ -10630,25 +10687,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "address",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetch",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mem_type_64",
-                        ty: 111,
+                        ty: 112,
                         optional: true,
                         features: &[],
                     },
@@ -10672,13 +10729,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "limit",
-                        ty: 121,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },

@@ -5,6 +5,99 @@
 use serde::Serialize;
 use tinamou_qmp::{Command, CommandSpec, Name, Result, Source, Visit, VisitMembers, visit};
 
+/// Enumeration `ImageFormat`.
+///
+/// The formats of pictures.
+///
+/// Since: 7.1
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum ImageFormat {
+    /// PPM
+    #[serde(rename = "ppm")]
+    Ppm,
+    /// PNG
+    #[serde(rename = "png")]
+    Png,
+}
+
+impl ImageFormat {
+    /// Every value with its name on the wire.
+    pub const ALL: &[(&str, Self)] = &[("ppm", Self::Ppm), ("png", Self::Png)];
+
+    /// The name on the wire.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Ppm => "ppm",
+            Self::Png => "png",
+        }
+    }
+}
+
+impl Visit for ImageFormat {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::enumeration(source, name, Self::ALL)
+    }
+}
+
+/// The arguments of `screendump`.
+///
+/// Take a picture of a screen.
+///
+/// Since: 0.14
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ScreendumpArguments {
+    /// file to write it to
+    pub filename: String,
+    /// id of the display device (default: the first) (since 2.12)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// which of its heads; only with @device (default: 0) (since
+    /// 2.12)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head: Option<i64>,
+    /// the format (default: ppm) (since 7.1)
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<crate::ImageFormat>,
+}
+
+impl VisitMembers for ScreendumpArguments {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            filename: Visit::visit(source, Some("filename"))?,
+            device: visit::optional(source, "device")?,
+            head: visit::optional(source, "head")?,
+            format: visit::optional(source, "format")?,
+        })
+    }
+}
+
+impl Visit for ScreendumpArguments {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
+/// Command `screendump`.
+///
+/// Take a picture of a screen.
+///
+/// Since: 0.14
+#[derive(Clone, Copy, Debug)]
+pub struct Screendump;
+
+impl Command for Screendump {
+    const SPEC: CommandSpec = CommandSpec {
+        name: "screendump",
+        allow_oob: false,
+        allow_preconfig: false,
+        success_response: true,
+        deprecated: false,
+        unstable: false,
+    };
+    type Arguments = crate::ScreendumpArguments;
+    type Return = crate::Empty;
+}
+
 /// Struct `MouseInfo`.
 ///
 /// A pointing device.

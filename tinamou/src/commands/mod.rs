@@ -92,6 +92,7 @@ pub fn table() -> Table<Vm, Shared> {
         .main::<api::NetdevDel>(net::netdev_del)
         .main::<api::QueryRxFilter>(net::query_rx_filter)
         .main::<api::AnnounceSelf>(net::announce_self)
+        .deferred::<api::Screendump>(ui::screendump)
         .main::<api::QueryMice>(ui::query_mice)
         .main::<api::SendKey>(ui::send_key)
         .main::<api::InputSendEvent>(ui::input_send_event)

@@ -1,11 +1,13 @@
 //! The commands of `schema/ui.json`: keyboards, pointers and screens.
 
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::time::Duration;
 
 use tinamou_api as api;
-use tinamou_display::{Axis, Button, Event, TouchKind, keys};
+use tinamou_display::{Axis, Button, Event, Picture, TouchKind, keys};
 use tinamou_machine::RunState;
-use tinamou_monitor::Call;
+use tinamou_monitor::{Call, Responder};
 use tinamou_qmp::{Error, Result};
 
 use crate::vm::Vm;
@@ -83,9 +85,66 @@ pub fn screen(vm: &Vm, device: &str, head: i64) -> Result<usize> {
     if vm.devices.topology.find_id(device).is_none() {
         return Err(Error::device_not_found(device));
     }
-    Err(Error::generic(format!(
-        "Device {device} (head {head}) is not bound to a QemuConsole"
-    )))
+    vm.screens.find(device, head).ok_or_else(|| {
+        let refused = format!("Device {device} (head {head}) is not bound to a QemuConsole");
+        Error::generic(refused)
+    })
+}
+
+/// `screendump`
+pub fn screendump(
+    vm: &mut Vm,
+    _: &mut Call,
+    args: api::ScreendumpArguments,
+    responder: Responder<api::Empty>,
+) {
+    let device = args.device.as_deref();
+    let picture = match picture(vm, device, args.head) {
+        Ok(picture) => picture,
+        Err(error) => return responder.respond(Err(error)),
+    };
+    vm.device_thread.spawn_blocking(move || {
+        let written = save(&picture, &args.filename, args.format);
+        responder.respond(written.map(|()| api::Empty {}));
+    });
+}
+
+/// What a screen shows; the first one unless a device is named.
+///
+/// # Errors
+/// There is no such screen.
+pub fn picture(vm: &Vm, device: Option<&str>, head: Option<i64>) -> Result<Picture> {
+    let number = match device {
+        Some(device) => screen(vm, device, head.unwrap_or(0))?,
+        None if head.is_some() => {
+            let refused = "'head' must be specified together with 'device'";
+            return Err(Error::generic(refused));
+        }
+        None => 0,
+    };
+    let screen = vm.screens.screen(number);
+    let none = || Error::generic("There is no console to take a screendump from");
+    Ok(screen.ok_or_else(none)?.picture())
+}
+
+/// Writes a picture to a file; PPM unless another format is wanted.
+///
+/// # Errors
+/// It cannot be written.
+pub fn save(picture: &Picture, path: &str, format: Option<api::ImageFormat>) -> Result<()> {
+    let file = File::create(path).map_err(|error| {
+        let reason = super::machine::reason(&error);
+        Error::generic(format!("failed to open file '{path}': {reason}"))
+    })?;
+    let mut file = BufWriter::new(file);
+    let written = match format {
+        Some(api::ImageFormat::Png) => picture.write_png(&mut file),
+        Some(api::ImageFormat::Ppm) | None => picture.write_ppm(&mut file),
+    };
+    written.and_then(|()| file.flush()).map_err(|error| {
+        let reason = super::machine::reason(&error);
+        Error::generic(format!("failed to write file '{path}': {reason}"))
+    })
 }
 
 fn is_running(vm: &Vm) -> bool {

@@ -30,6 +30,7 @@ mod unplug;
 pub mod virtio;
 pub mod virtio_balloon;
 pub mod virtio_blk;
+mod virtio_gpu;
 mod virtio_input;
 mod virtio_net;
 mod virtio_pci;
@@ -95,6 +96,11 @@ pub static CLASSES: Classes<Make> = Classes::new(&[
     &virtio_serial::PORT_BASE,
     &virtio_serial::PORT,
     &virtio_serial::CONSOLE,
+    &virtio_gpu::BASE,
+    &virtio_gpu::DEVICE,
+    &virtio_gpu::PCI_COMMON,
+    &virtio_gpu::PCI_BASE,
+    &virtio_gpu::PCI,
     &virtio_input::DEVICE,
     &virtio_input::HID,
     &virtio_input::keyboard::DEVICE,

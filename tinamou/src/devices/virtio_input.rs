@@ -132,11 +132,16 @@ model! {
 
 /// Makes a device for any transport.
 fn core(vm: &mut Vm, plug: &Plug<'_>, transport: u64, model: Model) -> Result<Core> {
+    let hid: HidProperties = plug.settings.fill();
     let options = Options {
         model,
         serial: plug.settings.fill::<InputProperties>().serial,
         wheel_axis: plug.settings.fill::<WheelProperties>().wheel_axis,
-        screen: None,
+        // Without such a screen it gets what is done at none in particular.
+        screen: hid
+            .display
+            .as_deref()
+            .and_then(|display| vm.screens.find(display, hid.head.into())),
     };
     let inputs = vm.inputs.clone();
     let rings = virtio::rings(plug.settings);

@@ -1,5 +1,6 @@
 //! The human monitor's commands on keyboards, pointers and screens.
 
+use tinamou_api as api;
 use tinamou_display::{Axis, Button, Event, keys};
 use tinamou_monitor::Hmp;
 use tinamou_monitor::hmp::{Arguments, Console};
@@ -10,6 +11,13 @@ use crate::commands::ui;
 use crate::vm::Vm;
 
 const COMMANDS: &[Entry] = &[
+    (
+        "screendump",
+        "filename:F,format:-fs,device:s?,head:i?",
+        "filename [-f format] [device [head]]",
+        "write what a screen shows to a file, as ppm or png",
+        screendump,
+    ),
     (
         "sendkey",
         "keys:s,hold-time:i?",
@@ -51,6 +59,23 @@ pub fn add(hmp: &mut Hmp<Vm>) {
         hmp.add(super::command(entry, &[]));
     }
     hmp.add_info(super::command(&INFO, &[]));
+}
+
+fn screendump(vm: &mut Vm, _: &mut Console<'_>, args: &Arguments) -> Result<()> {
+    let format = args
+        .optional_string("format")
+        .map(image_format)
+        .transpose()?;
+    let device = args.optional_string("device");
+    let picture = ui::picture(vm, device, args.optional_int("head"))?;
+    ui::save(&picture, args.string("filename"), format)
+}
+
+fn image_format(name: &str) -> Result<api::ImageFormat> {
+    let mut formats = api::ImageFormat::ALL.iter();
+    let known = formats.find(|(known, _)| *known == name);
+    let unknown = || Error::generic(format!("invalid parameter value: {name}"));
+    Ok(known.ok_or_else(unknown)?.1)
 }
 
 fn sendkey(vm: &mut Vm, console: &mut Console<'_>, args: &Arguments) -> Result<()> {

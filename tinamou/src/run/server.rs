@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use tinamou_chardev::Frontend;
-use tinamou_display::{Inputs, Keyboard};
+use tinamou_display::{Inputs, Keyboard, Screens};
 use tinamou_machine::Machine;
 use tinamou_monitor::{Connection, DEFAULT_OUTPUT_LIMIT, FdInbox, MainLoop, Mode, Monitor, Server};
 use tinamou_qmp::session::Version;
@@ -57,6 +57,7 @@ impl Start<'_> {
         let vm = Vm {
             keyboard: Keyboard::new(inputs.clone(), machine.clock()),
             inputs,
+            screens: Screens::default(),
             mouse_buttons: 0,
             objects: self.objects.clone(),
             config: self.config.clone(),

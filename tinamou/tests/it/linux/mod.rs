@@ -19,6 +19,7 @@ mod boot;
 mod hotplug;
 mod input;
 mod rx_filter;
+mod screen;
 mod serial;
 mod tap;
 mod usernet;
