@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p tinamou-benches` builds both ends. What takes a
 //! Linux guest is measured when `TINAMOU_GUEST` names what `guest/linux` makes.
+//! With the word `proxy`, `qmp proxy` is measured instead, in front of QEMU.
 
 mod devices;
 mod disk;
@@ -10,6 +11,7 @@ mod linux;
 mod monitor;
 mod network;
 mod peer;
+mod proxy;
 mod table;
 
 use std::io;
@@ -30,15 +32,22 @@ fn main() -> ExitCode {
 }
 
 fn run() -> io::Result<()> {
-    let ours = Program {
-        name: "tinamou",
-        path: build()?,
-    };
     let theirs = Program {
         name: "qemu",
         path: "qemu-system-riscv64".into(),
     };
-    table::print(&measure(&ours)?, &measure(&theirs)?);
+    if std::env::args().nth(1).as_deref() == Some("proxy") {
+        return proxy::measure(&theirs, &build("tinamou-tools", "qmp")?);
+    }
+    let ours = Program {
+        name: "tinamou",
+        path: build("tinamou", "tinamou")?,
+    };
+    table::print(
+        [ours.name, theirs.name],
+        &measure(&ours)?,
+        &measure(&theirs)?,
+    );
     Ok(())
 }
 
@@ -52,17 +61,17 @@ fn measure(program: &Program) -> io::Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Builds the machine with optimisation and returns the path of its binary.
-fn build() -> io::Result<PathBuf> {
+/// Builds a package with optimisation and returns the path of its binary.
+fn build(package: &str, binary: &str) -> io::Result<PathBuf> {
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--release", "-p", "tinamou"])
+        .args(["build", "--release", "-p", package])
         .status()?;
     if !status.success() {
-        return Err(io::Error::other("the build of tinamou failed"));
+        return Err(io::Error::other(format!("the build of {package} failed")));
     }
     let benches = std::env::current_exe()?;
     let profile = benches
         .parent()
         .ok_or_else(|| io::Error::other("no build directory"))?;
-    Ok(profile.with_file_name("release").join("tinamou"))
+    Ok(profile.with_file_name("release").join(binary))
 }

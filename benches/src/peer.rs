@@ -27,18 +27,23 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Starts the program; returns at once.
+    /// Starts a machine; returns at once.
     pub fn start(program: &Program, arguments: &[&str]) -> io::Result<Self> {
+        let monitor = [
+            "-display",
+            "none",
+            "-qmp",
+            "unix:qmp.sock,server=on,wait=off",
+        ];
+        Self::run(program, &[&monitor, arguments].concat())
+    }
+
+    /// Starts a program that listens at `qmp.sock` of its own accord.
+    pub fn run(program: &Program, arguments: &[&str]) -> io::Result<Self> {
         let dir = tempfile::tempdir()?;
         let started = Instant::now();
         let child = Command::new(&program.path)
             .current_dir(dir.path())
-            .args([
-                "-display",
-                "none",
-                "-qmp",
-                "unix:qmp.sock,server=on,wait=off",
-            ])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -51,9 +56,14 @@ impl Peer {
         })
     }
 
+    /// Where one of its sockets is.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
     /// A connection to one of the machine's sockets, as soon as it listens.
     pub fn stream(&self, name: &str) -> io::Result<UnixStream> {
-        let path = self.dir.path().join(name);
+        let path = self.path(name);
         loop {
             match UnixStream::connect(&path) {
                 Ok(stream) => return Ok(stream),

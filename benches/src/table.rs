@@ -67,8 +67,9 @@ impl Row {
 }
 
 /// Prints the rows of two programs and how many times better the first is.
-pub fn print(ours: &[Row], theirs: &[Row]) {
-    println!("| what | tinamou | qemu | times better |\n|---|---:|---:|---:|");
+pub fn print(heads: [&str; 2], ours: &[Row], theirs: &[Row]) {
+    let [our, their] = heads;
+    println!("| what | {our} | {their} | times better |\n|---|---:|---:|---:|");
     for row in ours {
         let Some(other) = theirs.iter().find(|other| other.name == row.name) else {
             println!("| {} | {} | | |", row.name, figure(row));

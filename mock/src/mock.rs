@@ -90,7 +90,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Checks against this schema; `tinamou`'s own unless called.
+    /// Checks against this schema; the whole of QEMU's unless called.
     pub fn schema(mut self, schema: Schema) -> Self {
         self.schema = Some(schema);
         self
@@ -145,7 +145,7 @@ impl Builder {
     /// Makes it.
     #[must_use]
     pub fn build(self) -> Mock {
-        let schema = self.schema.unwrap_or_else(Schema::tinamou);
+        let schema = self.schema.unwrap_or_else(Schema::whole);
         let greeting = self.greeting.unwrap_or_else(|| Greeting {
             version: VERSION,
             package: "qmp mock".to_owned(),

@@ -353,7 +353,7 @@ mod tests {
 
     fn check(text: &str, expected: &str) {
         let rules = Rules::parse(text);
-        let checked = rules.and_then(|rules| rules.check(&Schema::tinamou()));
+        let checked = rules.and_then(|rules| rules.check(&Schema::whole()));
         let shown = checked.map_or_else(|error| error.to_string(), |()| "sound".to_owned());
         assert_eq!(shown, expected, "{text}");
     }

@@ -37,7 +37,21 @@ pub fn code(root: &Path, check: bool) -> Result<(), String> {
         let files = format(tinamou_qapi::client(&schema, &whole))?;
         update(&root.join(directory), files, "codegen", check)?;
     }
-    Ok(())
+    introspection(root, &whole, check)
+}
+
+/// The whole interface as a server would show it, for servers that are made
+/// up.
+fn introspection(root: &Path, whole: &HashSet<String>, check: bool) -> Result<(), String> {
+    let schema = tinamou_qapi::compile(&root.join("schema/qapi-schema.json"));
+    let schema = schema.map_err(|error| error.to_string())?;
+    let shown = tinamou_qapi::describe(&schema, whole).introspect(|_| true);
+    let shown = serde_json::to_value(shown).map_err(|error| error.to_string())?;
+    let infos = shown.as_array().into_iter().flatten();
+    let lines: Vec<String> = infos.map(ToString::to_string).collect();
+    let text = format!("[\n{}\n]\n", lines.join(",\n"));
+    let files = vec![("whole.json".to_owned(), text)];
+    update(&root.join("mock/src/schema"), files, "codegen", check)
 }
 
 fn format(mut files: Files) -> Result<Files, String> {

@@ -17,7 +17,7 @@ fn check(builder: Builder, input: &[&str], expected: &[&str]) {
 
 fn by(rules: &str) -> Builder {
     let rules = Rules::parse(rules).expect("rules");
-    rules.check(&Schema::tinamou()).expect("sound rules");
+    rules.check(&Schema::whole()).expect("sound rules");
     Mock::builder().rules(rules)
 }
 
@@ -116,7 +116,7 @@ fn rules_answer() {
 
 #[test]
 fn every_made_up_value_fits_its_type() {
-    let schema = Schema::tinamou();
+    let schema = Schema::whole();
     for command in schema.commands() {
         let value = schema.example_return(command);
         let checked = schema.check_return(command, value.clone());
@@ -126,7 +126,7 @@ fn every_made_up_value_fits_its_type() {
 
 #[test]
 fn a_schema_is_found_in_what_holds_it() {
-    let ours = Schema::tinamou();
+    let ours = Schema::whole();
     let array = serde_json::to_string(ours.introspection()).expect("JSON");
     let reply = format!(r#"{{"return": {array}, "id": 1}}"#);
     let recording =

@@ -33,7 +33,7 @@ pub struct Options {
     #[arg(value_name = "LISTEN", required_unless_present = "list_faults")]
     listen: Option<Address>,
     /// Check commands against this: a file of introspection, a recording, or a server's address
-    /// (default: everything that tinamou knows)
+    /// (default: everything that QEMU 10 has)
     #[arg(long, value_name = "FILE|ADDR")]
     schema: Option<String>,
     /// Answer by the rules in this file; may be repeated
@@ -59,7 +59,7 @@ pub(crate) async fn run(options: Options, global: &Global, output: &Output) -> R
     };
     let schema = match &options.schema {
         Some(source) => schema(source, global).await?,
-        None => Schema::tinamou(),
+        None => Schema::whole(),
     };
     let rules = rules(&options.rules, &schema)?;
     let tls = options.tls.map(|dir| TlsFiles {

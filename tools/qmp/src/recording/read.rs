@@ -72,15 +72,16 @@ impl Recording {
         })
     }
 
-    /// The interface of the server, if someone asked for it; else as much of
-    /// it as shows: the names of the commands that were sent.
+    /// The interface of the server, if someone asked for it; else the names of
+    /// all commands that are known, and of those that were sent.
     #[must_use]
     pub fn schema(&self) -> Schema {
         if let Some(schema) = &self.schema {
             return schema.clone();
         }
         let said = self.connections.iter().flatten();
-        Schema::of_commands(said.filter_map(|said| command_of(&said.message)))
+        let sent = said.filter_map(|said| command_of(&said.message));
+        Schema::of_commands(Schema::whole().commands().into_iter().chain(sent))
     }
 
     /// Who the server was.
