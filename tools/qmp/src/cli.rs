@@ -6,7 +6,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, ColorChoice, Parser, Subcommand};
 
 use crate::commands::{
-    completions, events, man, mock, proxy, record, replay, run, status, test, wait,
+    completions, events, man, mock, proxy, record, replay, run, shell, status, test, wait,
 };
 use crate::{Error, Exit, Output, exit};
 
@@ -53,6 +53,8 @@ pub struct Global {
 pub enum Command {
     /// Run one command
     Run(run::Options),
+    /// Converse with a server
+    Shell(shell::Options),
     /// Print events as they come
     Events(events::Options),
     /// Wait for an event
@@ -92,6 +94,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Error> {
     let global = &cli.global;
     match cli.command {
         Command::Run(options) => run::run(options, global, output).await,
+        Command::Shell(options) => crate::shell::run(options, global, output).await,
         Command::Events(options) => events::run(options, global, output).await,
         Command::Wait(options) => wait::run(options, global, output).await,
         Command::Status(options) => status::run(options, global, output).await,

@@ -14,6 +14,16 @@ pub async fn connect(address: &Address, global: &Global) -> Result<Client, Error
     Ok(client.connect(address).await?)
 }
 
+/// Connects to a guest agent, which neither greets nor negotiates.
+///
+/// # Errors
+///
+/// Nobody is there, or does not answer in time.
+pub async fn agent(address: &Address, global: &Global) -> Result<Client, Error> {
+    let client = Client::builder().deadlines(deadlines(global)).agent();
+    Ok(client.connect(address).await?)
+}
+
 /// How long to wait for what, as the command line wishes.
 fn deadlines(global: &Global) -> Deadlines {
     match global.timeout {

@@ -16,6 +16,7 @@ pub mod output;
 pub mod pattern;
 pub mod proxy;
 pub mod recording;
+mod shell;
 mod watch;
 
 pub use cli::{Cli, Command, Global, main};

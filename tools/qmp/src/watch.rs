@@ -53,10 +53,15 @@ async fn search(mut events: Events, pattern: &EventPattern) -> Option<EventMessa
 ///
 /// Standard output is closed or full.
 pub(crate) fn print(event: &EventMessage, output: &Output) -> Result<(), Error> {
-    output.line(&match output.is_json() {
+    output.line(&text(event, output))
+}
+
+/// What [`print`] prints.
+pub(crate) fn text(event: &EventMessage, output: &Output) -> String {
+    match output.is_json() {
         true => json(event),
         false => line(event, output),
-    })
+    }
 }
 
 fn json(event: &EventMessage) -> String {

@@ -6,3 +6,4 @@ mod proxy;
 mod record;
 mod run;
 mod served;
+mod shell;

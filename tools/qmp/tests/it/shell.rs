@@ -1,0 +1,221 @@
+//! `qmp shell`: as a script on a pipe, and as a person at a terminal, whom
+//! `expect` plays.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use crate::peers::{Peer, qmp, text, told};
+
+/// Runs the shell with `lines` on standard input.
+fn script(options: &[&str], lines: &str) -> Output {
+    let mut shell = Command::new(env!("CARGO_BIN_EXE_qmp"))
+        .arg("shell")
+        .args(options)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("qmp was built");
+    let mut stdin = shell.stdin.take().expect("it is piped");
+    stdin.write_all(lines.as_bytes()).expect("the shell reads");
+    drop(stdin);
+    shell.wait_with_output().expect("it ends")
+}
+
+/// Lets `expect` play `story` at a terminal; the shell has been started in it.
+fn play(options: &[&str], story: &str) {
+    let state = tempfile::tempdir().expect("a temporary directory can be made");
+    let story = format!(
+        r#"
+        set timeout 30
+        set env(TERM) xterm
+        set env(NO_COLOR) 1
+        set env(XDG_STATE_HOME) {state}
+        log_user 1
+        # What has been printed and not yet been waited for. The editor asks
+        # where the cursor is, and waits for the answer.
+        set seen ""
+        proc await {{text}} {{
+            global seen
+            while {{[set place [string first $text $seen]] < 0}} {{
+                expect {{
+                    -re {{\x1b\[6n}} {{ send "\033\[24;1R" }}
+                    -re {{.+}} {{}}
+                    timeout {{ puts "\nnever came: $text"; exit 1 }}
+                    eof {{ puts "\nended before: $text"; exit 1 }}
+                }}
+                append seen $expect_out(buffer)
+            }}
+            set seen [string range $seen [expr {{$place + [string length $text]}}] end]
+        }}
+        spawn -noecho {qmp} shell {options}
+        {story}
+        send "exit\r"
+        expect {{
+            -re {{\x1b\[6n}} {{ send "\033\[24;1R"; exp_continue }}
+            timeout {{ puts "\nit does not end"; exit 1 }}
+            eof
+        }}
+        "#,
+        state = state.path().display(),
+        qmp = env!("CARGO_BIN_EXE_qmp"),
+        options = options.join(" "),
+    );
+    let output = Command::new("expect").args(["-c", &story]).output();
+    let output = match output {
+        Ok(output) => output,
+        Err(error) if std::env::var_os("CI").is_some() => panic!("expect: {error}"),
+        Err(error) => return eprintln!("skipped: expect: {error}"),
+    };
+    assert!(
+        output.status.success(),
+        "{}{}",
+        text(&output),
+        told(&output)
+    );
+}
+
+#[test]
+fn a_script_is_obeyed() {
+    for peer in Peer::both(&[]) {
+        let lines = "query-name\n\n!info name\n{\"execute\":\n  \"query-name\"}\n";
+        let output = script(&[&peer.address()], lines);
+        let name = "{\n  \"name\": \"peer\"\n}\n";
+        assert_eq!(
+            text(&output),
+            format!("{name}peer\n{name}"),
+            "{}",
+            peer.name
+        );
+        assert_eq!(output.status.code(), Some(0), "{}", peer.name);
+    }
+}
+
+#[test]
+fn a_refusal_is_told_and_the_rest_goes_on() {
+    for peer in Peer::both(&[]) {
+        let output = script(&["--json", &peer.address()], "nonsense\nquery-name\n");
+        assert_eq!(
+            text(&output),
+            "{\"return\":{\"name\":\"peer\"}}\n",
+            "{}",
+            peer.name
+        );
+        assert!(told(&output).contains("The command nonsense has not been found"));
+        assert_eq!(output.status.code(), Some(1), "{}", peer.name);
+    }
+}
+
+#[test]
+fn the_log_has_commands_with_their_replies() {
+    for peer in Peer::both(&[]) {
+        let log = tempfile::NamedTempFile::new().expect("a temporary file can be made");
+        let path = log.path().display().to_string();
+        let output = script(&["-v", "-l", &path, &peer.address()], "query-name\n");
+        let sent = "{\"execute\":\"query-name\"}\n{\"return\":{\"name\":\"peer\"}}\n";
+        assert_eq!(text(&output), sent, "{}", peer.name);
+        let logged = std::fs::read_to_string(log.path()).expect("it was written");
+        let expected = "{\"execute\":\"query-name\",\"return\":{\"name\":\"peer\"}}\n";
+        assert_eq!(logged, expected, "{}", peer.name);
+    }
+}
+
+#[test]
+fn actions_of_a_transaction_run_as_one() {
+    let Some(peer) = Peer::qemu(&[]) else { return };
+    let lines = "transaction(\nabort\n)\nquery-name\n";
+    let output = script(&[&peer.address()], lines);
+    assert!(told(&output).contains("Transaction aborted using Abort action"));
+}
+
+#[test]
+fn quitting_ends_the_shell_in_order() {
+    for peer in Peer::both(&[]) {
+        let output = script(&[&peer.address()], "quit\n");
+        assert_eq!(output.status.code(), Some(0), "{}", peer.name);
+    }
+}
+
+#[test]
+fn a_machine_can_be_wrapped() {
+    let machine = [
+        "qemu-system-riscv64",
+        "-M",
+        "none",
+        "-display",
+        "none",
+        "-name",
+        "wrapped",
+    ];
+    if Peer::qemu(&[]).is_none() {
+        return;
+    }
+    let options: Vec<&str> = ["--wrap", "--"].into_iter().chain(machine).collect();
+    let output = script(&options, "query-name\n");
+    assert!(text(&output).contains("\"wrapped\""), "{}", told(&output));
+    let missing = script(&["--wrap", "--", "/nonexistent/qemu"], "");
+    assert_eq!(missing.status.code(), Some(8));
+}
+
+#[test]
+fn a_person_has_completion_history_and_events() {
+    for peer in Peer::both(&[]) {
+        let second = peer.second_address();
+        let qmp = env!("CARGO_BIN_EXE_qmp");
+        let story = format!(
+            r#"
+            await "(QEMU) "
+            # A command, an argument and a path are completed.
+            send "qom-li\t\t"
+            await "qom-list-types"
+            send "\x15"
+            send "qom-get pat\t/machine/unatt\t property=type\r"
+            await "container"
+            await "(QEMU) "
+            # The line before is at hand.
+            send "\x1b\[A"
+            await "/machine/unattached"
+            # Ctrl-C throws it away.
+            send "\x03"
+            await "(QEMU) "
+            # An event does not break the line that is being typed.
+            send "query-na"
+            exec {qmp} run {second} cont
+            await "RESUME"
+            await "query-na"
+            send "me\r"
+            await "peer"
+            await "(QEMU) "
+            send "help device_del\r"
+            await "returns nothing"
+            await "(QEMU) "
+            # Messages may have many lines.
+            send "{{'execute':\r"
+            send "'query-name'}}\r"
+            await "peer"
+            await "(QEMU) "
+            "#
+        );
+        play(&[&peer.address()], &story);
+    }
+}
+
+#[test]
+fn the_human_monitor_has_a_shell_too() {
+    for peer in Peer::both(&[]) {
+        let story = r#"
+            await "(qemu) "
+            send "info uui\t"
+            send "\r"
+            await "00000000-0000"
+            await "(qemu) "
+        "#;
+        play(&["-H", &peer.address()], story);
+    }
+}
+
+#[test]
+fn a_shell_needs_a_server() {
+    let output = qmp(["shell"]);
+    assert_eq!(output.status.code(), Some(2));
+}
