@@ -3,6 +3,22 @@
 //!
 //! It knows addresses, deadlines, calls and events. It must never know a
 //! terminal, nor what a command means beyond the recipes it offers.
+//!
+//! ```
+//! # mod server { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/docs/server.rs")); }
+//! use tinamou_client::qmp::QueryStatus;
+//! use tinamou_client::{Address, Client};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> tinamou_client::Result<()> {
+//! # let address = server::start();
+//! // let address: Address = "/run/vm.sock".parse()?;
+//! let client = Client::connect(&address).await?;
+//! let status = client.call(QueryStatus {}).await?;
+//! println!("it is {}", status.status);
+//! # Ok(())
+//! # }
+//! ```
 
 mod address;
 mod agent;
@@ -34,7 +50,12 @@ pub use reconnect::Reconnect;
 pub use request::Request;
 pub use schema::Schema;
 pub use stream::Stream;
-pub use tinamou_interface::qmp;
+pub use tinamou_interface::{qga, qmp};
 pub use tinamou_qmp::client::{Greeting, QemuVersion, Timestamp, VersionInfo};
 pub use tinamou_qmp::typed::{TypedCommand, TypedEvent};
 pub use transport::{Listener, Tls};
+
+/// The examples of the book's chapter, which are run as they stand there.
+#[cfg(doctest)]
+#[doc = include_str!("../../book/src/library/index.md")]
+struct Book;

@@ -17,6 +17,13 @@ const LONGEST_PATH: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
 /// The most descriptors that Linux takes with one message (SCM_MAX_FD).
 pub(crate) const MOST_FDS: usize = 253;
 
+/// Without a signal when the peer has left. Elsewhere Rust's programs ignore
+/// that signal, unless they undo it.
+#[cfg(target_os = "linux")]
+const QUIETLY: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(not(target_os = "linux"))]
+const QUIETLY: SendFlags = SendFlags::empty();
+
 /// How long to wait for room in a listener's queue before asking again.
 const QUEUE_FULL: Duration = Duration::from_millis(10);
 
@@ -56,16 +63,11 @@ fn send(socket: &UnixStream, bytes: &[u8], fds: &[OwnedFd]) -> io::Result<usize>
     if !ancillary.push(SendAncillaryMessage::ScmRights(&fds)) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    let flags = if cfg!(target_os = "linux") {
-        SendFlags::NOSIGNAL
-    } else {
-        SendFlags::empty()
-    };
     Ok(sendmsg(
         socket,
         &[IoSlice::new(bytes)],
         &mut ancillary,
-        flags,
+        QUIETLY,
     )?)
 }
 

@@ -6,6 +6,7 @@ use serde_json::json;
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+use tinamou_client::qga::GuestInfo;
 use tinamou_client::{Address, Builder, Client, Error, Stage};
 
 struct Agent {
@@ -59,8 +60,8 @@ async fn talks_to_qemu_ga() {
     let client = builder().connect(&agent.address()).await.unwrap();
     assert!(client.greeting().is_none());
     assert_eq!(client.execute("guest-ping", ()).await.unwrap(), json!({}));
-    let info = client.execute("guest-info", ()).await.unwrap();
-    assert!(info["supported_commands"].as_array().unwrap().len() > 10);
+    let info = client.call(GuestInfo {}).await.unwrap();
+    assert!(info.supported_commands.len() > 10);
     let open = json!({"path": "/no/such/file"});
     let error = client.execute("guest-file-open", open).await.unwrap_err();
     assert!(matches!(error, Error::Command { .. }), "{error:?}");

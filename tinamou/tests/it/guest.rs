@@ -2,6 +2,9 @@
 
 use crate::support::{Console, Vm, tinamou};
 use serde_json::json;
+use std::time::Duration;
+use tinamou_client::recipes::{self, Ending, LastResort};
+use tinamou_client::{Address, blocking};
 
 fn start(more: &[&str]) -> (Vm, Console) {
     let mut arguments = vec![
@@ -75,6 +78,19 @@ fn the_power_button_powers_off() {
     let cause = json!({"guest": true, "reason": "guest-shutdown"});
     assert_eq!(qmp.event("SHUTDOWN")["data"], cause);
     assert_eq!(vm.wait().code(), Some(0));
+}
+
+/// The client's recipe, with a guest that listens.
+#[test]
+fn powering_down_waits_for_the_guest() {
+    let (vm, _console) = start(&["-machine", "power-button=on"]);
+    let address = Address::Unix(vm.path("qmp.sock"));
+    let client = blocking::Client::connect(&address).expect("the monitor answers");
+    let minute = Duration::from_secs(60);
+    let powerdown = recipes::powerdown(client.asynchronous(), minute, LastResort::Quit);
+    let ending = client.wait(powerdown).expect("it ends");
+    assert!(matches!(ending, Ending::Shutdown(shutdown) if shutdown.guest));
+    assert!(client.closed().is_orderly());
 }
 
 /// A guest's reset or power-off under each action: the event, then the run

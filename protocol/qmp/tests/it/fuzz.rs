@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+#[path = "../../../../fuzz/targets/client.rs"]
+mod client;
 #[path = "../../../../fuzz/targets/lexer.rs"]
 mod lexer;
 #[path = "../../../../fuzz/targets/session.rs"]
@@ -25,6 +27,11 @@ fn replay(corpus: &str, target: fn(&[u8])) {
                 .expect("the corpus is readable"),
         );
     }
+}
+
+#[test]
+fn client_corpus() {
+    replay("client", client::run);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod balloon;
 mod block;
 mod board;
 mod boot;
+mod client;
 mod hotplug;
 mod input;
 mod rx_filter;
