@@ -210,6 +210,9 @@ impl Bench {
         };
         let schema = Rc::new(Schema::read(entries));
         self.keep(wire);
+        ensure(schema.commands().next().is_some(), || {
+            "introspection shows no commands".to_owned()
+        })?;
         self.schema = Some(Rc::clone(&schema));
         Ok(schema)
     }

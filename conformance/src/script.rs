@@ -117,7 +117,11 @@ impl Script {
     /// Plays the script.
     pub(crate) fn play(&self, bench: &mut Bench) -> Outcome {
         let state = self.state.unwrap_or(State::Negotiated);
-        let probe = bench.probe()?;
+        let probe = match bench.probe() {
+            // Before negotiation any command does, since none is carried out.
+            Err(Trouble::Broken(_)) if state == State::Fresh => "query-version".to_owned(),
+            probe => probe?,
+        };
         let mut wire = bench.wire(state)?;
         let outcome = self.steps(bench, &mut wire, state, probe.as_bytes());
         bench.note(&wire);

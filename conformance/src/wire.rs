@@ -22,6 +22,9 @@ const LONGEST: usize = 64 << 20;
 /// How long the end of a line may come after its message.
 const LINE_END: Duration = Duration::from_millis(500);
 
+/// Between bytes that shall arrive apart.
+const APART: Duration = Duration::from_millis(1);
+
 /// Lines of the conversation kept for the report.
 const REMEMBERED: usize = 12;
 
@@ -98,7 +101,11 @@ impl Wire {
     /// Sends bytes one at a time.
     pub(crate) fn dribble(&mut self, bytes: &[u8]) -> Result<(), WireError> {
         self.remember("->", bytes);
-        bytes.chunks(1).try_for_each(|byte| self.write(byte))
+        for byte in bytes.chunks(1) {
+            self.write(byte)?;
+            thread::sleep(APART);
+        }
+        Ok(())
     }
 
     /// Sends a JSON value as a line.

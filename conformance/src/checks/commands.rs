@@ -65,6 +65,21 @@ pub(super) const CHECKS: &[Row] = &[
     ),
 ];
 
+/// Names that a server may know though it does not say so.
+const LIKELY: &[&str] = &[
+    "no-such-command",
+    "help",
+    "query-version",
+    "query-name",
+    "query-status",
+    "query-kvm",
+    "query-events",
+    "device_del",
+    "system_reset",
+    "stop",
+    "cont",
+];
+
 /// Arguments to try, with what is wrong about them.
 type Trials = Vec<(String, Value)>;
 
@@ -79,7 +94,7 @@ fn known(bench: &mut Bench) -> Outcome {
 
 fn others(bench: &mut Bench) -> Outcome {
     let schema = bench.schema()?;
-    let mut names = BTreeSet::from(["no-such-command".to_owned(), "help".to_owned()]);
+    let mut names: BTreeSet<String> = LIKELY.iter().map(|&name| name.to_owned()).collect();
     for entry in &schema.entries {
         let name = entry["name"].as_str().unwrap_or_default();
         names.extend([name.to_owned(), name.to_uppercase(), name.replace('-', "_")]);

@@ -95,9 +95,10 @@ fn events_of(wire: &mut Wire, command: &str) -> Result<Vec<String>, Trouble> {
 /// Runs a command that must say an event, or must not, before its reply.
 fn says(wire: &mut Wire, command: &str, event: &str, expected: bool) -> Result<(), Trouble> {
     let events = events_of(wire, command)?;
-    ensure(events.iter().any(|name| name == event) == expected, || {
-        let not = if expected { "" } else { "not " };
-        format!("{command} should {not}say {event} before it returns")
+    let times = events.iter().filter(|name| *name == event).count();
+    ensure(times == usize::from(expected), || {
+        let wanted = usize::from(expected);
+        format!("{command} says {event} {times} times before it returns, not {wanted}")
     })
 }
 

@@ -12,7 +12,7 @@ pub(super) const CHECKS: &[Row] = &[
     Row(
         "json/deep",
         "practice",
-        "A value of 1000 levels is read, and 50000 levels do not bring the server down.",
+        "A value of 100 levels comes back, 1000 are read, and 50000 levels do not bring the server down.",
         deep,
     ),
     Row(
@@ -37,6 +37,12 @@ fn deep(bench: &mut Bench) -> Outcome {
         let arguments = format!("{{\"no-such-argument\": {open}{close}}}");
         format!("{{\"execute\": \"{probe}\", \"arguments\": {arguments}, \"id\": 1}}\n")
     };
+    let id = (1..100).fold(json!([]), |inner, _| json!([inner]));
+    let reply = wire.call(&json!({"execute": probe, "id": id}));
+    bench.note(&wire);
+    let reply = reply?;
+    let back = reply.get("return").is_some() && reply["id"] == id;
+    ensure(back, || "100 levels do not come back".to_owned())?;
     wire.send(wrap(1000).as_bytes())?;
     let reply = wire.reply();
     bench.note(&wire);
