@@ -32,6 +32,6 @@ mod wire;
 pub use check::{Basis, Check, Finding};
 pub use checks::{GROUPS, checks};
 pub use deviations::{Deviation, Version, deviations};
-pub use lists::{Conduct, lines as conducts};
+pub use lists::{Conduct, lines as conducts, matches};
 pub use run::{Fault, Report, Run, Settings, Verdict, run};
 pub use target::Target;

@@ -46,7 +46,10 @@ fn write(out: &mut String, report: &Report) -> fmt::Result {
 
 /// What was skipped and what is known, in a line each.
 fn write_asides(out: &mut String, report: &Report) -> fmt::Result {
-    writeln!(out)?;
+    let aside = |run: &Run| matches!(run.verdict, Verdict::Skipped(_) | Verdict::Known(_));
+    if report.results.iter().any(aside) {
+        writeln!(out)?;
+    }
     for run in &report.results {
         let id = &run.check.id;
         match &run.verdict {

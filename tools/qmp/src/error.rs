@@ -33,14 +33,6 @@ pub enum Error {
         /// How the connection ended.
         closed: Closed,
     },
-    /// There is no server to be tested.
-    #[error("{what}: {source}")]
-    NoServer {
-        /// The address, or the command that should have started it.
-        what: String,
-        /// What the system says.
-        source: io::Error,
-    },
     /// A file, a pipe or the terminal failed.
     #[error("{what}: {source}")]
     Io {
@@ -86,7 +78,6 @@ impl Error {
             Self::Late { .. } => Exit::Deadline,
             Self::Impossible { closed, .. } if closed.is_orderly() => Exit::Impossible,
             Self::Impossible { .. } => Exit::Lost,
-            Self::NoServer { .. } => Exit::NoConnection,
             Self::Io { .. } => Exit::Local,
         }
     }

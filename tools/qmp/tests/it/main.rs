@@ -7,3 +7,4 @@ mod record;
 mod run;
 mod served;
 mod shell;
+mod test;
