@@ -95,6 +95,13 @@ impl FdInbox {
             .pop_front()
     }
 
+    /// Whether none waits to be taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let fds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        fds.is_empty()
+    }
+
     fn replace(&self, fds: VecDeque<OwnedFd>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = fds;
     }

@@ -30,6 +30,10 @@ const ENOUGH: usize = 64 << 10;
 /// Bytes that are read at once.
 const READ: usize = 8 << 10;
 
+/// Input that is taken while a call is under way, so that it shows when the
+/// client has left, however long the server takes.
+const AHEAD: usize = 64 << 10;
+
 /// How long a client that has ended its input may wait for replies; it may
 /// have left for good.
 const LINGER: Duration = Duration::from_secs(10);
@@ -55,6 +59,8 @@ pub(super) struct Front {
     /// A request that the rate holds back.
     held: Option<(Pin<Box<Sleep>>, Request)>,
     linger: Option<Pin<Box<Sleep>>>,
+    /// Bytes read that the session could not look at yet.
+    ahead: usize,
 }
 
 impl Front {
@@ -79,6 +85,7 @@ impl Front {
             unflushed: false,
             held: None,
             linger: None,
+            ahead: 0,
         }
     }
 
@@ -108,14 +115,22 @@ impl Front {
             if self.is_done(cx) {
                 return Poll::Ready(Ok(()));
             }
-            let full = self.output.len() - self.written >= ENOUGH;
-            if full || self.held.is_some() || !self.session.wants_input() {
+            if !self.wants_input() {
                 return Poll::Pending;
             }
             if self.poll_read(cx)?.is_pending() {
                 return Poll::Pending;
             }
         }
+    }
+
+    fn wants_input(&self) -> bool {
+        let full = self.output.len() - self.written >= ENOUGH;
+        if full || self.held.is_some() || self.linger.is_some() {
+            return false;
+        }
+        // Descriptors that wait belong to a request that waits.
+        self.session.wants_input() || self.ahead < AHEAD && self.fds.is_empty()
     }
 
     /// Takes mail while there is room; ready when the client is to go.
@@ -286,6 +301,12 @@ impl Front {
             self.session.end_input();
             self.linger = Some(Box::pin(sleep(LINGER)));
         } else {
+            let waits = !self.session.wants_input();
+            self.ahead = if waits {
+                self.ahead + buffer.filled().len()
+            } else {
+                0
+            };
             self.session.feed(buffer.filled());
         }
         Ok(Poll::Ready(()))

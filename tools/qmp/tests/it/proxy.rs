@@ -228,6 +228,28 @@ fn a_client_that_does_not_read_harms_nobody() {
 }
 
 #[test]
+fn a_client_that_leaves_a_stuck_server_is_let_go() {
+    let (_place, path) = place();
+    let server = path("server.sock");
+    let _mock = Served::start(&["mock", &server, "--fault", "no-reply:command=query-uuid"]);
+    let proxy = proxy(
+        &path("proxy.sock"),
+        &server,
+        &["--metrics", "tcp:127.0.0.1:0"],
+    );
+    let page = proxy.told("qmp: metrics at tcp:");
+    let mut client = proxy.client();
+    client.send(r#"{"execute": "query-uuid"}"#);
+    eventually(|| metric(&page, "queue_depth") == 1.0);
+    drop(client);
+    eventually(|| metric(&page, "clients") == 0.0);
+    proxy
+        .client()
+        .execute("query-name", json!({}))
+        .expect("the others are served");
+}
+
+#[test]
 fn policies_hold() {
     let refused = |command: &str| {
         Err(format!(
