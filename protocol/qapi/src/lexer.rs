@@ -1,7 +1,7 @@
 //! Source text to tokens: QAPI's JSON without numbers, with single quotes,
 //! and with comments.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::source::{Position, Source};
@@ -22,12 +22,12 @@ pub(crate) enum Token {
 /// Takes a source apart.
 #[derive(Debug)]
 pub(crate) struct Lexer {
-    source: Rc<Source>,
+    source: Arc<Source>,
     offset: usize,
 }
 
 impl Lexer {
-    pub(crate) fn new(source: Rc<Source>) -> Self {
+    pub(crate) fn new(source: Arc<Source>) -> Self {
         Self { source, offset: 0 }
     }
 
@@ -101,7 +101,7 @@ impl Lexer {
 
     /// A documentation comment: from a line `##` to the next line `##`.
     fn doc(&mut self) -> Result<Token> {
-        let source = Rc::clone(&self.source);
+        let source = Arc::clone(&self.source);
         let mut lines = Vec::new();
         let mut offset = self.offset;
         let mut text = source.text[offset..].split('\n');

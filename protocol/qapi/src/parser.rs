@@ -3,7 +3,7 @@
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::doc::Doc;
 use crate::error::{Error, Result};
@@ -29,7 +29,7 @@ pub(crate) struct Item {
     pub(crate) name: String,
     pub(crate) expression: Expression,
     pub(crate) doc: Option<Doc>,
-    pub(crate) pragmas: Rc<Pragmas>,
+    pub(crate) pragmas: Arc<Pragmas>,
 }
 
 /// One file of the schema.
@@ -76,7 +76,7 @@ pub(crate) fn parse(path: &Path, load: &Load<'_>) -> Result<Parsed> {
         root: path.to_owned(),
         seen: Vec::new(),
         modules: Vec::new(),
-        pragmas: Rc::default(),
+        pragmas: Arc::default(),
     };
     reader.file(source, path, &mut Vec::new())?;
     Ok(Parsed {
@@ -98,12 +98,12 @@ struct Reader<'a> {
     seen: Vec<PathBuf>,
     modules: Vec<ParsedModule>,
     /// Those of a file hold for what it includes from there on, and back.
-    pragmas: Rc<Pragmas>,
+    pragmas: Arc<Pragmas>,
 }
 
 impl Reader<'_> {
     /// Reads one file; `open` are the files that include it. Returns its index.
-    fn file(&mut self, source: Rc<Source>, path: &Path, open: &mut Vec<PathBuf>) -> Result<usize> {
+    fn file(&mut self, source: Arc<Source>, path: &Path, open: &mut Vec<PathBuf>) -> Result<usize> {
         let index = self.modules.len();
         let plain = plain(path);
         self.seen.push(plain.clone());
@@ -162,7 +162,7 @@ impl Reader<'_> {
                     ));
                 }
                 if directive == "pragma" {
-                    return Rc::make_mut(&mut self.pragmas).apply(value);
+                    return Arc::make_mut(&mut self.pragmas).apply(value);
                 }
                 return self.include(index, value, path, open);
             }
@@ -230,7 +230,7 @@ fn plain(path: &Path) -> PathBuf {
 }
 
 /// Finds out what an expression defines.
-fn item(expression: Expression, doc: Option<Doc>, pragmas: &Rc<Pragmas>) -> Result<Item> {
+fn item(expression: Expression, doc: Option<Doc>, pragmas: &Arc<Pragmas>) -> Result<Item> {
     let mut found = KINDS
         .iter()
         .filter_map(|kind| Some((*kind, expression.member(kind)?)));
@@ -259,7 +259,7 @@ fn item(expression: Expression, doc: Option<Doc>, pragmas: &Rc<Pragmas>) -> Resu
         name,
         expression,
         doc,
-        pragmas: Rc::clone(pragmas),
+        pragmas: Arc::clone(pragmas),
     })
 }
 
@@ -275,7 +275,7 @@ struct FileParser {
 }
 
 impl FileParser {
-    fn new(source: Rc<Source>) -> Result<Self> {
+    fn new(source: Arc<Source>) -> Result<Self> {
         let mut lexer = Lexer::new(source);
         let (token, position) = lexer.next()?;
         Ok(Self {

@@ -1,7 +1,7 @@
 //! Source files and positions in them.
 
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::parser::Load;
@@ -14,9 +14,9 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) fn read(path: &Path, load: &Load<'_>) -> std::io::Result<Rc<Self>> {
+    pub(crate) fn read(path: &Path, load: &Load<'_>) -> std::io::Result<Arc<Self>> {
         let text = load(path)?;
-        Ok(Rc::new(Self {
+        Ok(Arc::new(Self {
             path: path.to_owned(),
             text,
         }))
@@ -26,16 +26,16 @@ impl Source {
 /// A place in a file, and the definition it belongs to.
 #[derive(Clone, Debug)]
 pub(crate) struct Position {
-    pub(crate) source: Rc<Source>,
+    pub(crate) source: Arc<Source>,
     pub(crate) offset: usize,
     /// `command 'stop'`, once that is known; shown before messages.
-    pub(crate) context: Rc<str>,
+    pub(crate) context: Arc<str>,
 }
 
 impl Position {
-    pub(crate) fn new(source: &Rc<Source>, offset: usize) -> Self {
+    pub(crate) fn new(source: &Arc<Source>, offset: usize) -> Self {
         Self {
-            source: Rc::clone(source),
+            source: Arc::clone(source),
             offset,
             context: "".into(),
         }

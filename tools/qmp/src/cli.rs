@@ -6,7 +6,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, ColorChoice, Parser, Subcommand};
 
 use crate::commands::{
-    completions, events, man, mock, proxy, record, replay, run, shell, status, test, wait,
+    completions, events, man, mock, proxy, record, replay, run, schema, shell, status, test, wait,
 };
 use crate::{Error, Exit, Output, exit};
 
@@ -61,6 +61,8 @@ pub enum Command {
     Wait(wait::Options),
     /// Tell the state of one machine or of many
     Status(status::Options),
+    /// Show, compare and use what a server says it offers
+    Schema(schema::Options),
     /// Hold a server to the protocol
     Test(test::Options),
     /// Record what clients and a server say to each other
@@ -98,6 +100,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Error> {
         Command::Events(options) => events::run(options, global, output).await,
         Command::Wait(options) => wait::run(options, global, output).await,
         Command::Status(options) => status::run(options, global, output).await,
+        Command::Schema(options) => schema::run(options, global, output).await,
         Command::Test(options) => test::run(options, global.timeout, output),
         Command::Record(options) => record::run(options, global, output).await,
         Command::Replay(options) => replay::run(options, global, output).await,

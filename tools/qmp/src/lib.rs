@@ -11,6 +11,7 @@ pub mod commands;
 pub mod connect;
 mod error;
 mod exit;
+mod known;
 pub mod listen;
 pub mod output;
 pub mod pattern;

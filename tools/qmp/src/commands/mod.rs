@@ -8,6 +8,7 @@ pub mod proxy;
 pub mod record;
 pub mod replay;
 pub mod run;
+pub mod schema;
 pub mod shell;
 pub mod status;
 pub mod test;

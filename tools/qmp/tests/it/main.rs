@@ -5,6 +5,7 @@ mod peers;
 mod proxy;
 mod record;
 mod run;
+mod schema;
 mod served;
 mod shell;
 mod test;
