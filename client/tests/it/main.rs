@@ -4,6 +4,7 @@ mod agent;
 mod blocking;
 mod calls;
 mod events;
+mod interface;
 mod liars;
 mod peer;
 mod qemu;

@@ -27,7 +27,8 @@ pub use serde;
 /// Any JSON value.
 pub use serde_json::Value;
 pub use tagged::{
-    Alternate, Read, Remaining, Tagged, alternate, branch, no_members, required, tagged, unknown,
+    Alternate, Read, Remaining, Tagged, alternate, branch, no_members, present, required, tagged,
+    unknown,
 };
 
 /// A JSON object.

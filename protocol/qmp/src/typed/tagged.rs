@@ -94,6 +94,16 @@ pub fn no_members<'de, A: MapAccess<'de>>(mut members: A) -> Result<(), A::Error
     Ok(())
 }
 
+/// Reads an optional member that is there, and may be null.
+///
+/// # Errors
+/// It is not of its type.
+pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 /// The value of a member that must be there.
 ///
 /// # Errors

@@ -89,6 +89,21 @@ impl<'a> Client<'a> {
         members
     }
 
+    /// Whether null is a value of a type, and not the same as none.
+    pub(super) fn takes_null(&self, kind: &TypeRef) -> bool {
+        let TypeRef::Name(name) = kind else {
+            return false;
+        };
+        match self.types.schema.find(name).map(|found| &found.body) {
+            Some(Body::Alternate(alternate)) => {
+                let mut branches = alternate.branches.iter();
+                branches.any(|branch| branch.kind == TypeRef::Name("null".into()))
+            }
+            Some(_) => false,
+            None => name == "any" || name == "null",
+        }
+    }
+
     pub(super) fn field(&self, out: &mut String, owner: &str, (member, doc): &Documented<'_>) {
         write_comment(out, &member_doc(member, *doc));
         write_features(out, &member.features);
@@ -113,6 +128,11 @@ impl<'a> Client<'a> {
             "#[derive(Clone, Debug,{default} PartialEq, Serialize, Deserialize)]\npub struct {name} {{"
         );
         for member in members {
+            if member.0.optional && self.takes_null(&member.0.kind) {
+                out.push_str(
+                    "#[serde(default, deserialize_with = \"tinamou_qmp::typed::present\")]\n",
+                );
+            }
             self.field(out, name, member);
         }
         if open {

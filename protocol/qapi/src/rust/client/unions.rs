@@ -162,7 +162,7 @@ impl<'a> Client<'a> {
             tag.name
         );
         if !shared.is_empty() {
-            write_shared(out, shared);
+            self.write_shared(out, shared);
         }
         let head = if shared.is_empty() {
             "Ok("
@@ -195,6 +195,29 @@ impl<'a> Client<'a> {
             };
         }
         out.push_str("branch,\n})\n}\n}\n\n");
+    }
+
+    /// Reads what all branches share, and leaves the rest.
+    fn write_shared(&self, out: &mut String, shared: &[Documented<'_>]) {
+        for (member, _) in shared {
+            let _ = writeln!(out, "let mut {} = None;", field(&member.name));
+        }
+        out.push_str(
+            "let members = typed::Remaining::new(members, |key, members: &mut A| {\nmatch key {\n",
+        );
+        for (member, _) in shared {
+            let read = match member.optional && !self.takes_null(&member.kind) {
+                true => "members.next_value()?",
+                false => "Some(members.next_value()?)",
+            };
+            let _ = writeln!(
+                out,
+                "{:?} => {} = {read},",
+                member.name,
+                field(&member.name)
+            );
+        }
+        out.push_str("_ => return Ok(false),\n}\nOk(true)\n});\n");
     }
 
     pub(super) fn alternate(
@@ -234,29 +257,6 @@ impl<'a> Client<'a> {
         );
         write_deserialize(out, &name, "alternate");
     }
-}
-
-/// Reads what all branches share, and leaves the rest.
-fn write_shared(out: &mut String, shared: &[Documented<'_>]) {
-    for (member, _) in shared {
-        let _ = writeln!(out, "let mut {} = None;", field(&member.name));
-    }
-    out.push_str(
-        "let members = typed::Remaining::new(members, |key, members: &mut A| {\nmatch key {\n",
-    );
-    for (member, _) in shared {
-        let read = match member.optional {
-            true => "members.next_value()?",
-            false => "Some(members.next_value()?)",
-        };
-        let _ = writeln!(
-            out,
-            "{:?} => {} = {read},",
-            member.name,
-            field(&member.name)
-        );
-    }
-    out.push_str("_ => return Ok(false),\n}\nOk(true)\n});\n");
 }
 
 fn write_deserialize(out: &mut String, name: &str, function: &str) {

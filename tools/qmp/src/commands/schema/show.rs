@@ -101,13 +101,8 @@ impl Shown<'_> {
             Body::Alternate(body) => choices(&mut text, body, doc),
             Body::Struct(_) | Body::Union(_) => self.members(&mut text, "members", found, doc),
         }
-        for (title, kind) in [
-            ("returns", SectionKind::Returns),
-            ("errors", SectionKind::Errors),
-        ] {
-            if let Some(section) = doc.and_then(|doc| doc.text(&kind)) {
-                text += &format!("\n{title}:\n{}\n", indented(section, "  "));
-            }
+        if let Some(errors) = doc.and_then(|doc| doc.text(&SectionKind::Errors)) {
+            text += &format!("\nerrors:\n{}\n", indented(errors, "  "));
         }
         let others = found.features.iter().filter(|feature| !is_mark(feature));
         let others: Vec<&str> = others.map(|feature| feature.name.as_str()).collect();
@@ -121,6 +116,10 @@ impl Shown<'_> {
         self.data(text, "arguments", command.data.as_deref(), found);
         let returns = command.returns.as_ref().map_or("nothing".to_owned(), shown);
         *text += &format!("\nreturns {returns}\n");
+        let doc = found.doc.as_ref();
+        if let Some(what) = doc.and_then(|doc| doc.text(&SectionKind::Returns)) {
+            *text += &format!("{}\n", indented(what, "      "));
+        }
         if command.allow_oob {
             *text += "may run out of band\n";
         }
