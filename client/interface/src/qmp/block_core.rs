@@ -3767,6 +3767,7 @@ impl BlockdevOptionsLUKS {
 pub struct BlockdevOptionsGenericCOWFormat {
     /// the node that holds the data
     pub file: Box<super::BlockdevRef>,
+    #[serde(default, deserialize_with = "tinamou_qmp::typed::present")]
     /// the image behind; null for none, absent for the one that
     /// the image names
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -3929,6 +3930,7 @@ impl<'de> Deserialize<'de> for BlockdevQcowEncryption {
 pub struct BlockdevOptionsQcow {
     /// the node that holds the data
     pub file: Box<super::BlockdevRef>,
+    #[serde(default, deserialize_with = "tinamou_qmp::typed::present")]
     /// the image behind; null for none, absent for the one that
     /// the image names
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -4041,6 +4043,7 @@ impl BlockdevOptionsPreallocate {
 pub struct BlockdevOptionsQcow2 {
     /// the node that holds the data
     pub file: Box<super::BlockdevRef>,
+    #[serde(default, deserialize_with = "tinamou_qmp::typed::present")]
     /// the image behind; null for none, absent for the one that
     /// the image names
     #[serde(skip_serializing_if = "Option::is_none")]

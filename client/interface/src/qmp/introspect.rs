@@ -250,6 +250,7 @@ pub struct SchemaInfoObjectMember {
     pub name: String,
     /// its type
     pub r#type: String,
+    #[serde(default, deserialize_with = "tinamou_qmp::typed::present")]
     /// if present, the member is optional; null says that the
     /// default is not told here
     #[serde(skip_serializing_if = "Option::is_none")]

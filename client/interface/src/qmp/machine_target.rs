@@ -15,6 +15,7 @@ use tinamou_qmp::{empty_object, enumeration};
 pub struct CpuModelInfo {
     /// name of the model
     pub name: String,
+    #[serde(default, deserialize_with = "tinamou_qmp::typed::present")]
     /// properties and the values to give them
     #[serde(skip_serializing_if = "Option::is_none")]
     pub props: Option<tinamou_qmp::typed::Value>,

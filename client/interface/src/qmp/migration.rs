@@ -670,14 +670,17 @@ pub struct MigrateSetParameters {
         skip_serializing_if = "Option::is_none"
     )]
     pub cpu_throttle_tailslow: Option<bool>,
+    #[serde(default, deserialize_with = "tinamou_qmp::typed::present")]
     /// id of the TLS credentials; empty for none (since 2.7)
     #[serde(rename = "tls-creds", skip_serializing_if = "Option::is_none")]
     pub tls_creds: Option<super::StrOrNull>,
+    #[serde(default, deserialize_with = "tinamou_qmp::typed::present")]
     /// name that the other side's certificate must have,
     /// where the address does not tell; empty for that of the address
     /// (since 2.7)
     #[serde(rename = "tls-hostname", skip_serializing_if = "Option::is_none")]
     pub tls_hostname: Option<super::StrOrNull>,
+    #[serde(default, deserialize_with = "tinamou_qmp::typed::present")]
     /// id of the object that says who may connect; empty for
     /// whoever has a valid certificate (since 4.0)
     #[serde(rename = "tls-authz", skip_serializing_if = "Option::is_none")]

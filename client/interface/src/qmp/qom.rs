@@ -22,6 +22,7 @@ pub struct ObjectPropertyInfo {
     /// what it means, for people
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    #[serde(default, deserialize_with = "tinamou_qmp::typed::present")]
     /// its value in a new object (since 5.0)
     #[serde(rename = "default-value", skip_serializing_if = "Option::is_none")]
     pub default_value: Option<tinamou_qmp::typed::Value>,

@@ -451,7 +451,7 @@ mod tests {
 
     #[test]
     fn types_may_grow_where_values_are_sent() {
-        let alternate = "{ 'alternate': 'Either', 'data': { 's': 'str', 'b': 'bool' } }";
+        let alternate = "{ 'alternate': 'Either', 'data': { 's': 'str', 'n': 'null' } }";
         let sent =
             |kind: &str| format!("{alternate}\n{{ 'command': 'x', 'data': {{ 'a': {kind} }} }}");
         let read =
@@ -459,17 +459,17 @@ mod tests {
         check(
             &sent("'str'"),
             &sent("'Either'"),
-            &["- x.a: may be of type boolean now"],
+            &["- x.a: may be of type null now"],
         );
         check(
             &sent("'Either'"),
             &sent("'str'"),
-            &["c x.a: may not be of type boolean any more"],
+            &["c x.a: may not be of type null any more"],
         );
         check(
             &read("'str'"),
             &read("'Either'"),
-            &["r X.a: may be of type boolean now"],
+            &["r X.a: may be of type null now"],
         );
         check(&read("'Either'"), &read("'str'"), &[]);
         check(&sent("'int'"), &sent("'number'"), &[]);
