@@ -10,40 +10,42 @@ use tinamou_interface::qmp::{
 };
 use tinamou_qmp::typed;
 
+const TAGS: &[&str] = &[
+    "file", "qcow2", "raw", "inet", "unix", "fd", "vsock", "user", "tap", "hubport", "s390",
+    "running", "new",
+];
+
+const NAMES: &[&str] = &[
+    "driver",
+    "node-name",
+    "filename",
+    "file",
+    "backing",
+    "type",
+    "data",
+    "host",
+    "port",
+    "path",
+    "str",
+    "id",
+    "cid",
+    "hubid",
+    "cache",
+    "more",
+];
+
 /// JSON that is likely to be something: names and values of unions beside
 /// others.
 fn value() -> impl Strategy<Value = Value> {
-    let tags = [
-        "file", "qcow2", "raw", "inet", "unix", "fd", "vsock", "user", "tap", "hubport", "s390",
-        "running", "new",
-    ];
     let leaf = prop_oneof![
-        proptest::sample::select(&tags[..]).prop_map(Value::from),
+        proptest::sample::select(TAGS).prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         any::<bool>().prop_map(Value::from),
         Just(Value::Null),
         "[a-z\"\\\\é]{0,6}".prop_map(Value::from),
     ];
     leaf.prop_recursive(4, 40, 8, |inner| {
-        let names = [
-            "driver",
-            "node-name",
-            "filename",
-            "file",
-            "backing",
-            "type",
-            "data",
-            "host",
-            "port",
-            "path",
-            "str",
-            "id",
-            "cid",
-            "hubid",
-            "cache",
-            "more",
-        ];
-        let name = proptest::sample::select(&names[..]);
+        let name = proptest::sample::select(NAMES);
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::Array),
             proptest::collection::vec((name, inner), 0..6).prop_map(|members| {
