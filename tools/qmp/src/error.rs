@@ -25,6 +25,14 @@ pub enum Error {
         /// How long it was waited for.
         time: Duration,
     },
+    /// What a command began came to a bad end.
+    #[error("{what}: {reason}")]
+    Failed {
+        /// A job's id, or what else it is.
+        what: String,
+        /// Why, as the server says.
+        reason: String,
+    },
     /// An event can no longer come.
     #[error("{closed} before {event}")]
     Impossible {
@@ -75,6 +83,7 @@ impl Error {
         match self {
             Self::Usage(_) => Exit::Usage,
             Self::Client(error) => exit_of(error),
+            Self::Failed { .. } => Exit::Refused,
             Self::Late { .. } => Exit::Deadline,
             Self::Impossible { closed, .. } if closed.is_orderly() => Exit::Impossible,
             Self::Impossible { .. } => Exit::Lost,

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Done.
     Done = 0,
-    /// The server refused the command; its error is on standard error.
+    /// The server refused the command, or what it began failed; the error is
+    /// on standard error.
     Refused = 1,
     /// The command line is wrong.
     Usage = 2,
@@ -30,7 +31,7 @@ pub enum Exit {
 pub(crate) const HELP: &str = "\
 Exit codes:
   0  done
-  1  the server refused the command
+  1  the server refused the command, or what it began failed
   2  the command line is wrong
   3  no connection could be made
   4  a deadline passed

@@ -11,6 +11,7 @@ pub mod commands;
 pub mod connect;
 mod error;
 mod exit;
+mod follow;
 mod known;
 pub mod listen;
 pub mod output;

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use clap::Args;
 use tinamou_client::Address;
 
+use crate::follow::Work;
 use crate::pattern::EventPattern;
-use crate::{Error, Exit, Global, Output, arguments, connect, watch};
+use crate::{Error, Exit, Global, Output, arguments, connect, follow, watch};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,6 +19,7 @@ Examples:
   qmp run vm.sock netdev_add type=user id=net0 hostfwd.0.str=tcp::2222-:22
   qmp run vm.sock blockdev-add '{\"driver\": \"file\", \"node-name\": \"f\", \"filename\": \"a.img\"}'
   qmp run vm.sock device_del id=nic0 --until DEVICE_DELETED,device=nic0
+  qmp run vm.sock migrate uri=unix:/tmp/m.sock --follow
   qmp run vm.sock human-monitor-command command-line='info status'";
 
 /// What `qmp run` takes.
@@ -41,8 +43,11 @@ pub struct Options {
     #[arg(long = "pass", value_name = "FILE")]
     passed: Vec<PathBuf>,
     /// Then wait for an event and print it too: NAME[,MEMBER=VALUE…]
-    #[arg(long, value_name = "EVENT")]
+    #[arg(long, value_name = "EVENT", conflicts_with = "follow")]
     until: Option<EventPattern>,
+    /// Then follow the job, migration or dump that it began, to its end
+    #[arg(long)]
+    follow: bool,
 }
 
 pub(crate) async fn run(options: Options, global: &Global, output: &Output) -> Result<Exit, Error> {
@@ -63,6 +68,14 @@ pub(crate) async fn run(options: Options, global: &Global, output: &Output) -> R
         .fds(descriptors(&options.passed)?);
     let reply = connect::within(request, global).await?;
     output.value(&reply)?;
+    if options.follow {
+        let Some(work) = Work::begun_by(command, &arguments) else {
+            return Err(Error::usage(format!(
+                "{command} begins nothing that could be followed"
+            )));
+        };
+        return follow::follow(&client, &work, events, output).await;
+    }
     match &options.until {
         Some(pattern) => watch::wait(&client, events, pattern, global, output).await,
         None => Ok(Exit::Done),

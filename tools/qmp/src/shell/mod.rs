@@ -300,7 +300,7 @@ exit                   leave (Ctrl-D); `quit` ends the machine";
                 .client
                 .request("human-monitor-command", json!({"command-line": line}));
             if let Ok(Value::String(text)) = listed.value().await {
-                commands.extend(text.lines().filter_map(|line| listed_command(line)));
+                commands.extend(text.lines().filter_map(listed_command));
             }
         }
         commands.sort();

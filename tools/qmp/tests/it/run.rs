@@ -79,6 +79,39 @@ fn until_waits_for_what_a_command_leads_to() {
 }
 
 #[test]
+fn what_a_command_began_is_followed() {
+    let disk = tempfile::NamedTempFile::new().expect("a temporary file can be made");
+    disk.as_file().set_len(8 << 20).expect("there is room");
+    let source = format!(
+        "driver=file,node-name=source,filename={}",
+        disk.path().display()
+    );
+    let null = "driver=null-co,node-name=target,size=8388608";
+    let Some(peer) = Peer::qemu(&["-blockdev", &source, "-blockdev", null]) else {
+        return;
+    };
+    let backup = "blockdev-backup job-id=copy device=source target=target sync=full --follow";
+    let words: Vec<&str> = backup.split(' ').collect();
+    check(&peer, &words, "", "", 0);
+    let words = ["migrate", "uri=unix:/nonexistent/sock", "--follow"];
+    let output = peer.qmp(&["run"], &words);
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert!(
+        told(&output).contains("/nonexistent/sock"),
+        "{}",
+        told(&output)
+    );
+    let error = "qmp: error: query-name begins nothing that could be followed\n";
+    check(
+        &peer,
+        &["query-name", "--follow"],
+        "{\n  \"name\": \"peer\"\n}\n",
+        error,
+        2,
+    );
+}
+
+#[test]
 fn waiting_ends_when_the_machine_does() {
     for peer in Peer::both(&[]) {
         let words = ["quit", "--until", "DEVICE_DELETED,device=none"];
