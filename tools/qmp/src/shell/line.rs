@@ -151,11 +151,10 @@ fn action(kind: &str, words: &[&str], schema: Option<&Schema>) -> Result<Value, 
     given.extend(data);
     let given = given.iter().map(String::as_str);
     let mut arguments = arguments::read("transaction", given, schema)?;
-    let mut action = arguments["actions"][0].take();
-    if action.is_null() {
-        // Without a schema the place in the list is taken for a name.
-        action = arguments["actions"]["0"].take();
-    }
+    // Without a schema the place in the list is taken for a name: a pointer fits both.
+    let mut action = arguments
+        .pointer_mut("/actions/0")
+        .map_or(Value::Null, Value::take);
     if action["data"].is_null() {
         action["data"] = json!({});
     }
