@@ -6,7 +6,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, ColorChoice, Parser, Subcommand};
 
 use crate::commands::{
-    completions, events, man, mock, proxy, record, replay, run, schema, shell, status, test, wait,
+    completions, events, ga, man, mock, proxy, qom, record, replay, run, schema, shell, status,
+    test, wait,
 };
 use crate::{Error, Exit, Output, exit};
 
@@ -63,6 +64,10 @@ pub enum Command {
     Status(status::Options),
     /// Show, compare and use what a server says it offers
     Schema(schema::Options),
+    /// List, read, write, walk or mount the object tree
+    Qom(qom::Options),
+    /// Talk to the agent inside a guest
+    Ga(ga::Options),
     /// Hold a server to the protocol
     Test(test::Options),
     /// Record what clients and a server say to each other
@@ -101,6 +106,8 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Error> {
         Command::Wait(options) => wait::run(options, global, output).await,
         Command::Status(options) => status::run(options, global, output).await,
         Command::Schema(options) => schema::run(options, global, output).await,
+        Command::Qom(options) => qom::run(options, global, output).await,
+        Command::Ga(options) => ga::run(options, global, output).await,
         Command::Test(options) => test::run(options, global.timeout, output),
         Command::Record(options) => record::run(options, global, output).await,
         Command::Replay(options) => replay::run(options, global, output).await,

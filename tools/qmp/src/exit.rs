@@ -4,27 +4,28 @@ use std::process::ExitCode;
 
 /// How a run of `qmp` ends, as scripts see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Exit {
     /// Done.
-    Done = 0,
+    Done,
     /// The server refused the command, or what it began failed; the error is
     /// on standard error.
-    Refused = 1,
+    Refused,
     /// The command line is wrong.
-    Usage = 2,
+    Usage,
     /// No connection could be made.
-    NoConnection = 3,
+    NoConnection,
     /// A deadline passed.
-    Deadline = 4,
+    Deadline,
     /// The connection was lost.
-    Lost = 5,
+    Lost,
     /// What was waited for can no longer come.
-    Impossible = 6,
+    Impossible,
     /// Differences or failures were found.
-    Differences = 7,
+    Differences,
     /// A file or a terminal failed.
-    Local = 8,
+    Local,
+    /// That of a program in the guest, which `qmp ga exec` ran.
+    Program(u8),
 }
 
 /// The codes as `--help` and the manual show them.
@@ -38,10 +39,22 @@ Exit codes:
   5  the connection was lost
   6  what was waited for can no longer come
   7  differences or failures were found
-  8  a file or a terminal failed";
+  8  a file or a terminal failed
+`qmp ga exec` ends with the exit code of what it ran in the guest.";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Refused => 1,
+            Exit::Usage => 2,
+            Exit::NoConnection => 3,
+            Exit::Deadline => 4,
+            Exit::Lost => 5,
+            Exit::Impossible => 6,
+            Exit::Differences => 7,
+            Exit::Local => 8,
+            Exit::Program(code) => code,
+        })
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tinamou_client::Schema;
 
 use crate::Error;
+pub(crate) use typed::scalar;
 
 /// What was typed for an argument, before its type is known.
 #[derive(Clone, Debug, PartialEq)]

@@ -171,7 +171,8 @@ fn alternate(text: &str, choices: &[&Entity]) -> Value {
         .unwrap_or_else(|| Value::from(text))
 }
 
-fn scalar(text: &str, json_type: &str) -> Option<Value> {
+/// What `text` means where introspection expects `json_type`, if it can.
+pub(crate) fn scalar(text: &str, json_type: &str) -> Option<Value> {
     match json_type {
         "string" => Some(Value::from(text)),
         "int" => integer(text),

@@ -2,9 +2,11 @@
 
 pub mod completions;
 pub mod events;
+pub mod ga;
 pub mod man;
 pub mod mock;
 pub mod proxy;
+pub mod qom;
 pub mod record;
 pub mod replay;
 pub mod run;

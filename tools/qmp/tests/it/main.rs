@@ -1,8 +1,10 @@
 //! The toolbox as its users meet it: the binary, against real servers.
 
+mod ga;
 mod mock;
 mod peers;
 mod proxy;
+mod qom;
 mod record;
 mod run;
 mod schema;
