@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::peers::{Peer, eventually, qmp, text, told};
 
-const GROUP: [&str; 2] = ["-object", "throttle-group,id=t0"];
+const BALLOON: [&str; 2] = ["-device", "virtio-balloon-pci,id=b0"];
 
 /// One run of `qmp qom VERB ADDR WORDS`: what it prints, what it tells, its
 /// code.
@@ -24,17 +24,19 @@ fn check(peer: &Peer, verb: &str, words: &[&str], expected: &str, error: &str, c
 
 #[test]
 fn objects_are_listed() {
-    for peer in Peer::both(&GROUP) {
+    for peer in Peer::both(&BALLOON) {
         let root = text(&peer.qmp(&["qom", "list"], &[]));
         assert!(root.contains("machine/  "), "{}: {root}", peer.name);
         assert!(root.contains("type  "), "{}: {root}", peer.name);
-        let group = text(&peer.qmp(&["qom", "list"], &["/objects"]));
-        assert!(group.contains("t0/   child<throttle-group>\n"), "{group}");
-        let listed = text(&peer.qmp(&["--json", "qom", "list"], &["/objects"]));
+        let path = "/machine/peripheral";
+        let devices = text(&peer.qmp(&["qom", "list"], &[path]));
+        let balloon = "b0/   child<virtio-balloon-pci>\n";
+        assert!(devices.contains(balloon), "{}: {devices}", peer.name);
+        let listed = text(&peer.qmp(&["--json", "qom", "list"], &[path]));
         let listed: Value = serde_json::from_str(&listed).expect("it is one value");
-        let group = json!({"name": "t0", "type": "child<throttle-group>"});
+        let balloon = json!({"name": "b0", "type": "child<virtio-balloon-pci>"});
         let listed = listed.as_array().expect("it is a list");
-        assert!(listed.contains(&group), "{}: {listed:?}", peer.name);
+        assert!(listed.contains(&balloon), "{}: {listed:?}", peer.name);
         let error = "qmp: error: Device '/none' not found\n";
         check(&peer, "list", &["/none"], "", error, 1);
     }
@@ -42,74 +44,48 @@ fn objects_are_listed() {
 
 #[test]
 fn properties_are_read_and_written() {
-    for peer in Peer::both(&GROUP) {
-        check(
-            &peer,
-            "get",
-            &["/objects/t0.type"],
-            "throttle-group\n",
-            "",
-            0,
-        );
-        check(
-            &peer,
-            "get",
-            &["/objects/t0", "type"],
-            "throttle-group\n",
-            "",
-            0,
-        );
-        let limit = "/objects/t0.x-iops-total";
-        check(&peer, "set", &[limit, "2K"], "", "", 0);
-        check(&peer, "get", &[limit], "2048\n", "", 0);
-        check(
-            &peer,
-            "set",
-            &["/objects/t0", "x-iops-total", "0x10"],
-            "",
-            "",
-            0,
-        );
-        check(&peer, "get", &[limit, "--json"], "16\n", "", 0);
-        check(&peer, "set", &[limit, "7", "--json"], "{}\n", "", 0);
-        let limits = ["/objects/t0", "limits", "{'iops-total': 5}"];
-        check(&peer, "set", &limits, "", "", 0);
-        check(&peer, "get", &[limit], "5\n", "", 0);
+    for peer in Peer::both(&BALLOON) {
+        let path = "/machine/peripheral/b0";
+        let (ty, name) = ("virtio-balloon-pci\n", "guest-stats-polling-interval");
+        check(&peer, "get", &[&format!("{path}.type")], ty, "", 0);
+        check(&peer, "get", &[path, "type"], ty, "", 0);
+        let interval = format!("{path}.{name}");
+        check(&peer, "set", &[&interval, "2K"], "", "", 0);
+        check(&peer, "get", &[&interval], "2048\n", "", 0);
+        check(&peer, "set", &[path, name, "0x10"], "", "", 0);
+        check(&peer, "get", &[&interval, "--json"], "16\n", "", 0);
+        check(&peer, "set", &[&interval, "0", "--json"], "{}\n", "", 0);
     }
 }
 
 #[test]
 fn what_a_property_cannot_be_is_told() {
-    for peer in Peer::both(&GROUP) {
-        let error = "qmp: error: Property 'throttle-group.none' not found\n";
-        check(&peer, "get", &["/objects/t0.none"], "", error, 1);
-        let error = "qmp: error: Invalid parameter type for 'x-iops-total', expected: integer\n";
-        check(
-            &peer,
-            "set",
-            &["/objects/t0.x-iops-total", "many"],
-            "",
-            error,
-            1,
-        );
-        let error = "qmp: error: '/objects/t0' names no property: expected PATH.PROPERTY\n";
-        check(&peer, "get", &["/objects/t0"], "", error, 2);
+    for peer in Peer::both(&BALLOON) {
+        let path = "/machine/peripheral/b0";
+        let error = "qmp: error: Property 'virtio-balloon-pci.none' not found\n";
+        check(&peer, "get", &[path, "none"], "", error, 1);
+        let error = "qmp: error: Property 'virtio-balloon-pci.type' is not writable\n";
+        check(&peer, "set", &[path, "type", "other"], "", error, 1);
+        let error = "qmp: error: Invalid parameter type for 'guest-stats-polling-interval', \
+                     expected: integer\n";
+        let words = [path, "guest-stats-polling-interval", "often"];
+        check(&peer, "set", &words, "", error, 1);
+        let error = "qmp: error: '/machine' names no property: expected PATH.PROPERTY\n";
+        check(&peer, "get", &["/machine"], "", error, 2);
     }
 }
 
 #[test]
 fn a_tree_has_all_below_an_object() {
-    for peer in Peer::both(&GROUP) {
-        let tree = text(&peer.qmp(&["qom", "tree"], &["/objects"]));
-        let start = "/objects\n  type: container (string)\n";
-        assert!(tree.starts_with(start), "{}: {tree}", peer.name);
-        let group = "\n  /objects/t0\n    type: throttle-group (string)\n";
-        assert!(tree.contains(group), "{}: {tree}", peer.name);
-        assert!(
-            tree.contains("\n    x-iops-total: 0 (int)\n"),
-            "{}: {tree}",
-            peer.name
-        );
+    for peer in Peer::both(&BALLOON) {
+        let tree = text(&peer.qmp(&["qom", "tree"], &["/machine/peripheral"]));
+        for line in [
+            "/machine/peripheral\n  type: container (string)\n",
+            "\n  /machine/peripheral/b0\n    type: virtio-balloon-pci (string)\n",
+            "\n    guest-stats-polling-interval: 0 (int)\n",
+        ] {
+            assert!(tree.contains(line), "{}: {line}: {tree}", peer.name);
+        }
 
         let lines = text(&peer.qmp(&["--json", "qom", "tree"], &[]));
         let objects: Vec<Value> = lines
@@ -118,7 +94,8 @@ fn a_tree_has_all_below_an_object() {
             .collect();
         assert_eq!(objects[0]["path"], "/", "{}", peer.name);
         let mut paths = objects.iter().map(|object| &object["path"]);
-        assert!(paths.any(|path| path == "/objects/t0"), "{}", peer.name);
+        let found = paths.any(|path| path == "/machine/peripheral/b0");
+        assert!(found, "{}", peer.name);
     }
 }
 
@@ -182,30 +159,32 @@ impl Drop for Mount {
 #[test]
 fn the_tree_is_a_file_system() {
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
-    for peer in Peer::both(&GROUP) {
+    for peer in Peer::both(&BALLOON) {
         let at = directory.path().join(peer.name);
         let Some(mut mount) = Mount::new(&peer, &at) else {
             return;
         };
-        let group = mount.read("objects/t0/type").expect("it can be read");
-        assert_eq!(group, "throttle-group\n", "{}", peer.name);
-        let limit = "objects/t0/x-iops-total";
-        mount.write(limit, "2K\n").expect("it can be written");
-        assert_eq!(mount.read(limit).expect("it can be read"), "2048\n");
-        let status = fs::metadata(at.join(limit)).expect("it is there");
+        let ty = mount
+            .read("machine/peripheral/b0/type")
+            .expect("it can be read");
+        assert_eq!(ty, "virtio-balloon-pci\n", "{}", peer.name);
+        let interval = "machine/peripheral/b0/guest-stats-polling-interval";
+        mount.write(interval, "2K\n").expect("it can be written");
+        assert_eq!(mount.read(interval).expect("it can be read"), "2048\n");
+        let status = fs::metadata(at.join(interval)).expect("it is there");
         assert_eq!(status.len(), 5, "{}", peer.name);
 
         let failed = |result: io::Result<()>| result.err().map(|error| error.kind());
-        let refused = failed(mount.write(limit, "many"));
+        let refused = failed(mount.write(interval, "often"));
         assert_eq!(refused, Some(io::ErrorKind::InvalidInput), "{}", peer.name);
-        let refused = failed(mount.write("objects/t0/type", "other"));
+        let refused = failed(mount.write("machine/peripheral/b0/type", "other"));
         assert_eq!(
             refused,
             Some(io::ErrorKind::PermissionDenied),
             "{}",
             peer.name
         );
-        let missing = failed(mount.read("objects/t1/type").map(drop));
+        let missing = failed(mount.read("machine/peripheral/b1/type").map(drop));
         assert_eq!(missing, Some(io::ErrorKind::NotFound), "{}", peer.name);
 
         kill_process(Pid::from_child(&mount.process), Signal::INT).expect("it runs");
@@ -216,7 +195,7 @@ fn the_tree_is_a_file_system() {
 #[test]
 fn the_file_system_goes_with_the_server() {
     let directory = tempfile::tempdir().expect("a temporary directory can be made");
-    for peer in Peer::both(&GROUP) {
+    for peer in Peer::both(&BALLOON) {
         let at = directory.path().join(peer.name);
         let Some(mut mount) = Mount::new(&peer, &at) else {
             return;
