@@ -172,7 +172,7 @@ fn programs_end_with_their_codes() {
     let status = agent.json(&["exec", "--", "printf", "a\\377"]);
     assert_eq!(
         status,
-        json!({"exited": true, "exitcode": 0, "out-data": "Yf8="})
+        json!({"exited": true, "exitcode": 0, "out-data": "Yf8=", "out-truncated": false})
     );
     assert_eq!(agent.run(&["exec", "/nonexistent"]).status.code(), Some(1));
     assert_eq!(

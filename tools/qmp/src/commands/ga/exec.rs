@@ -63,7 +63,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
     /// Print the output as it comes
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long)]
     stream: bool,
     /// The program and its arguments
     #[arg(
@@ -76,6 +76,9 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(options: Options, client: &Client, output: &Output) -> Result<Exit, Error> {
+    if options.stream && output.is_json() {
+        return Err(Error::usage("--stream prints bytes: leave --json out"));
+    }
     let input = options.input.as_deref().map(read).transpose()?;
     let mut command = program(options.command);
     command.input_data = input.map(|bytes| BASE64_STANDARD.encode(bytes));

@@ -71,8 +71,8 @@ enum Verb {
     /// Ask whether the agent is there
     Ping {
         /// How many seconds it has to answer
-        #[arg(value_parser = seconds)]
-        timeout: Option<Duration>,
+        #[arg(value_name = "TIMEOUT", value_parser = seconds)]
+        within: Option<Duration>,
     },
     /// Shut the guest down
     Powerdown,
@@ -106,8 +106,8 @@ enum Fsfreeze {
 
 pub(crate) async fn run(options: Options, global: &Global, output: &Output) -> Result<Exit, Error> {
     let mut global = global.clone();
-    if let Verb::Ping { timeout } = &options.verb {
-        global.timeout = timeout.or(global.timeout);
+    if let Verb::Ping { within } = &options.verb {
+        global.timeout = within.or(global.timeout);
     }
     let client = connect::agent(&options.address, &global).await?;
     let agent = Agent {

@@ -7,6 +7,8 @@ mod tree;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use clap::Args;
 use fuser::{Config, MountOption, Session, SessionUnmounter};
@@ -14,7 +16,9 @@ use serde_json::json;
 use tinamou_client::Address;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::task::{JoinError, spawn_blocking};
+use tokio::time::timeout;
 
 use crate::{Error, Exit, Global, Output, connect, watch};
 use objects::Remote;
@@ -23,6 +27,9 @@ use serve::Served;
 /// How many requests of the kernel are served at a time: one that waits for
 /// the server holds up no other.
 const THREADS: usize = 4;
+
+/// How long the last requests have, once nobody can make new ones.
+const LAST: Duration = Duration::from_secs(1);
 
 /// What `qmp qom fuse` takes.
 #[derive(Args, Debug)]
@@ -53,23 +60,29 @@ pub(super) async fn run(options: Options, global: &Global, output: &Output) -> R
     let served = Served::new(Remote::new(client.clone(), Handle::current()));
     let session = mount(served, place.clone(), &name).await;
     let mut session = session.map_err(Error::io(shown.clone()))?;
-    let unmounter = session.unmount_callable();
-    let mut serving = spawn_blocking(move || session.run());
     match output.is_json() {
         true => output.line(&json!({"mountpoint": shown}).to_string())?,
         false => output.note(&format!("{name} is mounted at {shown}")),
     }
+    let unmounter = session.unmount_callable();
+    let (ended, mut serving) = oneshot::channel();
+    // A thread of its own: the runtime would wait for one of its pool.
+    thread::spawn(move || ended.send(session.run()));
 
     let end = tokio::select! {
-        _ = &mut serving => return Ok(Exit::Done),
+        ended = &mut serving => {
+            ended.unwrap_or(Ok(())).map_err(Error::io(shown))?;
+            return Ok(Exit::Done);
+        }
         _ = interrupt.recv() => End::Wanted,
         _ = terminate.recv() => End::Wanted,
         closed = client.closed() => End::Server(watch::exit_of(&closed)),
     };
     // The runtime must go on while the last requests are answered.
     let unmounted = spawn_blocking(move || unmount(unmounter, &place)).await;
-    joined(unmounted).map_err(Error::io(shown.clone()))?;
-    joined(serving.await).map_err(Error::io(shown))?;
+    joined(unmounted).map_err(Error::io(shown))?;
+    // Who still has files open loses them when this process ends.
+    let _ = timeout(LAST, serving).await;
     Ok(match end {
         End::Wanted => Exit::Done,
         End::Server(exit) => exit,
@@ -93,7 +106,7 @@ async fn mount(
     joined(spawn_blocking(move || Session::new(served, place, &config)).await)
 }
 
-/// Unmounts; what is in use is detached, and goes when its users do.
+/// Unmounts; what is in use is detached, so that nobody else finds it.
 fn unmount(mut unmounter: SessionUnmounter, place: &Path) -> io::Result<()> {
     match unmounter.unmount() {
         Err(error) if error.kind() == io::ErrorKind::ResourceBusy => detach(place),
