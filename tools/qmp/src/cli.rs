@@ -7,7 +7,7 @@ use clap::{Args, ColorChoice, Parser, Subcommand};
 
 use crate::commands::{
     completions, events, ga, man, mock, proxy, qom, record, replay, run, schema, shell, status,
-    test, wait,
+    test, top, wait,
 };
 use crate::{Error, Exit, Output, exit};
 
@@ -68,6 +68,8 @@ pub enum Command {
     Qom(qom::Options),
     /// Talk to the agent inside a guest
     Ga(ga::Options),
+    /// Watch machines on a terminal screen
+    Top(top::Options),
     /// Hold a server to the protocol
     Test(test::Options),
     /// Record what clients and a server say to each other
@@ -108,6 +110,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Result<Exit, Error> {
         Command::Schema(options) => schema::run(options, global, output).await,
         Command::Qom(options) => qom::run(options, global, output).await,
         Command::Ga(options) => ga::run(options, global, output).await,
+        Command::Top(options) => top::run(options, global, output).await,
         Command::Test(options) => test::run(options, global.timeout, output),
         Command::Record(options) => record::run(options, global, output).await,
         Command::Replay(options) => replay::run(options, global, output).await,

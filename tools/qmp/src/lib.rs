@@ -19,6 +19,7 @@ pub mod pattern;
 pub mod proxy;
 pub mod recording;
 mod shell;
+mod top;
 mod watch;
 
 pub use cli::{Cli, Command, Global, main};

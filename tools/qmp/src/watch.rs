@@ -79,7 +79,7 @@ fn json(event: &EventMessage) -> String {
 }
 
 fn line(event: &EventMessage, output: &Output) -> String {
-    let time = clock(event, &TimeZone::system());
+    let time = clock(event, &TimeZone::system(), "%Y-%m-%d %H:%M:%S%.6f");
     let name = output.event_name(&event.name);
     match event.data() {
         "{}" => format!("{time}  {name}"),
@@ -87,14 +87,15 @@ fn line(event: &EventMessage, output: &Output) -> String {
     }
 }
 
-/// When the event happened, by the clock on the wall.
-fn clock(event: &EventMessage, zone: &TimeZone) -> String {
+/// When the event happened, by the clock on the wall, in a format of
+/// `strftime`.
+pub(crate) fn clock(event: &EventMessage, zone: &TimeZone, format: &str) -> String {
     let since = event.timestamp.seconds.saturating_mul(1_000_000);
     let time = Timestamp::from_microsecond(since.saturating_add(event.timestamp.microseconds));
     match time {
         Ok(time) if event.timestamp.seconds >= 0 => {
             let time = time.to_zoned(zone.clone());
-            time.strftime("%Y-%m-%d %H:%M:%S%.6f").to_string()
+            time.strftime(format).to_string()
         }
         _ => "-".to_owned(),
     }

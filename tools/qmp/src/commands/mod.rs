@@ -14,4 +14,5 @@ pub mod schema;
 pub mod shell;
 pub mod status;
 pub mod test;
+pub mod top;
 pub mod wait;
