@@ -40,7 +40,7 @@ pub(crate) struct Watched {
     /// Where each machine's watcher takes commands from.
     commands: Vec<mpsc::Sender<String>>,
     updates: mpsc::Receiver<(usize, Update)>,
-    _watchers: JoinSet<()>,
+    watchers: JoinSet<()>,
 }
 
 impl Watched {
@@ -51,7 +51,7 @@ impl Watched {
             machines: Vec::new(),
             commands: Vec::new(),
             updates,
-            _watchers: JoinSet::new(),
+            watchers: JoinSet::new(),
         };
         for (machine, address) in addresses.into_iter().enumerate() {
             let (typed, commands) = mpsc::channel(TYPED);
@@ -68,7 +68,7 @@ impl Watched {
                 commands,
             };
             watched
-                ._watchers
+                .watchers
                 .spawn(async move { match watcher.run().await {} });
         }
         watched

@@ -11,3 +11,4 @@ mod schema;
 mod served;
 mod shell;
 mod test;
+mod top;

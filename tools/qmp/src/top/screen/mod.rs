@@ -154,7 +154,7 @@ fn cut(mut lines: Vec<Line<'static>>, height: u16) -> Vec<Line<'static>> {
     lines
 }
 
-/// The list of events, its end at the bottom unless it was scrolled.
+/// The list of events as far as its last line, or as it was scrolled.
 fn draw_lines(frame: &mut Frame, machine: &Machine, view: &View, theme: Theme, area: Rect) {
     let (head, list) = split(area, 1);
     let title = match view.scroll {

@@ -167,13 +167,63 @@ fn detail_of(selected: usize) -> View {
 #[test]
 fn one_machine_on_an_ordinary_terminal() {
     let (machines, now) = fleet();
-    check(&machines, &detail_of(0), (80, 24), now, "");
+    check(
+        &machines,
+        &detail_of(0),
+        (80, 24),
+        now,
+        r##"
+ web  running  10.0.2  up 0:01:12  /run/web.sock
+CPU 0  [##########]  98%  CPU 1  [###       ]  25%  CPU 2  [          ]   0%
+MEMORY 2 GiB, balloon 1 GiB
+DISK              READS/S WRITES/S         READ      WRITTEN   LATENCY
+disk0                1200       30    150 MiB/s    120 KiB/s    250 us
+cd                      0        0        0 B/s        0 B/s         -
+NET             KIND                   TO GUEST   FROM GUEST
+nic0            virtio-net-pci
+net0            tap tap0                3 MiB/s     64 KiB/s
+JOB backup0         [########            ]  38% backup running
+MIGRATION [########  ]  75% active, 512 MiB left, 940 Mbit/s
+EVENTS
+12:33:01 RESUME
+:query-status
+{"running": true}
+error: no?[31m
+
+
+
+
+
+
+
+q quit  ? help  : command  Tab next  Up/Down scroll
+"##,
+    );
 }
 
 #[test]
 fn one_machine_on_a_narrow_terminal() {
     let (machines, now) = fleet();
-    check(&machines, &detail_of(0), (40, 12), now, "");
+    check(
+        &machines,
+        &detail_of(0),
+        (40, 12),
+        now,
+        r##"
+ web  running  10.0.2  up 0:01:12  /run/
+CPU 0  [##########]  98%
+CPU 1  [###       ]  25%
+CPU 2  [          ]   0%
+MEMORY 2 GiB, balloon 1 GiB
+(8 more lines)
+EVENTS
+12:33:01 RESUME
+:query-status
+{"running": true}
+error: no?[31m
+q quit  ? help  : command  Tab next  Up/
+"##,
+    );
 }
 
 #[test]
@@ -184,13 +234,61 @@ fn one_machine_on_a_wide_terminal_while_a_command_is_typed() {
         scroll: 2,
         ..detail_of(0)
     };
-    check(&machines, &view, (120, 20), now, "");
+    check(
+        &machines,
+        &view,
+        (120, 20),
+        now,
+        r##"
+ web  running  10.0.2  up 0:01:12  /run/web.sock
+CPU 0  [##########]  98%  CPU 1  [###       ]  25%  CPU 2  [          ]   0%
+MEMORY 2 GiB, balloon 1 GiB
+DISK              READS/S WRITES/S         READ      WRITTEN   LATENCY
+disk0                1200       30    150 MiB/s    120 KiB/s    250 us
+cd                      0        0        0 B/s        0 B/s         -
+NET             KIND                   TO GUEST   FROM GUEST
+nic0            virtio-net-pci
+net0            tap tap0                3 MiB/s     64 KiB/s
+JOB backup0         [########            ]  38% backup running
+MIGRATION [########  ]  75% active, 512 MiB left, 940 Mbit/s
+EVENTS  2 below
+12:33:01 RESUME
+:query-status
+
+
+
+
+
+:balloon value=512M
+"##,
+    );
 }
 
 #[test]
 fn many_machines_on_an_ordinary_terminal() {
     let (machines, now) = fleet();
-    check(&machines, &View::new(4), (80, 14), now, "");
+    check(
+        &machines,
+        &View::new(4),
+        (80, 14),
+        now,
+        r##"
+ qmp top  4 machines
+#  MACHINE            STATE              CPU        READ       WRITE LAST EVENT
+1  web                running           123%   150 MiB/s   120 KiB/s 12:33:01 RE
+2  ./qsd.sock         up                   -           -           -
+3  db                 unresponsive 1m      -           -           - 12:33:01 RE
+4  mail               ended 1m             -           -           - 12:33:01 RE
+EVENTS
+12:33:01 RESUME
+:query-status
+{"running": true}
+error: no?[31m
+
+
+q quit  ? help  : command  Tab next  Up/Down scroll
+"##,
+    );
 }
 
 #[test]
@@ -200,25 +298,91 @@ fn many_machines_on_a_narrow_terminal() {
         selected: 3,
         ..View::new(4)
     };
-    check(&machines, &view, (40, 12), now, "");
+    check(
+        &machines,
+        &view,
+        (40, 12),
+        now,
+        r##"
+ qmp top  4 machines
+#  MACHINE       STATE              CPU
+1  web           running           123%
+2  ./qsd.sock    up                   -
+3  db            unresponsive 1m      -
+4  mail          ended 1m             -
+EVENTS
+12:33:01 RESUME
+:query-status
+{"running": true}
+error: no?[31m
+q quit  ? help  : command  Tab next  Up/
+"##,
+    );
 }
 
 #[test]
 fn a_server_without_a_machine_has_few_panels() {
     let (machines, now) = fleet();
-    check(&machines, &detail_of(1), (40, 6), now, "");
+    check(
+        &machines,
+        &detail_of(1),
+        (40, 6),
+        now,
+        r##"
+ ./qsd.sock  up  10.0.2  up 0:01:12
+EVENTS
+
+
+
+q quit  ? help  : command  Tab next  Up/
+"##,
+    );
 }
 
 #[test]
 fn an_unresponsive_machine_keeps_what_was_known() {
     let (machines, now) = fleet();
-    check(&machines, &detail_of(2), (80, 12), now, "");
+    check(
+        &machines,
+        &detail_of(2),
+        (80, 12),
+        now,
+        r##"
+ db  unresponsive 1m  10.0.2  up 0:01:12  /run/web.sock
+CPU 0  [          ]    -  CPU 1  [          ]    -  CPU 2  [          ]    -
+MEMORY 2 GiB, balloon 1 GiB
+DISK              READS/S WRITES/S         READ      WRITTEN   LATENCY
+disk0                   -        -            -            -         -
+(6 more lines)
+EVENTS
+12:33:01 RESUME
+:query-status
+{"running": true}
+error: no?[31m
+q quit  ? help  : command  Tab next  Up/Down scroll
+"##,
+    );
 }
 
 #[test]
 fn an_ended_machine_says_why() {
     let (machines, now) = fleet();
-    check(&machines, &detail_of(3), (80, 8), now, "");
+    check(
+        &machines,
+        &detail_of(3),
+        (80, 8),
+        now,
+        r##"
+ mail  ended 1m  10.0.2  /run/web.sock
+the machine was shut down (guest-shutdown)
+trying to connect again
+EVENTS
+:query-status
+{"running": true}
+error: no?[31m
+q quit  ? help  : command  Tab next  Up/Down scroll
+"##,
+    );
 }
 
 #[test]
@@ -228,7 +392,26 @@ fn the_help_fits_a_narrow_terminal() {
         help: true,
         ..View::new(4)
     };
-    check(&machines, &view, (50, 12), now, "");
+    check(
+        &machines,
+        &view,
+        (50, 12),
+        now,
+        r##"
+ qmp top  4 machines
+q, Ctrl-C      quit
+Tab, 1 to 9    another machine
+Enter          the details of the chosen machine
+Esc            back to the table of machines
+Up, Down       choose a machine, or scroll the eve
+PgUp, PgDn     scroll the events; Home, End: all t
+:              type a command, as for qmp run:
+               balloon value=512M
+?              this help
+
+q quit  ? help  : command  Tab next  Up/Down scrol
+"##,
+    );
 }
 
 #[test]

@@ -1,0 +1,101 @@
+//! `qmp top` on a terminal that `expect` plays, and in lines without one.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::peers::{Peer, qmp, text};
+
+/// Starts `qmp top` in a shell at a terminal, which says afterwards how it
+/// ended and how the terminal was left. Sizes change on the way: everything is
+/// drawn anew then, so that whole words are found in what is written.
+const STORY: &str = r#"
+set timeout 60
+log_user 0
+proc await {text} {
+    expect {
+        -ex $text {}
+        timeout { puts "no $text"; exit 101 }
+        eof { puts "ended before $text"; exit 102 }
+    }
+}
+set script {"$QMP" top "$ADDRESS" --interval 0.2; echo "code=$?"; stty -a}
+spawn -noecho sh -c $script
+await "MEMORY"
+stty rows 30 columns 100 < $spawn_out(slave,name)
+await "prelaunch"
+exec $env(QMP) run $env(SECOND) cont
+await " RESUME"
+stty rows 3 columns 9 < $spawn_out(slave,name)
+stty rows 24 columns 80 < $spawn_out(slave,name)
+await "EVENTS"
+send ":query-status\r"
+await "\"running\": true"
+send ":nonsense\r"
+await "The command nonsense has not been found"
+send "?"
+await "this help"
+send "xq"
+await "\033\[?1049l"
+await "code=0"
+await " icanon"
+await " echo "
+"#;
+
+#[test]
+fn a_screen_shows_a_machine_and_leaves_the_terminal_as_it_was() {
+    for peer in Peer::both(&[]) {
+        let output = Command::new("expect")
+            .args(["-c", STORY])
+            .env("QMP", env!("CARGO_BIN_EXE_qmp"))
+            .env("ADDRESS", peer.address())
+            .env("SECOND", peer.second_address())
+            .env("TERM", "xterm")
+            .output();
+        let output = match output {
+            Ok(output) => output,
+            Err(error) if std::env::var_os("CI").is_some() => panic!("expect: {error}"),
+            Err(error) => return eprintln!("skipped: expect: {error}"),
+        };
+        assert!(output.status.success(), "{}: {}", peer.name, text(&output));
+    }
+}
+
+#[test]
+fn without_a_terminal_there_are_lines() {
+    for peer in Peer::both(&[]) {
+        let output = peer.qmp(&["top"], &["--count", "2"]);
+        let printed = text(&output);
+        let lines: Vec<Vec<&str>> = printed
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(lines.len(), 3, "{}: {printed}", peer.name);
+        assert_eq!(lines[0][..3], ["MACHINE", "STATE", "CPU"]);
+        for line in &lines[1..] {
+            assert_eq!(line[..2], ["peer", "prelaunch"], "{}", peer.name);
+        }
+        assert_eq!(output.status.code(), Some(0), "{}", peer.name);
+    }
+}
+
+#[test]
+fn programs_read_lines_of_json() {
+    for peer in Peer::both(&[]) {
+        let address = peer.address();
+        let output = qmp(["--json", "top", &address, "/nonexistent", "--count", "1"]);
+        let printed = text(&output);
+        let rows: Vec<Value> = printed
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a line is JSON"))
+            .collect();
+        assert_eq!(rows[0]["state"], "prelaunch", "{}", peer.name);
+        assert_eq!(rows[0]["memory"], 128 << 20, "{}", peer.name);
+        let expected = json!({
+            "address": "/nonexistent", "state": "unreachable",
+            "error": "cannot connect to /nonexistent: No such file or directory (os error 2)",
+        });
+        assert_eq!(rows[1], expected);
+        assert_eq!(output.status.code(), Some(3), "{}", peer.name);
+    }
+}
