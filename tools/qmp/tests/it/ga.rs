@@ -61,7 +61,7 @@ impl Agent {
     }
 
     fn json(&self, words: &[&str]) -> Value {
-        let output = self.run(&[words, &["--json"]].concat());
+        let output = self.run(&[&["--json"], words].concat());
         assert_eq!(told(&output), "", "{words:?}");
         serde_json::from_slice(&output.stdout).expect("it is one value")
     }
