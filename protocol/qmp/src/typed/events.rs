@@ -19,7 +19,7 @@
 /// }
 ///
 /// let ding = BellEvent::read("DING", "{}", Strictness::Tolerant);
-/// assert_eq!(ding, Ok(BellEvent::Ding(Ding {})));
+/// assert_eq!(ding, Ok(BellEvent::Ding(Box::new(Ding {}))));
 /// ```
 #[macro_export]
 macro_rules! events {
