@@ -9,6 +9,7 @@
 //! everywhere: connections, sockets, fragments, leases.
 
 mod dhcp;
+mod dhcp6;
 mod fragments;
 mod guestfwd;
 mod icmp;
@@ -16,6 +17,7 @@ mod link;
 mod plan;
 mod resolver;
 mod rules;
+mod services;
 mod stack;
 mod tcb;
 mod tcp;
@@ -28,13 +30,12 @@ mod wire;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use self::dhcp::Dhcp;
 use self::link::Link;
 use self::plan::Plan;
 pub use self::plan::UserConfig;
 use self::rules::{GuestRule, GuestTarget, HostRule};
+use self::services::Services;
 use self::stack::Stack;
-use self::tftp::Tftp;
 use super::{Backend, Context};
 use crate::cable::Port;
 use crate::error::{Error, Result};
@@ -52,7 +53,7 @@ pub(super) fn open(config: &UserConfig, port: Port, context: &Context<'_>) -> Re
     let mut backend = Backend::new("user", info(&plan), context);
     port.accept(Accepts::ALL);
     let link = Arc::new(Link::new(port, plan.clone()));
-    let services = (Dhcp::new(&plan, config), config.tftp.clone().map(Tftp::new));
+    let services = Services::new(&plan, config);
     let tasks = backend.tasks.clone();
     let chardevs = context.chardevs.clone();
     let stack = Stack::new(plan, link, tasks, chardevs, guest_rules, services);

@@ -11,15 +11,14 @@ use std::time::Instant;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use super::dhcp::{self, Dhcp};
 use super::fragments::Fragments;
 use super::icmp::{self, Ping};
 use super::link::Link;
 use super::plan::Plan;
 use super::rules::{GuestRule, HostRule, Protocol};
+use super::services::Services;
 use super::tcb::{Segment, Tcb};
 use super::tcp::{Arrived, BACKLOG, Connection, Flow, HostStream, Shown};
-use super::tftp::{self, Tftp};
 use super::udp::Binding;
 use super::wire::{Ethernet, Ip, Tcp, Udp, ethertype, flags, protocol};
 use super::{guestfwd, resolver};
@@ -52,8 +51,7 @@ struct State {
     bindings: HashMap<SocketAddr, Arc<Binding>>,
     forwards: Vec<Forward>,
     fragments: Fragments,
-    dhcp: Option<Dhcp>,
-    tftp: Option<Tftp>,
+    services: Services,
 }
 
 struct Entry {
@@ -80,7 +78,7 @@ impl Stack {
         tasks: Tasks,
         chardevs: tinamou_chardev::Chardevs,
         guest_rules: Vec<GuestRule>,
-        (dhcp, tftp): (Option<Dhcp>, Option<Tftp>),
+        services: Services,
     ) -> Self {
         Self {
             plan,
@@ -89,8 +87,7 @@ impl Stack {
             chardevs,
             guest_rules,
             state: Mutex::new(State {
-                dhcp,
-                tftp,
+                services,
                 ..State::default()
             }),
             pings: AtomicUsize::new(0),
@@ -185,16 +182,8 @@ impl Stack {
     }
 
     fn take_udp(self: &Arc<Self>, ip: &Ip<'_>, udp: &Udp<'_>, from: MacAddress) {
-        let to_us = self.plan.is_ours(ip.destination)
-            || ip.destination == IpAddr::V4(Ipv4Addr::BROADCAST)
-            || self
-                .plan
-                .v4
-                .is_some_and(|plan| ip.destination == IpAddr::V4(plan.broadcast()));
-        match udp.destination {
-            dhcp::SERVER if to_us => return self.take_dhcp(udp.payload),
-            tftp::PORT if to_us => return self.take_tftp((ip, udp), from),
-            _ => {}
+        if Services::serve(&self.plan, ip, udp) {
+            return self.serve((ip, udp), from);
         }
         let guest = SocketAddr::new(ip.source, udp.source);
         let known = self.state().bindings.get(&guest).cloned();
@@ -268,38 +257,15 @@ impl Stack {
         Some(binding)
     }
 
-    fn take_dhcp(&self, payload: &[u8]) {
-        let Some(plan) = self.plan.v4 else { return };
-        let reply = self
-            .state()
-            .dhcp
-            .as_mut()
-            .and_then(|dhcp| dhcp.answer(payload));
-        let Some(reply) = reply else { return };
-        let to = match reply.address {
-            Some(address) => {
-                self.link.meet(address.into(), reply.mac);
-                reply.mac
-            }
-            None => MacAddress::BROADCAST,
-        };
-        let source = (plan.host.into(), dhcp::SERVER);
-        let destination = (Ipv4Addr::BROADCAST.into(), dhcp::CLIENT);
-        self.link.udp_to(to, source, destination, &reply.bytes);
-    }
-
-    fn take_tftp(&self, (ip, udp): (&Ip<'_>, &Udp<'_>), from: MacAddress) {
-        let guest = (ip.source, udp.source);
-        let mut state = self.state();
-        let answer = state
-            .tftp
-            .as_mut()
-            .and_then(|tftp| tftp.answer(guest, udp.payload));
-        drop(state);
-        if let Some(answer) = answer {
-            let source = (ip.destination, udp.destination);
-            self.link.udp_to(from, source, guest, &answer);
+    /// What the gateway's own services say.
+    fn serve(&self, datagram: (&Ip<'_>, &Udp<'_>), from: MacAddress) {
+        let answer = self.state().services.answer(&self.plan, datagram, from);
+        let Some(answer) = answer else { return };
+        if let Some((address, mac)) = answer.met {
+            self.link.meet(address, mac);
         }
+        self.link
+            .udp_to(answer.to, answer.source, answer.destination, &answer.bytes);
     }
 
     fn take_segment(self: &Arc<Self>, flow: Flow, arrived: Arrived) {

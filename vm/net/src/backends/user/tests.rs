@@ -1,7 +1,7 @@
 //! The whole network, with a guest that speaks through frames.
 
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
 use tinamou_chardev::Chardevs;
@@ -398,14 +398,40 @@ fn routers_and_neighbours() {
             .any(|window| window == [3, 4, 64, 0xc0])
     );
     let mut question = vec![135, 0, 0, 0, 0, 0, 0, 0];
-    question.extend(
-        "fec0::2"
-            .parse::<std::net::Ipv6Addr>()
-            .expect("an address")
-            .octets(),
-    );
+    question.extend("fec0::2".parse::<Ipv6Addr>().expect("an address").octets());
     check(question, "ff02::1:ff00:2", 136);
     check(vec![128, 0, 0, 0, 0, 1, 0, 2, 9], "fec0::2", 129);
+}
+
+/// DHCPv6: what is the name server?
+fn information_request() -> Vec<u8> {
+    let route = Route {
+        source: "fe80::1".parse().expect("an address"),
+        destination: "ff02::1:2".parse().expect("an address"),
+        protocol: protocol::UDP,
+    };
+    let mut datagram = b"\x02\x22\x02\x23\0\x12\0\0\x0b\x01\x02\x03\0\x06\0\x02\0\x17".to_vec();
+    let checksum = !fold(route.pseudo(datagram.len()) + sum(&datagram));
+    datagram[6..8].copy_from_slice(&checksum.to_be_bytes());
+    let mut bytes = route.headers(GATEWAY, MAC, datagram.len());
+    bytes.extend(datagram);
+    bytes
+}
+
+#[test]
+fn the_name_server_is_told_by_dhcpv6() {
+    let guest = guest(UserConfig::default());
+    guest.send(information_request());
+    let answer = guest.recv();
+    let ip = Ip::parse_v6(Ethernet::parse(&answer).expect("a frame").payload).expect("IPv6");
+    assert!(ip.is_sound());
+    let ports_and_head = [&[2, 0x23, 2, 0x22][..], &[7, 1, 2, 3]].concat();
+    assert_eq!(
+        [&ip.payload[..4], &ip.payload[8..12]].concat(),
+        ports_and_head
+    );
+    let server: Ipv6Addr = "fec0::3".parse().expect("an address");
+    assert!(ip.payload.ends_with(&server.octets()));
 }
 
 #[test]
@@ -512,6 +538,7 @@ fn no_frame_upsets_it() {
         ),
         packet(HOST, protocol::ICMP, &[8, 0, 0, 0, 0, 1, 0, 2]),
         neighbour,
+        information_request(),
         vec![0xff; 42],
     ];
     let mut random = 7u64;
