@@ -2,10 +2,12 @@
 //!
 //! `cargo run --release -p tinamou-benches` builds both ends. What takes a
 //! Linux guest is measured when `TINAMOU_GUEST` names what `guest/linux` makes.
-//! With the word `proxy`, `qmp proxy` is measured instead, in front of QEMU.
+//! Words name the groups wanted: monitor, guest, devices, disk, network; or
+//! `proxy`: `qmp proxy` in front of QEMU, measured alone.
 
 mod devices;
 mod disk;
+mod echo;
 mod guest;
 mod linux;
 mod monitor;
@@ -31,13 +33,29 @@ fn main() -> ExitCode {
     }
 }
 
+/// The rows of one group for one program.
+type Measure = fn(&Program) -> io::Result<Vec<Row>>;
+
+/// What is measured, in the table's order.
+const GROUPS: [(&str, Measure); 5] = [
+    ("monitor", monitor::measure),
+    ("guest", guest::measure),
+    ("devices", devices::measure),
+    ("disk", disk::measure),
+    ("network", network::measure),
+];
+
 fn run() -> io::Result<()> {
     let theirs = Program {
         name: "qemu",
         path: "qemu-system-riscv64".into(),
     };
-    if std::env::args().nth(1).as_deref() == Some("proxy") {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if wanted == ["proxy"] {
         return proxy::measure(&theirs, &build("tinamou-tools", "qmp")?);
+    }
+    if let Some(word) = wanted.iter().find(|word| !is_group(word)) {
+        return Err(io::Error::other(format!("{word} is no group")));
     }
     let ours = Program {
         name: "tinamou",
@@ -45,19 +63,24 @@ fn run() -> io::Result<()> {
     };
     table::print(
         [ours.name, theirs.name],
-        &measure(&ours)?,
-        &measure(&theirs)?,
+        &measure(&ours, &wanted)?,
+        &measure(&theirs, &wanted)?,
     );
     Ok(())
 }
 
-fn measure(program: &Program) -> io::Result<Vec<Row>> {
-    eprintln!("measuring {}", program.name);
-    let mut rows = monitor::measure(program)?;
-    rows.extend(guest::measure(program)?);
-    rows.extend(devices::measure(program)?);
-    rows.extend(disk::measure(program)?);
-    rows.extend(network::measure(program)?);
+fn is_group(word: &str) -> bool {
+    GROUPS.iter().any(|(name, _)| *name == word)
+}
+
+fn measure(program: &Program, wanted: &[String]) -> io::Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for (name, measure) in GROUPS {
+        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+            eprintln!("measuring {}: {name}", program.name);
+            rows.extend(measure(program)?);
+        }
+    }
     Ok(rows)
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::echo::Wire;
 use crate::linux::{self, Linux};
 use crate::peer::Program;
 use crate::table::{Row, Unit, median};
@@ -16,6 +17,11 @@ const MEGABYTES: usize = 16;
 const MEGABYTE: usize = 1_000_000;
 /// Questions asked of the guest, one after the other.
 const QUESTIONS: usize = 500;
+/// Echoes of one MTU through a socket, and how many are under way at once.
+const ECHOES: usize = 8000;
+const WINDOW: usize = 16;
+/// Bytes of data in each.
+const ECHO: usize = 1400;
 /// Changes of the receive filter that are asked about, one by one.
 const CHANGES: usize = 50;
 
@@ -25,6 +31,7 @@ pub fn measure(program: &Program) -> io::Result<Vec<Row>> {
         return Ok(Vec::new());
     };
     let mut rows = user(program, &artifacts)?;
+    rows.extend(socket(program, &artifacts)?);
     rows.extend(receive_filter(program, &artifacts)?);
     Ok(rows)
 }
@@ -110,6 +117,47 @@ fn questions(mut stream: TcpStream) -> io::Result<Vec<f64>> {
         times.push(start.elapsed().as_secs_f64() * 1e6);
     }
     Ok(times)
+}
+
+/// A wire of which this process holds the other end.
+fn socket(program: &Program, artifacts: &Path) -> io::Result<Vec<Row>> {
+    let arguments = [
+        "-M",
+        "virt",
+        "-netdev",
+        "stream,id=n0,server=on,addr.type=unix,addr.path=wire.sock",
+        "-device",
+        "virtio-net-pci,netdev=n0",
+    ];
+    let mut guest = Linux::start(program, artifacts, "Image.small", &arguments)?;
+    guest.expect("@> ")?;
+    guest.run("t up 192.0.2.2/24")?;
+    let mut wire = Wire::new(guest.peer.stream("wire.sock")?)?;
+    let mut times = Vec::new();
+    for _ in 0..QUESTIONS {
+        let start = Instant::now();
+        wire.ask(1)?;
+        wire.answer()?;
+        times.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    let start = Instant::now();
+    for echo in 0..ECHOES + WINDOW {
+        if echo < ECHOES {
+            wire.ask(ECHO)?;
+        }
+        if echo >= WINDOW {
+            wire.answer()?;
+        }
+    }
+    let carried = (ECHOES * ECHO) as f64 / MEGABYTE as f64;
+    Ok(vec![
+        Row::more(
+            "socket, there and back",
+            carried / start.elapsed().as_secs_f64(),
+            Unit::MegabytesPerSecond,
+        ),
+        Row::less("socket, round trip", median(&mut times), Unit::Microseconds),
+    ])
 }
 
 /// Changes told one by one, each asked about; and a flood that nobody asks about.
