@@ -9,13 +9,16 @@ use crate::commands::{
     completions, events, ga, man, mock, proxy, qom, record, replay, run, schema, shell, status,
     test, top, wait,
 };
-use crate::{Error, Exit, Output, exit};
+use crate::{Credentials, Error, Exit, Output, exit};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
+
+/// The heading of options that every subcommand takes.
+const COMMON: &str = "Options of every subcommand";
 
 /// Drives, watches, records and tests QMP servers: QEMU, its storage daemon,
 /// guest agents, tinamou.
@@ -39,14 +42,17 @@ pub struct Cli {
 #[derive(Args, Clone, Debug)]
 pub struct Global {
     /// Print JSON for programs: one value a line
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = COMMON)]
     pub json: bool,
     /// When to use colours; `auto` obeys NO_COLOR and asks whether a terminal reads
-    #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto, help_heading = COMMON)]
     pub color: ColorChoice,
     /// Give up on an answer after this many seconds (default: by command)
-    #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds, help_heading = COMMON)]
     pub timeout: Option<Duration>,
+    /// What `tls:` addresses need.
+    #[command(flatten)]
+    pub credentials: Credentials,
 }
 
 /// The subcommands, in the order of `--help`.

@@ -1,6 +1,6 @@
 //! Connecting, with the options that all subcommands share.
 
-use tinamou_client::{Address, Client, Deadlines, Request};
+use tinamou_client::{Address, Builder, Client, Deadlines, Request};
 
 use crate::{Error, Global};
 
@@ -10,8 +10,7 @@ use crate::{Error, Global};
 ///
 /// Nobody is there, does not answer in time, or is no QMP server.
 pub async fn connect(address: &Address, global: &Global) -> Result<Client, Error> {
-    let client = Client::builder().deadlines(deadlines(global));
-    Ok(client.connect(address).await?)
+    Ok(builder(address, global)?.connect(address).await?)
 }
 
 /// Connects to a guest agent, which neither greets nor negotiates.
@@ -20,8 +19,21 @@ pub async fn connect(address: &Address, global: &Global) -> Result<Client, Error
 ///
 /// Nobody is there, or does not answer in time.
 pub async fn agent(address: &Address, global: &Global) -> Result<Client, Error> {
-    let client = Client::builder().deadlines(deadlines(global)).agent();
-    Ok(client.connect(address).await?)
+    let builder = builder(address, global)?.agent();
+    Ok(builder.connect(address).await?)
+}
+
+/// A client to be, with the deadlines and credentials of the command line.
+///
+/// # Errors
+///
+/// The address wants credentials, and they cannot be used.
+pub fn builder(address: &Address, global: &Global) -> Result<Builder, Error> {
+    let builder = Client::builder().deadlines(deadlines(global));
+    Ok(match address {
+        Address::Tls { .. } => builder.tls(global.credentials.client()?),
+        _ => builder,
+    })
 }
 
 /// How long to wait for what, as the command line wishes.

@@ -19,6 +19,7 @@ pub mod pattern;
 pub mod proxy;
 pub mod recording;
 mod shell;
+mod tls;
 mod top;
 mod watch;
 
@@ -26,3 +27,4 @@ pub use cli::{Cli, Command, Global, main};
 pub use error::Error;
 pub use exit::Exit;
 pub use output::Output;
+pub use tls::Credentials;

@@ -25,6 +25,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tinamou_client::Builder;
 use tinamou_mock::Schema;
 use tinamou_qmp::Value;
 use tinamou_qmp::session::{Greeting, Version};
@@ -48,6 +49,8 @@ const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 /// What may be chosen about a proxy.
 #[derive(Debug)]
 pub struct Config {
+    /// How to connect to the server.
+    pub server: Builder,
     /// Who may do what.
     pub policy: Policy,
     /// Where it is written down.

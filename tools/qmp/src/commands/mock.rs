@@ -8,7 +8,7 @@ use serde_json::json;
 use tinamou_client::{Address, Client};
 use tinamou_mock::{Fault, Mock, Origin, Planted, Received, Rules, Schema};
 
-use crate::listen::{Listener, TlsFiles};
+use crate::listen::Listener;
 use crate::{Error, Exit, Global, Output};
 
 const HELP: &str = "\
@@ -45,9 +45,6 @@ pub struct Options {
     /// Make no answers up: refuse commands that no rule answers
     #[arg(long)]
     strict: bool,
-    /// Credentials for tls: addresses: a directory with ca-cert.pem, server-cert.pem, server-key.pem
-    #[arg(long, value_name = "DIR")]
-    tls: Option<PathBuf>,
     /// List the faults that can be planted, and end
     #[arg(long)]
     list_faults: bool,
@@ -62,10 +59,7 @@ pub(crate) async fn run(options: Options, global: &Global, output: &Output) -> R
         None => Schema::whole(),
     };
     let rules = rules(&options.rules, &schema)?;
-    let tls = options.tls.map(|dir| TlsFiles {
-        dir,
-        verify_peer: false,
-    });
+    let tls = global.credentials.server(false);
     let listener = Listener::bind(address, tls.as_ref()).await?;
     let shown = output.clone();
     let mut builder = Mock::builder().schema(schema).rules(rules);

@@ -7,12 +7,12 @@ use std::time::Duration;
 use clap::Args;
 use tinamou_client::Address;
 
-use crate::listen::{Listener, TlsFiles};
+use crate::listen::Listener;
 use crate::proxy::{
     Audit, Behind, CommandPattern, Config, Policy, Proxy, Rule, Slow, serve_metrics,
 };
 use crate::recording::Redaction;
-use crate::{Error, Exit, Global, Output};
+use crate::{Error, Exit, Global, Output, connect};
 
 const HELP: &str = "\
 A client that does not read is disconnected once --backlog bytes wait for it, or misses events with
@@ -37,11 +37,8 @@ pub struct Options {
     /// Where the server listens
     #[arg(long, value_name = "ADDR")]
     to: Address,
-    /// Credentials for tls: addresses: a directory with ca-cert.pem, server-cert.pem, server-key.pem
-    #[arg(long, value_name = "DIR")]
-    tls: Option<PathBuf>,
     /// Let clients in over TLS that show no certificate
-    #[arg(long, requires = "tls")]
+    #[arg(long)]
     anonymous: bool,
     /// Listen beyond this host without TLS
     #[arg(long)]
@@ -81,17 +78,17 @@ pub struct Options {
     end_with_server: bool,
 }
 
-pub(crate) async fn run(options: Options, _: &Global, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn run(options: Options, global: &Global, output: &Output) -> Result<Exit, Error> {
     let addresses = options.listen.iter().chain(&options.metrics);
     if !options.insecure {
         addresses.clone().try_for_each(refuse_open)?;
     }
-    let (proxy, mut behind) = Proxy::new(config(&options)?);
+    let (proxy, mut behind) = Proxy::new(config(&options, global)?);
     let link = behind.connect(&options.to).await?;
-    let tls = options.tls.clone().map(|dir| TlsFiles {
-        dir,
-        verify_peer: !options.anonymous,
-    });
+    let tls = global.credentials.server(!options.anonymous);
+    if options.anonymous && tls.is_none() {
+        return Err(Error::usage("--anonymous says something of --tls only"));
+    }
     for address in &options.listen {
         let listener = Listener::bind(address, tls.as_ref()).await?;
         output.note(&format!("listening at {}", listener.name()));
@@ -140,7 +137,7 @@ async fn farewell(proxy: &Proxy) {
     let _ = tokio::time::timeout(FAREWELL, left).await;
 }
 
-fn config(options: &Options) -> Result<Config, Error> {
+fn config(options: &Options, global: &Global) -> Result<Config, Error> {
     let everyone = Rule {
         title: "everyone".to_owned(),
         read_only: options.read_only,
@@ -159,6 +156,7 @@ fn config(options: &Options) -> Result<Config, Error> {
         opened.map_err(Error::io(path.display().to_string()))
     });
     Ok(Config {
+        server: connect::builder(&options.to, global)?,
         policy,
         audit: audit.transpose()?,
         redact: options.redact.clone(),

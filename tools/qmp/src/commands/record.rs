@@ -9,13 +9,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use clap::Args;
-use tinamou_client::{Address, Client, Stream};
+use tinamou_client::{Address, Builder, Stream};
 use tinamou_qmp::json::Reader;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
 use crate::listen::{Connected, FdInbox, Listener};
 use crate::recording::{Recorder, Redaction, Redactor, Side};
-use crate::{Error, Exit, Global, Output};
+use crate::{Error, Exit, Global, Output, connect};
 
 const HELP: &str = "\
 Passwords and the data of secret objects are never written. --redact hides more: COMMAND.MEMBER… in
@@ -49,13 +49,15 @@ pub struct Options {
     listen: Address,
 }
 
-pub(crate) async fn run(options: Options, _: &Global, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn run(options: Options, global: &Global, output: &Output) -> Result<Exit, Error> {
+    let server = connect::builder(&options.server, global)?;
     let path = options.output.display().to_string();
     let recorder = Recorder::create(&options.output, &options.server.to_string());
     let recorder = Arc::new(recorder.map_err(Error::io(path))?);
-    let listener = Listener::bind(&options.listen, None).await?;
+    let listener =
+        Listener::bind(&options.listen, global.credentials.server(true).as_ref()).await?;
     output.note(&format!("listening at {}", listener.name()));
-    let serving = serve(&listener, &recorder, &options, output);
+    let serving = serve(&listener, &recorder, &server, &options, output);
     tokio::select! {
         served = serving => served,
         interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Error::io("signals")).map(|()| Exit::Done),
@@ -65,6 +67,7 @@ pub(crate) async fn run(options: Options, _: &Global, output: &Output) -> Result
 async fn serve(
     listener: &Listener,
     recorder: &Arc<Recorder>,
+    server: &Builder,
     options: &Options,
     output: &Output,
 ) -> Result<Exit, Error> {
@@ -78,7 +81,7 @@ async fn serve(
             .await
             .map_err(Error::io(listener.name()))?;
         // The client sees at once that there is no server.
-        let server = Client::builder().dial(&options.server).await?;
+        let server = server.dial(&options.server).await?;
         let tape = Tape {
             recorder: Arc::clone(recorder),
             number,
@@ -157,7 +160,8 @@ async fn pass_requests(
     let mut reader = Reader::new();
     let mut buffer = vec![0; READ];
     loop {
-        let count = client.read(&mut buffer).await?;
+        // One that breaks off, or leaves TLS without a word, has ended too.
+        let count = client.read(&mut buffer).await.unwrap_or(0);
         if count == 0 {
             break;
         }

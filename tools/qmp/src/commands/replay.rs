@@ -38,7 +38,7 @@ pub struct Options {
     once: bool,
 }
 
-pub(crate) async fn run(options: Options, _: &Global, output: &Output) -> Result<Exit, Error> {
+pub(crate) async fn run(options: Options, global: &Global, output: &Output) -> Result<Exit, Error> {
     let recording = Recording::read(&options.file)?;
     let replay = Replay::new(&recording, options.timing);
     let report = replay.report();
@@ -51,7 +51,8 @@ pub(crate) async fn run(options: Options, _: &Global, output: &Output) -> Result
         builder = builder.greeting(greeting);
     }
     let mock = builder.build();
-    let listener = Listener::bind(&options.listen, None).await?;
+    let listener =
+        Listener::bind(&options.listen, global.credentials.server(true).as_ref()).await?;
     output.note(&format!("listening at {}", listener.name()));
     let serving = async {
         if options.once {

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
-use tinamou_client::{Address, Client, Error, Stage, Stream};
+use tinamou_client::{Address, Error, Stage, Stream};
 use tinamou_qmp::client::{
     ErrorReply, Event, Fault, Incoming, LONGEST_MESSAGE, Peer, Request, RequestId, Session,
 };
@@ -90,7 +90,7 @@ impl Behind {
     /// # Errors
     /// The server is not there, does not answer, or is none.
     pub async fn connect(&self, address: &Address) -> Result<Link, Error> {
-        let stream = Client::builder().dial(address).await?;
+        let stream = self.core.config.server.dial(address).await?;
         let mut link = Link {
             stream,
             session: Session::new(Peer::Monitor { oob: true }, LONGEST_MESSAGE),

@@ -1,5 +1,6 @@
 //! The toolbox as its users meet it: the binary, against real servers.
 
+mod certificates;
 mod ga;
 mod mock;
 mod peers;
@@ -11,4 +12,5 @@ mod schema;
 mod served;
 mod shell;
 mod test;
+mod tls;
 mod top;

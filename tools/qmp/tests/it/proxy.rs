@@ -10,6 +10,7 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::certificates;
 use crate::peers::{Peer, eventually, qmp, told};
 use crate::served::{Served, Wire};
 
@@ -460,7 +461,7 @@ fn the_network_is_let_in_by_certificate_only() {
     assert_eq!(bare.status.code(), Some(2), "{}", told(&bare));
 
     let (_place, path) = place();
-    if !make_certificates(&path("")) {
+    if !certificates::make(&path("")) {
         return;
     }
     let policy = path("policy.toml");
@@ -532,39 +533,6 @@ fn over_tls(dir: &str, port: &str, more: &[&str], text: &str) -> String {
     let _ = child.kill();
     let _ = child.wait();
     String::from_utf8_lossy(&printed).into_owned()
-}
-
-/// An authority, a server, and clients `ops-one` and `other`.
-fn make_certificates(dir: &str) -> bool {
-    let openssl = |line: &str| {
-        let ran = Command::new("openssl")
-            .current_dir(dir)
-            .args(line.split(' '))
-            .output();
-        ran.is_ok_and(|output| output.status.success())
-    };
-    std::fs::write(format!("{dir}/names"), "subjectAltName=IP:127.0.0.1").expect("it is writable");
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
-    let mut made = openssl(&format!(
-        "req -x509 {key} -subj /CN=authority -days 30 -keyout ca-key.pem -out ca-cert.pem"
-    ));
-    for (file, name) in [
-        ("server", "server"),
-        ("client", "ops-one"),
-        ("other", "other"),
-    ] {
-        made &= openssl(&format!(
-            "req {key} -subj /CN={name} -keyout {file}-key.pem -out {file}.csr"
-        ));
-        made &= openssl(&format!(
-            "x509 -req -in {file}.csr -CA ca-cert.pem -CAkey ca-key.pem -CAcreateserial -days 30 -extfile names -out {file}-cert.pem"
-        ));
-    }
-    assert!(
-        made || std::env::var_os("CI").is_none(),
-        "openssl made no certificates"
-    );
-    made
 }
 
 fn get(address: &str, path: &str) -> String {
