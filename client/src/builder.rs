@@ -173,7 +173,7 @@ impl Builder {
 }
 
 /// Bounds a stage by its deadline.
-async fn within<T>(
+pub(crate) async fn within<T>(
     stage: Stage,
     after: Duration,
     work: impl Future<Output = Result<T>>,

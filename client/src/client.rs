@@ -317,7 +317,7 @@ impl Client {
         let _ = self.connection().submit(&request, Waiter { reply, fds });
     }
 
-    fn connection(&self) -> Arc<Connection> {
+    pub(crate) fn connection(&self) -> Arc<Connection> {
         self.inner.connection()
     }
 

@@ -21,7 +21,7 @@
 //! ```
 
 mod address;
-mod agent;
+pub mod agent;
 pub mod blocking;
 mod builder;
 mod client;

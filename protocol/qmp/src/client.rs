@@ -258,6 +258,14 @@ impl<T> Session<T> {
     pub fn resynchronise(&mut self) {
         self.output.push(DELIMITER);
         self.frames.skip_to_delimiter();
+        // Agents before 4.0 answer without id: what nobody waits for must not
+        // stand beside what is asked now.
+        let under_way = self.pending.iter();
+        let forgotten = under_way.filter(|(_, pending)| pending.token.is_none());
+        let forgotten: Vec<RequestId> = forgotten.map(|(id, _)| *id).collect();
+        for id in forgotten {
+            self.remove(id);
+        }
     }
 
     /// What is to be sent next, and the token whose attachments go along with
@@ -359,18 +367,10 @@ impl<T> Session<T> {
         outcome: Result<Box<RawValue>, ErrorReply>,
     ) -> Result<Option<Incoming<T>>, Fault> {
         let sent = id.filter(|id| self.queue.iter().all(|queued| queued.id != *id));
-        let Some((id, pending)) = sent.and_then(|id| self.pending.remove_entry(&id)) else {
+        let Some((id, pending)) = sent.and_then(|id| Some((id, self.remove(id)?))) else {
             self.strays += 1;
             return Ok(None);
         };
-        self.under_way -= 1;
-        if !pending.oob {
-            self.in_band -= 1;
-        }
-        if self.carrier == Some(id) {
-            self.carrier = None;
-            self.carrier_at = None;
-        }
         if self.phase == Phase::Negotiating {
             outcome.map_err(Fault::Negotiation)?;
             self.phase = Phase::Ready;
@@ -380,6 +380,20 @@ impl<T> Session<T> {
         Ok(pending
             .token
             .map(|token| Incoming::Reply { id, token, outcome }))
+    }
+
+    /// Takes out a request that was sent.
+    fn remove(&mut self, id: RequestId) -> Option<Pending<T>> {
+        let pending = self.pending.remove(&id)?;
+        self.under_way -= 1;
+        if !pending.oob {
+            self.in_band -= 1;
+        }
+        if self.carrier == Some(id) {
+            self.carrier = None;
+            self.carrier_at = None;
+        }
+        Some(pending)
     }
 
     fn enter(&mut self, request: &Request<'_>, token: Option<T>) -> RequestId {

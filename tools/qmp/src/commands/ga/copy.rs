@@ -8,8 +8,8 @@ use std::str::FromStr;
 use clap::Args;
 use serde_json::json;
 use tinamou_client::Client;
+use tinamou_client::agent::{CHUNK, GuestFile};
 
-use super::file::{CHUNK, GuestFile};
 use super::progress::Progress;
 use crate::output::write_all;
 use crate::{Error, Exit, Output};
@@ -53,14 +53,15 @@ impl FromStr for Place {
 
 /// Prints a file: its bytes as they are, or as a JSON string in pieces.
 pub(super) async fn cat(client: &Client, path: &str, output: &Output) -> Result<Exit, Error> {
-    let file = GuestFile::open(client, path, "r").await?;
-    let copied = receive(&file, |data| match output.is_json() {
-        true => output.value(&json!(String::from_utf8_lossy(data))),
-        false => write_all(data),
-    });
-    let copied = copied.await;
+    let mut file = GuestFile::open(client, path, "r").await?;
+    while let Some(data) = file.read().await? {
+        match output.is_json() {
+            true => output.value(&json!(String::from_utf8_lossy(&data)))?,
+            false => write_all(&data)?,
+        }
+    }
     file.close().await;
-    copied.map(|()| Exit::Done)
+    Ok(Exit::Done)
 }
 
 pub(super) async fn run(options: Options, client: &Client, output: &Output) -> Result<Exit, Error> {
@@ -82,21 +83,15 @@ pub(super) async fn run(options: Options, client: &Client, output: &Output) -> R
 async fn pull(client: &Client, from: &str, to: &Path, output: &Output) -> Result<u64, Error> {
     let to = inside(to, from);
     let name = to.display().to_string();
-    let file = GuestFile::open(client, from, "r").await?;
+    let mut file = GuestFile::open(client, from, "r").await?;
+    let mut here = File::create(&to).map_err(Error::io(name.clone()))?;
     let mut progress = Progress::new(output, None);
-    let copied = match File::create(&to) {
-        Ok(mut here) => {
-            let copied = receive(&file, |data| {
-                progress.add(data.len());
-                here.write_all(data).map_err(Error::io(name.clone()))
-            });
-            copied.await
-        }
-        Err(error) => Err(Error::io(name.clone())(error)),
-    };
+    while let Some(data) = file.read().await? {
+        here.write_all(&data).map_err(Error::io(name.clone()))?;
+        progress.add(data.len());
+    }
     file.close().await;
-    let bytes = progress.end();
-    copied.map(|()| bytes)
+    Ok(progress.end())
 }
 
 async fn push(client: &Client, from: &Path, to: &str, output: &Output) -> Result<u64, Error> {
@@ -104,49 +99,18 @@ async fn push(client: &Client, from: &Path, to: &str, output: &Output) -> Result
     let mut here = File::open(from).map_err(Error::io(name.clone()))?;
     let total = here.metadata().ok().filter(|data| data.is_file());
     let mut progress = Progress::new(output, total.map(|data| data.len()));
-    let file = GuestFile::open(client, to, "w").await?;
-    let copied = send(&file, &mut here, &name, &mut progress).await;
-    let bytes = progress.end();
-    match copied {
-        Ok(()) => file.finish().await?,
-        Err(error) => {
-            file.close().await;
-            return Err(error);
-        }
-    }
-    Ok(bytes)
-}
-
-async fn receive(
-    file: &GuestFile<'_>,
-    mut take: impl FnMut(&[u8]) -> Result<(), Error>,
-) -> Result<(), Error> {
-    loop {
-        let chunk = file.read().await?;
-        if !chunk.data.is_empty() {
-            take(&chunk.data)?;
-        }
-        if chunk.ended || chunk.data.is_empty() {
-            return Ok(());
-        }
-    }
-}
-
-async fn send(
-    file: &GuestFile<'_>,
-    here: &mut File,
-    name: &str,
-    progress: &mut Progress,
-) -> Result<(), Error> {
+    let mut file = GuestFile::open(client, to, "w").await?;
     let mut buffer = vec![0; CHUNK];
     loop {
-        let length = here.read(&mut buffer).map_err(Error::io(name))?;
+        let length = here.read(&mut buffer).map_err(Error::io(name.clone()))?;
         if length == 0 {
-            return Ok(());
+            break;
         }
         file.write(&buffer[..length]).await?;
         progress.add(length);
     }
+    file.finish().await?;
+    Ok(progress.end())
 }
 
 /// The file to write: in a directory it is called as it is in the guest.

@@ -2,7 +2,6 @@
 
 mod copy;
 mod exec;
-mod file;
 mod power;
 mod progress;
 mod show;

@@ -40,11 +40,8 @@ impl Progress {
         }
     }
 
-    /// Takes the line away; how many bytes there were.
+    /// How many bytes there were.
     pub(super) fn end(self) -> u64 {
-        if self.told.is_some() {
-            let _ = write!(anstream::stderr(), "\r\x1b[K");
-        }
         self.done
     }
 
@@ -58,6 +55,15 @@ impl Progress {
                 format!("{percent:3} %  {done} of {}  {rate}/s", size(total))
             }
             _ => format!("{done}  {rate}/s"),
+        }
+    }
+}
+
+impl Drop for Progress {
+    /// Takes the line away.
+    fn drop(&mut self) {
+        if self.told.is_some() {
+            let _ = write!(anstream::stderr(), "\r\x1b[K");
         }
     }
 }
