@@ -72,6 +72,7 @@ fn add(given: &mut IndexMap<String, Given>, key: &str, value: Given) -> Result<(
         let next = place
             .entry(step.to_owned())
             .or_insert_with(|| Given::Members(IndexMap::new()));
+        open(next);
         let Given::Members(members) = next else {
             return Err(twice(key));
         };
@@ -84,6 +85,18 @@ fn add(given: &mut IndexMap<String, Given>, key: &str, value: Given) -> Result<(
     match place.insert(rest.to_owned(), value) {
         None => Ok(()),
         Some(_) => Err(twice(key)),
+    }
+}
+
+/// Makes an object that was typed as JSON take further members.
+fn open(given: &mut Given) {
+    if let Given::Text(text) = given
+        && text.starts_with('{')
+        && let Ok(Value::Object(members)) = literal::parse(text)
+    {
+        let members = members.into_iter();
+        let members = members.map(|(name, value)| (name, Given::Json(value)));
+        *given = Given::Members(members.collect());
     }
 }
 

@@ -45,6 +45,15 @@ fn values_become_what_the_schema_says() {
         ("size=512M", json!({"size": 512 << 20})),
         ("size=-1 on=off", json!({"size": -1, "on": false})),
         ("on=true", json!({"on": true})),
+        ("size=+1_000", json!({"size": 1000})),
+        ("any=007", json!({"any": 7})),
+        ("any=-1", json!({"any": -1})),
+        ("any=TRUE", json!({"any": true})),
+        ("any=1_", json!({"any": "1_"})),
+        (
+            "addr={'port':'1'} addr.keep=on",
+            json!({"addr": {"port": "1", "keep": true}}),
+        ),
         ("any=1", json!({"any": 1})),
         ("any=word", json!({"any": "word"})),
         ("any={'a':[1]}", json!({"any": {"a": [1]}})),
@@ -79,6 +88,10 @@ fn what_makes_no_sense_is_told() {
         ("word", "'word' is neither key=value nor a JSON object"),
         ("id=1 id=2", "'id' is given twice"),
         ("id=1 id.x=2", "'id.x' is given twice"),
+        (
+            "addr={'port':'1'} addr.port=2",
+            "'addr.port' is given twice",
+        ),
         ("=1", "'=' names no argument"),
         (
             "size=big",

@@ -175,7 +175,7 @@ fn alternate(text: &str, choices: &[&Entity]) -> Value {
 pub(crate) fn scalar(text: &str, json_type: &str) -> Option<Value> {
     match json_type {
         "string" => Some(Value::from(text)),
-        "int" => integer(text),
+        "int" => integer(text).or_else(|| python_integer(text)),
         "number" => literal::parse(text).ok().filter(Value::is_number),
         "boolean" => match text.to_ascii_lowercase().as_str() {
             "on" | "true" | "yes" => Some(Value::Bool(true)),
@@ -237,12 +237,42 @@ fn unit(text: &str) -> (&str, u32) {
     }
 }
 
-/// What nothing is known of: JSON if it is JSON, else a string.
+/// What nothing is known of: what QEMU's own shell takes it for, or JSON if it
+/// is JSON, else a string.
 fn untyped(given: Given) -> Value {
     match given {
         Given::Json(value) => value,
-        Given::Text(text) => literal::parse(&text).unwrap_or(Value::String(text)),
+        Given::Text(text) => python(&text)
+            .or_else(|| literal::parse(&text).ok())
+            .unwrap_or(Value::String(text)),
         Given::Members(members) => untyped_members(members),
+    }
+}
+
+/// Whole numbers and truth as Python's `int()` and `lower()` read them:
+/// `007`, `+5`, `1_000`, `TRUE`.
+fn python(text: &str) -> Option<Value> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" => Some(Value::Bool(true)),
+        "false" => Some(Value::Bool(false)),
+        _ => python_integer(text),
+    }
+}
+
+fn python_integer(text: &str) -> Option<Value> {
+    let (sign, digits) = match text.split_at_checked(1) {
+        Some((sign @ ("+" | "-"), digits)) => (sign, digits),
+        _ => ("+", text),
+    };
+    let is_digits =
+        |group: &str| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits.split('_').all(is_digits) {
+        return None;
+    }
+    let magnitude: u64 = digits.replace('_', "").parse().ok()?;
+    match sign {
+        "-" => 0i64.checked_sub_unsigned(magnitude).map(Value::from),
+        _ => Some(Value::from(magnitude)),
     }
 }
 

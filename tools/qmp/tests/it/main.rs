@@ -5,6 +5,7 @@ mod ga;
 mod mock;
 mod peers;
 mod proxy;
+mod qmp_shell;
 mod qom;
 mod record;
 mod run;
