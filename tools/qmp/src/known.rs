@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use flate2::read::ZlibDecoder;
-use tinamou_qapi::Schema;
+use tinamou_qapi::{Doc, Schema};
 
 static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/schema.z"));
 
@@ -39,6 +39,18 @@ pub fn monitor() -> &'static Schema {
 pub fn agent() -> &'static Schema {
     static SCHEMA: LazyLock<Schema> = LazyLock::new(|| compile("qga/qapi-schema.json"));
     &SCHEMA
+}
+
+/// What a definition is, in a sentence.
+pub fn first_sentence(doc: Option<&Doc>) -> String {
+    sentence(doc.map_or("", Doc::summary))
+}
+
+/// The first sentence of a text, on one line.
+pub fn sentence(text: &str) -> String {
+    let text = text.split("\n\n").next().unwrap_or_default();
+    let end = text.find(". ").or_else(|| text.find(".\n"));
+    text[..end.map_or(text.len(), |end| end + 1)].replace('\n', " ")
 }
 
 fn compile(main: &str) -> Schema {

@@ -11,6 +11,7 @@
 mod read;
 mod redact;
 mod replay;
+mod tape;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -24,6 +25,7 @@ use tinamou_qmp::Value;
 pub use read::Recording;
 pub use redact::{Redaction, Redactor};
 pub use replay::{Replay, Report};
+pub use tape::{Tape, Taped};
 
 /// What stands in the place of a secret.
 pub const REDACTED: &str = "[redacted]";

@@ -10,11 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use clap::Args;
 use tinamou_client::{Address, Builder, Stream};
-use tinamou_qmp::json::Reader;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
 use crate::listen::{Connected, FdInbox, Listener};
-use crate::recording::{Recorder, Redaction, Redactor, Side};
+use crate::recording::{Recorder, Redaction, Redactor, Side, Tape};
 use crate::{Error, Exit, Global, Output, connect};
 
 const HELP: &str = "\
@@ -82,13 +81,9 @@ async fn serve(
             .map_err(Error::io(listener.name()))?;
         // The client sees at once that there is no server.
         let server = server.dial(&options.server).await?;
-        let tape = Tape {
-            recorder: Arc::clone(recorder),
-            number,
-            redactor: Redactor::new(options.redact.clone()),
-        };
-        tape.recorder
-            .opened(number, &client.peer.to_string())
+        let redactor = Redactor::new(options.redact.clone());
+        let who = client.peer.to_string();
+        let tape = Tape::new(Arc::clone(recorder), number, &who, redactor)
             .map_err(Error::io("the recording"))?;
         if options.once {
             pass(client, server, tape)
@@ -104,37 +99,6 @@ async fn serve(
         });
     }
     Ok(Exit::Done)
-}
-
-/// What one connection writes down.
-struct Tape {
-    recorder: Arc<Recorder>,
-    number: usize,
-    redactor: Redactor,
-}
-
-impl Tape {
-    /// Writes down what came from one side.
-    fn write(&mut self, from: Side, reader: &mut Reader, bytes: &[u8]) -> io::Result<()> {
-        reader.push(bytes);
-        while let Some(message) = reader.read() {
-            match message {
-                Ok(message) => {
-                    let message = match from {
-                        Side::Client => self.redactor.request(message),
-                        Side::Server => self.redactor.response(message),
-                    };
-                    self.recorder.message(self.number, from, message)?;
-                }
-                Err(error) => self.recorder.text(self.number, from, &error.desc)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn closed(&self, side: Side) -> io::Result<()> {
-        self.recorder.closed(self.number, side)
-    }
 }
 
 /// Passes bytes on in both directions until both have ended.
@@ -157,7 +121,6 @@ async fn pass_requests(
     server: &Mutex<Stream>,
     tape: &Mutex<Tape>,
 ) -> io::Result<()> {
-    let mut reader = Reader::new();
     let mut buffer = vec![0; READ];
     loop {
         // One that breaks off, or leaves TLS without a word, has ended too.
@@ -165,7 +128,7 @@ async fn pass_requests(
         if count == 0 {
             break;
         }
-        lock(tape).write(Side::Client, &mut reader, &buffer[..count])?;
+        lock(tape).heard(Side::Client, &buffer[..count])?;
         // A message with descriptors never shares a read with what follows.
         let fds: Vec<OwnedFd> = std::iter::from_fn(|| fds.pop()).collect();
         send(server, &buffer[..count], &fds).await?;
@@ -181,7 +144,6 @@ async fn pass_responses(
     mut client: impl AsyncWrite + Unpin,
     tape: &Mutex<Tape>,
 ) -> io::Result<()> {
-    let mut reader = Reader::new();
     let mut space = vec![0; READ];
     loop {
         let mut buffer = ReadBuf::new(&mut space);
@@ -190,7 +152,7 @@ async fn pass_responses(
         if read.is_err() || buffer.filled().is_empty() {
             break;
         }
-        lock(tape).write(Side::Server, &mut reader, buffer.filled())?;
+        lock(tape).heard(Side::Server, buffer.filled())?;
         client.write_all(buffer.filled()).await?;
     }
     lock(tape).closed(Side::Server)?;

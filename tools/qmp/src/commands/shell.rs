@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use tinamou_client::Address;
 
+use crate::recording::Redaction;
+
 const EXAMPLES: &str = "\
 Lines are as qmp-shell takes them: COMMAND KEY=VALUE…, with dots into objects
 and JSON values; `transaction(` … `)`; or whole messages as on the wire.
@@ -41,6 +43,12 @@ pub struct Options {
     /// Append each command and its reply to a file, a line of JSON for both
     #[arg(short, long, value_name = "FILE")]
     pub(crate) logfile: Option<PathBuf>,
+    /// Record all that is said to a file that `qmp replay` serves again; secrets are left out
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Hide a member in it as well: COMMAND.MEMBER…; may be repeated
+    #[arg(long, value_name = "PATH", requires = "record")]
+    pub(crate) redact: Vec<Redaction>,
     /// Start a machine with the command after `--`, and end it with the shell
     #[arg(long, requires = "command", conflicts_with = "address")]
     pub(crate) wrap: bool,

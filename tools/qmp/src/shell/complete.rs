@@ -7,6 +7,7 @@ use reedline::{Completer, CompletionResult, Span, Suggestion};
 use tinamou_client::{Client, Schema};
 use tokio::runtime::Handle;
 
+use super::docs::Docs;
 use super::words::{Word, split};
 use super::{describe, live};
 
@@ -17,6 +18,8 @@ pub(super) struct Completion {
     pub(super) runtime: Handle,
     /// What the server says of itself; `None` if it does not.
     pub(super) schema: Option<Arc<Schema>>,
+    /// What it means.
+    pub(super) docs: Docs,
     /// The human monitor's commands, if lines go there.
     pub(super) human: Option<Vec<live::Candidate>>,
 }
@@ -66,7 +69,7 @@ impl Completion {
             .commands()
             .map(|command| live::Candidate {
                 value: command.name.clone(),
-                about: describe::signature(schema, command),
+                about: describe::command(schema, command, self.docs),
             })
             .collect();
         commands.sort();
@@ -116,9 +119,12 @@ impl Completion {
             let value = format!("{prefix}{}=", member.name);
             let known = keys.iter().any(|key| key.value == value);
             if !known && !given.iter().any(|word| word.text.starts_with(&value)) {
+                let doc = self
+                    .docs
+                    .member(command, &format!("{prefix}{}", member.name));
                 keys.push(live::Candidate {
                     value,
-                    about: describe::member(schema, member),
+                    about: with_doc(describe::member(schema, member), &doc),
                 });
             }
         }
@@ -138,7 +144,10 @@ impl Completion {
         }
         let values = schema.values(ty).into_iter();
         values
-            .map(|it| named(&it.name, &it.features.join(", ")))
+            .map(|it| {
+                let doc = self.docs.value(command, key, &it.name);
+                named(&it.name, &with_doc(it.features.join(", "), &doc))
+            })
             .collect()
     }
 }
@@ -147,6 +156,15 @@ fn named(value: &str, about: &str) -> live::Candidate {
     live::Candidate {
         value: value.to_owned(),
         about: about.to_owned(),
+    }
+}
+
+/// A type or a mark, and what it means.
+fn with_doc(text: String, doc: &str) -> String {
+    match (text.is_empty(), doc.is_empty()) {
+        (_, true) => text,
+        (true, false) => doc.to_owned(),
+        (false, false) => format!("{text}: {doc}"),
     }
 }
 

@@ -6,6 +6,8 @@ use std::fmt::Write;
 use tinamou_client::Schema;
 use tinamou_client::schema::{Entity, Member, Meta};
 
+use super::docs::Docs;
+
 /// A type in a word or two: `string`, `[int]`, `on|off|auto`, `{…}`.
 pub(super) fn ty(schema: &Schema, name: &str) -> String {
     let Some(entity) = schema.ty(name) else {
@@ -51,8 +53,18 @@ pub(super) fn member(schema: &Schema, member: &Member) -> String {
     text
 }
 
-/// A command in a line: its arguments by name, optional ones in brackets.
-pub(super) fn signature(schema: &Schema, command: &Entity) -> String {
+/// A command in a line: what it does, and its arguments.
+pub(super) fn command(schema: &Schema, command: &Entity, docs: Docs) -> String {
+    let (doc, arguments) = (docs.summary(&command.name), signature(schema, command));
+    match (doc.is_empty(), arguments.is_empty()) {
+        (_, true) => doc,
+        (true, false) => arguments,
+        (false, false) => format!("{doc} {arguments}"),
+    }
+}
+
+/// Its arguments by name, optional ones in brackets.
+fn signature(schema: &Schema, command: &Entity) -> String {
     let mut text = String::new();
     for member in members(schema, command) {
         let name = &member.name;
@@ -68,7 +80,7 @@ pub(super) fn signature(schema: &Schema, command: &Entity) -> String {
 }
 
 /// A command or an event, at length.
-pub(super) fn entity(schema: &Schema, entity: &Entity) -> String {
+pub(super) fn entity(schema: &Schema, entity: &Entity, docs: Docs) -> String {
     let kind = match entity.meta {
         Meta::Event { .. } => "event",
         _ => "command",
@@ -77,11 +89,10 @@ pub(super) fn entity(schema: &Schema, entity: &Entity) -> String {
     for feature in &entity.features {
         let _ = write!(text, " ({feature})");
     }
-    let all = members(schema, entity);
-    let width = all.iter().map(|it| it.name.len()).max().unwrap_or(0);
-    for it in all {
-        let _ = write!(text, "\n  {:width$}  {}", it.name, member(schema, it));
-    }
+    push(&mut text, "\n", &docs.summary(&entity.name));
+    list(schema, &members(schema, entity), &mut text, |member| {
+        docs.member(&entity.name, member)
+    });
     if let Meta::Command {
         ret_type,
         allow_oob,
@@ -99,15 +110,30 @@ pub(super) fn entity(schema: &Schema, entity: &Entity) -> String {
             (false, true) => text.push_str("\nreturns"),
             (false, false) => text.push_str("\nreturns a list of"),
         }
-        let width = members.iter().map(|it| it.name.len()).max().unwrap_or(0);
-        for it in members {
-            let _ = write!(text, "\n  {:width$}  {}", it.name, member(schema, it));
-        }
+        list(schema, &members, &mut text, |member| {
+            docs.returned(&entity.name, member)
+        });
         if *allow_oob {
             text.push_str("\nmay be run out of band");
         }
     }
     text
+}
+
+/// Members, one a line, and below each what it is.
+fn list(schema: &Schema, members: &[&Member], text: &mut String, doc: impl Fn(&str) -> String) {
+    for it in members {
+        let _ = write!(text, "\n  {}: {}", it.name, member(schema, it));
+        push(text, "\n      ", &doc(&it.name));
+    }
+}
+
+/// Adds something, if there is anything to add.
+fn push(text: &mut String, before: &str, added: &str) {
+    if !added.is_empty() {
+        text.push_str(before);
+        text.push_str(added);
+    }
 }
 
 /// The arguments of a command or the details of an event.

@@ -34,6 +34,8 @@ const WAITING: usize = 256;
 pub(super) enum Input {
     /// A line.
     Line(String),
+    /// A line that is no text: not UTF-8.
+    Garbled,
     /// Ctrl-C: the line was thrown away.
     Interrupt,
     /// Ctrl-D, or the end of standard input.
@@ -129,7 +131,8 @@ fn editor(
 ) -> Reedline {
     let menu = ColumnarMenu::default()
         .with_name("completion")
-        .with_columns(1);
+        .with_columns(1)
+        .with_marker("");
     let editor = Reedline::create()
         .with_ansi_colors(coloured)
         .with_completer(Box::new(completion))
@@ -196,25 +199,31 @@ fn type_lines(
 }
 
 fn read_lines(asked: &Receiver<String>, lines: &mpsc::UnboundedSender<Input>) {
-    let mut whole = String::new();
     while asked.recv().is_ok() {
-        let input = read_whole(&mut whole);
-        if lines.send(input).is_err() {
+        if lines.send(read_whole(&mut io::stdin().lock())).is_err() {
             return;
         }
-        whole.clear();
     }
 }
 
 /// Reads lines until nothing is open in them.
-fn read_whole(whole: &mut String) -> Input {
+fn read_whole(source: &mut impl BufRead) -> Input {
+    let mut whole = String::new();
     loop {
-        match io::stdin().lock().read_line(whole) {
-            Ok(0) if whole.is_empty() => return Input::End,
-            Ok(0) => return Input::Line(std::mem::take(whole)),
-            Ok(_) if is_whole(whole) => return Input::Line(std::mem::take(whole)),
-            Ok(_) => {}
+        let mut line = Vec::new();
+        let count = match source.read_until(b'\n', &mut line) {
+            Ok(count) => count,
             Err(error) => return Input::Failed(error),
+        };
+        let Ok(line) = str::from_utf8(&line) else {
+            return Input::Garbled;
+        };
+        whole.push_str(line);
+        match count {
+            0 if whole.is_empty() => return Input::End,
+            0 => return Input::Line(whole),
+            _ if is_whole(&whole) => return Input::Line(whole),
+            _ => {}
         }
     }
 }
@@ -259,5 +268,30 @@ impl Prompt for Plain {
 
     fn render_prompt_history_search_indicator(&self, search: PromptHistorySearch) -> Cow<'_, str> {
         Cow::Owned(format!("(search: {}) ", search.term))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_until_nothing_is_open() {
+        let mut source = &b"a\n{'b':\n1}\nc='\n\xFF\nd {\n\xFE\ne"[..];
+        let mut read = || match read_whole(&mut source) {
+            Input::Line(line) => line,
+            other => format!("{other:?}"),
+        };
+        for expected in [
+            "a\n",
+            "{'b':\n1}\n",
+            "c='\n",
+            "Garbled",
+            "Garbled",
+            "e",
+            "End",
+        ] {
+            assert_eq!(read(), expected);
+        }
     }
 }

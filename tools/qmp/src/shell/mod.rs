@@ -3,6 +3,7 @@
 
 mod complete;
 mod describe;
+mod docs;
 mod editor;
 mod line;
 mod live;
@@ -14,31 +15,36 @@ use std::io::Write;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tinamou_client::{Client, Error as ClientError, EventMessage, Events, Schema};
+use tinamou_client::{Address, Client, Error as ClientError, EventMessage, Events, Schema};
 use tokio::runtime::Handle;
 
 use crate::commands::shell::Options;
+use crate::recording::{Recorder, Redactor, Tape, Taped};
 use crate::{Error, Exit, Global, Output, connect, watch};
 use complete::Completion;
+use docs::Docs;
 use editor::{Editor, Input};
 use line::{Line, Reader, Request};
 
 /// Runs the shell until its user leaves or the server ends.
 pub(crate) async fn run(options: Options, global: &Global, output: &Output) -> Result<Exit, Error> {
     let mut machine = None;
-    let client = if options.wrap {
-        let (client, started) = wrap::start(&options.command, global).await?;
-        machine = Some(started);
-        client
-    } else {
-        connect_to(&options, global).await?
+    let address = match &options.address {
+        Some(address) => address.clone(),
+        None => {
+            let (address, started) = wrap::start(&options.command).await?;
+            machine = Some(started);
+            address
+        }
     };
+    let client = connect_to(&address, &options, global).await?;
     let mut shell = Shell {
         schema: client.schema().await.ok(),
         events: client.events_after(0),
         reader: Reader::new(options.hmp),
         log: options.logfile.as_deref().map(open_log).transpose()?,
         failed: false,
+        cpu: None,
         client,
         options,
         global,
@@ -53,14 +59,25 @@ pub(crate) async fn run(options: Options, global: &Global, output: &Output) -> R
     exit
 }
 
-async fn connect_to(options: &Options, global: &Global) -> Result<Client, Error> {
-    let Some(address) = &options.address else {
-        return Err(Error::usage("ADDR is missing; or use --wrap -- COMMAND…"));
-    };
-    match options.skip_negotiation {
-        true => connect::agent(address, global).await,
-        false => connect::connect(address, global).await,
+/// Connects, through a tape if all is to be recorded.
+async fn connect_to(
+    address: &Address,
+    options: &Options,
+    global: &Global,
+) -> Result<Client, Error> {
+    let mut builder = connect::builder(address, global)?;
+    if options.skip_negotiation {
+        builder = builder.agent();
     }
+    let Some(path) = &options.record else {
+        return Ok(builder.connect(address).await?);
+    };
+    let stream = builder.dial(address).await?;
+    let redactor = Redactor::new(options.redact.clone());
+    let recorder = Recorder::create(path, &address.to_string());
+    let tape = recorder.and_then(|it| Tape::new(Arc::new(it), 0, "qmp shell", redactor));
+    let tape = tape.map_err(Error::io(path.display().to_string()))?;
+    Ok(builder.connect_over(Taped::new(stream, tape)).await?)
 }
 
 fn open_log(path: &std::path::Path) -> Result<File, Error> {
@@ -76,6 +93,8 @@ struct Shell<'a> {
     log: Option<File>,
     /// A line was refused or not understood.
     failed: bool,
+    /// The CPU that the human monitor's commands are about.
+    cpu: Option<u32>,
     options: Options,
     global: &'a Global,
     output: &'a Output,
@@ -91,6 +110,7 @@ impl Shell<'_> {
             client: self.client.clone(),
             runtime: Handle::current(),
             schema: self.schema.clone(),
+            docs: self.docs(),
             human: self.human_commands().await,
         };
         let mut editor = Editor::start(completion, self.output.is_coloured());
@@ -102,6 +122,13 @@ impl Shell<'_> {
             Exit::Done if self.failed && !interactive => Exit::Refused,
             exit => exit,
         })
+    }
+
+    fn docs(&self) -> Docs {
+        match self.options.skip_negotiation {
+            true => Docs::Agent,
+            false => Docs::Monitor,
+        }
     }
 
     fn welcome(&self) -> Result<(), Error> {
@@ -134,6 +161,10 @@ impl Shell<'_> {
                         return Ok(Exit::Done);
                     }
                 }
+                Input::Garbled => {
+                    self.failed = true;
+                    self.output.error(&Error::usage("the line is not UTF-8"));
+                }
                 Input::Interrupt => self.reader.abandon(),
                 Input::End => return Ok(Exit::Done),
                 Input::Failed(error) => return Err(Error::io("the terminal")(error)),
@@ -155,7 +186,7 @@ impl Shell<'_> {
             Ok(Line::Nothing) => {}
             Ok(Line::Exit) => return Ok(true),
             Ok(Line::Help(name)) => self.help(name.as_deref())?,
-            Ok(Line::Human(text)) => self.execute(human(&text)).await?,
+            Ok(Line::Human(text)) => self.human(&text).await?,
             Ok(Line::Command(request)) => self.execute(request).await?,
             Err(error) => {
                 self.failed = true;
@@ -163,6 +194,25 @@ impl Shell<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// Runs a line of the human monitor. QEMU makes a monitor for each one, so
+    /// the CPU that was chosen is sent along.
+    async fn human(&mut self, line: &str) -> Result<(), Error> {
+        let Some(cpu) = chosen_cpu(line) else {
+            return self.execute(human(line, self.cpu)).await;
+        };
+        // Every machine has this one, and the CPU is looked at first.
+        let asked = human("info version", Some(cpu));
+        let asked = self.client.request(&asked.command, &asked.arguments);
+        match connect::within(asked, self.global).value().await {
+            Ok(_) => self.cpu = Some(cpu),
+            Err(error) => {
+                self.failed = true;
+                self.output.error(&error.into());
+            }
+        }
+        Ok(())
     }
 
     /// Runs a command, prints what comes of it, and the events on the way.
@@ -262,7 +312,9 @@ exit                   leave (Ctrl-D); `quit` ends the machine";
             return self.output.line("the server does not describe itself");
         };
         match schema.command(name).or_else(|| schema.event(name)) {
-            Some(entity) => self.output.line(&describe::entity(schema, entity)),
+            Some(entity) => self
+                .output
+                .line(&describe::entity(schema, entity, self.docs())),
             None => self.output.line(&format!("no command or event {name}")),
         }
     }
@@ -327,10 +379,20 @@ fn listed_command(line: &str) -> Option<live::Candidate> {
     })
 }
 
-fn human(line: &str) -> Request {
+fn human(line: &str, cpu: Option<u32>) -> Request {
+    let mut arguments = json!({"command-line": line});
+    if let Some(cpu) = cpu {
+        arguments["cpu-index"] = cpu.into();
+    }
     Request {
         command: "human-monitor-command".to_owned(),
-        arguments: json!({"command-line": line}),
+        arguments,
         oob: false,
     }
+}
+
+/// The CPU that a line of the human monitor chooses for those after it.
+fn chosen_cpu(line: &str) -> Option<u32> {
+    let number = line.strip_prefix("cpu ")?;
+    number.trim().parse().ok()
 }

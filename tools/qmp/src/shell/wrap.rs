@@ -5,11 +5,11 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tinamou_client::{Address, Client};
+use tinamou_client::Address;
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
-use crate::{Error, Global, connect};
+use crate::Error;
 
 /// How long a machine may take to offer its monitor.
 const START: Duration = Duration::from_secs(30);
@@ -21,8 +21,8 @@ pub(super) struct Machine {
     _directory: TempDir,
 }
 
-/// Starts `command` with a monitor added to its options, and connects to it.
-pub(super) async fn start(command: &[String], global: &Global) -> Result<(Client, Machine), Error> {
+/// Starts `command` with a monitor added to its options; where that is.
+pub(super) async fn start(command: &[String]) -> Result<(Address, Machine), Error> {
     let [program, options @ ..] = command else {
         return Err(Error::usage(
             "--wrap needs the machine's command line after --",
@@ -42,19 +42,18 @@ pub(super) async fn start(command: &[String], global: &Global) -> Result<(Client
         child,
         _directory: directory,
     };
-    let client = connect_to(&socket, &mut machine.child, global).await?;
-    Ok((client, machine))
+    wait_for(&socket, &mut machine.child).await?;
+    Ok((Address::Unix(socket), machine))
 }
 
-async fn connect_to(socket: &Path, child: &mut Child, global: &Global) -> Result<Client, Error> {
+async fn wait_for(socket: &Path, child: &mut Child) -> Result<(), Error> {
     let begins = async {
         while !socket.exists() {
             sleep(Duration::from_millis(10)).await;
         }
-        connect::connect(&Address::Unix(socket.to_path_buf()), global).await
     };
     tokio::select! {
-        client = begins => client,
+        () = begins => Ok(()),
         ended = child.wait() => Err(Error::usage(match ended {
             Ok(status) => format!("the machine ended at once: {status}"),
             Err(error) => format!("the machine: {error}"),

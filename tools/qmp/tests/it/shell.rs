@@ -5,9 +5,14 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 use crate::peers::{Peer, qmp, text, told};
+use crate::served::Served;
 
 /// Runs the shell with `lines` on standard input.
 fn script(options: &[&str], lines: &str) -> Output {
+    script_of(options, lines.as_bytes())
+}
+
+fn script_of(options: &[&str], lines: &[u8]) -> Output {
     let mut shell = Command::new(env!("CARGO_BIN_EXE_qmp"))
         .arg("shell")
         .args(options)
@@ -17,7 +22,7 @@ fn script(options: &[&str], lines: &str) -> Output {
         .spawn()
         .expect("qmp was built");
     let mut stdin = shell.stdin.take().expect("it is piped");
-    stdin.write_all(lines.as_bytes()).expect("the shell reads");
+    stdin.write_all(lines).expect("the shell reads");
     drop(stdin);
     shell.wait_with_output().expect("it ends")
 }
@@ -126,6 +131,104 @@ fn actions_of_a_transaction_run_as_one() {
     let lines = "transaction(\nabort\n)\nquery-name\n";
     let output = script(&[&peer.address()], lines);
     assert!(told(&output).contains("Transaction aborted using Abort action"));
+}
+
+#[test]
+fn bytes_that_are_no_text_harm_their_line_only() {
+    for peer in Peer::both(&[]) {
+        let output = script_of(&[&peer.address()], b"query-\xFF\xFE\nquery-name\n");
+        assert!(text(&output).contains("\"peer\""), "{}", peer.name);
+        assert!(told(&output).contains("not UTF-8"), "{}", told(&output));
+        assert_eq!(output.status.code(), Some(1), "{}", peer.name);
+    }
+}
+
+#[test]
+fn the_human_monitor_keeps_its_cpu() {
+    for peer in Peer::both(&["-smp", "2"]) {
+        let lines = "info cpus\ncpu 1\ninfo cpus\ncpu 7\ninfo cpus\n";
+        let output = script(&["-H", &peer.address()], lines);
+        let chosen: Vec<String> = text(&output)
+            .lines()
+            .filter_map(|line| line.strip_prefix("* CPU #"))
+            .map(|rest| rest.chars().take(1).collect())
+            .collect();
+        assert_eq!(chosen, ["0", "1", "1"], "{}: {}", peer.name, text(&output));
+        assert_eq!(output.status.code(), Some(1), "{}", peer.name);
+    }
+}
+
+#[test]
+fn what_was_recorded_can_be_replayed() {
+    let place = tempfile::tempdir().expect("a temporary directory can be made");
+    let path = |name: &str| place.path().join(name).display().to_string();
+    for peer in Peer::both(&[]) {
+        let file = path(peer.name);
+        let lines = "query-name\nobject-add qom-type=secret id=s data=hidden\ncont\nnonsense\n";
+        let record = ["--record", &file, "--redact", "query-name.name"];
+        let output = script(&[&record[..], &[&peer.address()]].concat(), lines);
+        assert_eq!(output.status.code(), Some(1), "{}", peer.name);
+        let recorded = std::fs::read_to_string(&file).expect("it was written");
+        assert!(!recorded.contains("hidden"), "{recorded}");
+        assert!(recorded.contains("RESUME"), "{recorded}");
+        assert!(recorded.contains(r#""closed":"client""#), "{recorded}");
+
+        let replay = Served::start(&["replay", &file, &path("replay.sock"), "--once", "--json"]);
+        let again = script(&[&replay.address], "query-name\nnonsense\n");
+        assert!(text(&again).contains("[redacted]"), "{}", told(&again));
+        assert!(told(&again).contains("The command nonsense has not been found"));
+        let (status, report) = replay.end();
+        assert!(status.success(), "{}: {report}", peer.name);
+    }
+}
+
+#[test]
+fn a_narrow_terminal_will_do() {
+    for peer in Peer::both(&[]) {
+        let story = r#"
+            await "(QEMU) "
+            stty columns 40 rows 10 < $spawn_out(slave,name)
+            send "qom-li\t\t"
+            await "qom-list-types"
+            send "\x03"
+            await "(QEMU) "
+            send "device_add \t"
+            await "id= "
+            stty columns 20 rows 4 < $spawn_out(slave,name)
+            send "\x03"
+            await "(QEMU) "
+            send "query-name\r"
+            await "peer"
+            await "(QEMU) "
+            stty columns 3 rows 2 < $spawn_out(slave,name)
+            send "query-name\r"
+            await "peer"
+            await "(QEMU) "
+        "#;
+        play(&[&peer.address()], story);
+    }
+}
+
+#[test]
+fn completion_tells_what_things_mean() {
+    for peer in Peer::both(&[]) {
+        let story = r#"
+            await "(QEMU) "
+            stty columns 100 < $spawn_out(slave,name)
+            send "qom-list-\t"
+            await "List the types of objects. "
+            send "\x03"
+            await "(QEMU) "
+            send "qom-list-types \t"
+            await "boolean, optional: "
+            send "\x03"
+            await "(QEMU) "
+            send "help qom-list-types\r"
+            await "implements: string, optional"
+            await "(QEMU) "
+        "#;
+        play(&[&peer.address()], story);
+    }
 }
 
 #[test]

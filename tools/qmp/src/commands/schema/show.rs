@@ -8,6 +8,7 @@ use tinamou_qapi::{
 };
 
 use super::source::Source;
+use crate::known::first_sentence;
 use crate::{Error, Exit, Global, Output};
 
 /// What `qmp schema show` takes.
@@ -293,11 +294,4 @@ fn names(features: &[Feature]) -> Vec<&str> {
         .iter()
         .map(|feature| feature.name.as_str())
         .collect()
-}
-
-fn first_sentence(doc: Option<&Doc>) -> String {
-    let text = doc.map_or("", Doc::summary);
-    let text = text.split("\n\n").next().unwrap_or_default();
-    let end = text.find(". ").or_else(|| text.find(".\n"));
-    text[..end.map_or(text.len(), |end| end + 1)].replace('\n', " ")
 }
