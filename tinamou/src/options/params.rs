@@ -2,7 +2,7 @@
 //!
 //! QEMU has two grammars that look alike. Options described by a [`Group`]
 //! take flags (`server` for `server=on`, with a warning) and check every
-//! parameter at once. The others ([`keyval`]) want `=` everywhere and leave
+//! parameter at once. The others (`keyval`) want `=` everywhere and leave
 //! the checks to whoever knows the keys. In both a comma in a value is
 //! doubled, and the first value may come without its key.
 

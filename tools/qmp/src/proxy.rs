@@ -5,9 +5,9 @@
 //! client ◀─ front ◀── mailbox ◀── behind ◀── replies to one, events to all
 //! ```
 //!
-//! Each client has a [`front`] with a session of its own, the same as in a
+//! Each client has a `front` with a session of its own, the same as in a
 //! server: it negotiates for itself, and its requests run one after another.
-//! One task, [`behind`], holds the connection to the server. Between the two
+//! One task, `behind`, holds the connection to the server. Between the two
 //! go a channel of calls, at most two of each client's, and a mailbox per
 //! client, whose size is limited.
 //!
@@ -86,7 +86,7 @@ pub(crate) struct Server {
 }
 
 impl Proxy {
-    /// A proxy without clients; [`Behind::run`] connects it.
+    /// A proxy without clients; `Behind::run` connects it.
     #[must_use]
     pub fn new(config: Config) -> (Self, Behind) {
         let (calls, received) = mpsc::unbounded_channel();

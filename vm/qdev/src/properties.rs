@@ -34,7 +34,7 @@ impl Spec {
     }
 }
 
-/// A struct made by [`properties!`].
+/// A struct made by [`properties!`](crate::properties!).
 pub trait Properties: Default {
     /// What can be set, in the order of declaration.
     const SPECS: &'static [Spec];

@@ -1,4 +1,4 @@
-//! `qmp shell`: the command line of it; the rest is in [`crate::shell`].
+//! `qmp shell`: the command line of it; the rest is in `crate::shell`.
 
 use std::path::PathBuf;
 

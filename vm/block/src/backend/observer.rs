@@ -4,8 +4,8 @@ use super::IoError;
 
 /// Whoever wants to know what happens to disks, called from any thread.
 pub trait Observer: Send + Sync {
-    /// A request has failed. For [`ErrorAction::Stop`] the machine must be stopped, and
-    /// [`BlockBackend::resume`] called when it goes on.
+    /// A request has failed. For [`ErrorAction::Stop`](super::ErrorAction::Stop) the machine must be stopped, and
+    /// [`BlockBackend::resume`](super::BlockBackend::resume) called when it goes on.
     fn io_error(&self, error: &IoError);
 
     /// The tray of a disk was opened or closed.

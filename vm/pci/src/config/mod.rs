@@ -94,7 +94,7 @@ impl ConfigSpace {
         Self::new(identity, CONVENTIONAL_SIZE, 0)
     }
 
-    /// The space of a PCI Express function; it still needs [`ConfigSpace::with_express`].
+    /// The space of a PCI Express function; it still needs [`ConfigSpace::add_express`].
     #[must_use]
     pub fn express(identity: &Identity) -> Self {
         Self::new(identity, EXPRESS_SIZE, 0)

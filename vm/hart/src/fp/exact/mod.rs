@@ -1,6 +1,6 @@
 //! The same operations on integers only, right for every operand, rounding mode and flag.
 //!
-//! An operation unpacks its operands to [`Real`]s, computes with those as if without limits (what falls off the end
+//! An operation unpacks its operands to `Real`s, computes with those as if without limits (what falls off the end
 //! leaves a sticky bit), and packs the result, which is the only place that rounds.
 
 mod real;
