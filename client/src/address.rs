@@ -52,7 +52,7 @@ pub enum Address {
     },
     /// A socket between a host and a virtual machine.
     Vsock {
-        /// The machine.
+        /// The machine: `host` and, to listen, `any` have names.
         cid: u32,
         /// The port.
         port: u32,
@@ -106,8 +106,12 @@ fn read_unix(path: &str) -> Result<Address, String> {
 
 fn read_vsock(text: &str) -> Result<Address, String> {
     let numbers = text.split_once(':').and_then(|(cid, port)| {
-        let cid = if cid == "host" { "2" } else { cid };
-        Some((cid.parse().ok()?, port.parse().ok()?))
+        let cid = match cid {
+            "host" => 2,
+            "any" => u32::MAX,
+            number => number.parse().ok()?,
+        };
+        Some((cid, port.parse().ok()?))
     });
     match numbers {
         Some((cid, port)) => Ok(Address::Vsock { cid, port }),

@@ -176,6 +176,12 @@ impl<'a> Waiting<'a> {
         self
     }
 
+    /// What the reply's type does not know is an error then.
+    pub fn strict(mut self) -> Self {
+        self.request = self.request.strict();
+        self
+    }
+
     /// Passes descriptors along.
     pub fn fds(mut self, fds: Vec<OwnedFd>) -> Self {
         self.request = self.request.fds(fds);

@@ -11,6 +11,7 @@ use crate::{Address, Client, Error, Result, Stream};
 use std::sync::Arc;
 use std::time::Duration;
 use tinamou_qmp::client::{LONGEST_MESSAGE, Peer};
+use tinamou_qmp::typed::Strictness;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
@@ -22,6 +23,7 @@ pub struct Builder {
     peer: Peer,
     longest_message: usize,
     history: Room,
+    pub(crate) strictness: Strictness,
     pub(crate) tls: Option<Tls>,
     pub(crate) reconnect: Option<Reconnect>,
 }
@@ -36,6 +38,7 @@ impl Default for Builder {
                 events: 1024,
                 bytes: 1 << 20,
             },
+            strictness: Strictness::Tolerant,
             tls: None,
             reconnect: None,
         }
@@ -79,6 +82,13 @@ impl Builder {
             events: events.max(1),
             bytes,
         };
+        self
+    }
+
+    /// Makes replies to typed calls that say more than their types know an
+    /// error: to find out where an interface has grown.
+    pub fn strict(mut self) -> Self {
+        self.strictness = Strictness::Strict;
         self
     }
 

@@ -15,7 +15,7 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tinamou_qmp::client::{Greeting, Request as WireRequest, RequestId, wire_id};
-use tinamou_qmp::typed::{self, TypedCommand};
+use tinamou_qmp::typed::{self, Strictness, TypedCommand};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::timeout;
 
@@ -106,7 +106,7 @@ impl Client {
             deadline: Some(self.deadline_of(C::NAME)),
         };
         let reply = self.send(prepared).await?;
-        decode(C::NAME, &reply)
+        decode(C::NAME, &reply, self.strictness())
     }
 
     /// A request with more to say: out of band, another deadline, descriptors
@@ -251,6 +251,10 @@ impl Client {
         self.inner.closing.notify_one();
         self.connection().close();
         self.closed().await;
+    }
+
+    pub(crate) fn strictness(&self) -> Strictness {
+        self.inner.builder.strictness
     }
 
     pub(crate) fn deadline_of(&self, command: &str) -> Duration {
@@ -450,12 +454,12 @@ impl Drop for Call<'_> {
     }
 }
 
-pub(crate) fn decode<T: serde::de::DeserializeOwned>(of: &str, reply: &RawValue) -> Result<T> {
-    typed::decode(reply.get()).map_err(|error| Error::Decode {
-        of: of.to_owned(),
-        path: error.path,
-        reason: error.reason,
-    })
+pub(crate) fn decode<T: serde::de::DeserializeOwned>(
+    of: &str,
+    reply: &RawValue,
+    strictness: Strictness,
+) -> Result<T> {
+    typed::decode_as(reply.get(), strictness).map_err(|error| Error::decode(of, error))
 }
 
 /// Names the command after which an event was waited for.

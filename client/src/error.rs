@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tinamou_qmp::client::ErrorReply;
+use tinamou_qmp::typed::DecodeError;
 
 /// What a fallible step of a client returns.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
@@ -141,6 +142,14 @@ impl Error {
 
     pub(crate) fn usage(text: impl Into<String>) -> Self {
         Self::Usage(text.into())
+    }
+
+    pub(crate) fn decode(of: &str, error: DecodeError) -> Self {
+        Self::Decode {
+            of: of.to_owned(),
+            path: error.path,
+            reason: error.reason,
+        }
     }
 
     pub(crate) fn command(reply: ErrorReply, command: &str, id: String, elapsed: Duration) -> Self {

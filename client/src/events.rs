@@ -52,11 +52,16 @@ impl EventMessage {
     /// # Errors
     /// They do not have its form.
     pub fn decode<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
-        typed::decode(self.data()).map_err(|error| Error::Decode {
-            of: self.name.to_string(),
-            path: error.path,
-            reason: error.reason,
-        })
+        typed::decode(self.data()).map_err(|error| Error::decode(&self.name, error))
+    }
+
+    /// As [`decode`](Self::decode), and what the type does not know is an
+    /// error.
+    ///
+    /// # Errors
+    /// They do not have its form, or say more.
+    pub fn decode_strict<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
+        typed::decode_strict(self.data()).map_err(|error| Error::decode(&self.name, error))
     }
 
     /// The event as `E`, if it is one.

@@ -10,6 +10,7 @@ use std::future::{Future, IntoFuture};
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::time::Duration;
+use tinamou_qmp::typed::Strictness;
 
 /// Arguments as JSON text; empty if there are none.
 #[derive(Debug, Default)]
@@ -43,6 +44,7 @@ pub struct Request<'a> {
     fds: Vec<OwnedFd>,
     deadline: Option<Duration>,
     unanswered: bool,
+    strictness: Strictness,
 }
 
 /// How long an error may take to come from a command whose success is silent.
@@ -59,6 +61,7 @@ impl<'a> Request<'a> {
             fds: Vec::new(),
             deadline: Some(client.deadline_of(command)),
             unanswered: false,
+            strictness: client.strictness(),
         }
     }
 
@@ -78,6 +81,13 @@ impl<'a> Request<'a> {
     /// Waits for the reply as long as the connection lasts.
     pub fn no_deadline(mut self) -> Self {
         self.deadline = None;
+        self
+    }
+
+    /// What the reply's type does not know is an error then, with its place:
+    /// members, and values of enumerations.
+    pub fn strict(mut self) -> Self {
+        self.strictness = Strictness::Strict;
         self
     }
 
@@ -115,8 +125,8 @@ impl<'a> Request<'a> {
     /// # Errors
     /// As [`value`](Self::value), or the reply does not have the type's form.
     pub async fn decode<T: DeserializeOwned>(self) -> Result<T> {
-        let command = self.command;
-        decode(command, &self.raw().await?)
+        let (command, strictness) = (self.command, self.strictness);
+        decode(command, &self.raw().await?, strictness)
     }
 
     /// Sends it; the JSON text of what it returned.

@@ -34,6 +34,19 @@ impl Descriptor {
         Ok(())
     }
 
+    /// Waits until a call that takes something from it does not block.
+    pub(super) async fn read_with<T>(
+        &self,
+        call: impl Fn(&OwnedFd) -> rustix::io::Result<T>,
+    ) -> io::Result<T> {
+        loop {
+            let mut ready = self.0.readable().await?;
+            if let Ok(done) = ready.try_io(|fd| Ok(call(fd.get_ref())?)) {
+                return done;
+            }
+        }
+    }
+
     pub(super) fn fd(&self) -> &OwnedFd {
         self.0.get_ref()
     }

@@ -2,11 +2,16 @@
 
 use super::tcp::Tcp;
 use super::unix::{self, Unix};
-use super::{Transport, refused, unsupported};
+#[cfg(target_os = "linux")]
+use super::vsock::VsockListener;
+use super::{Foreign, Tls, Transport, refused, unsupported};
 use crate::{Address, Builder, Client, Result};
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 /// Where servers connect to.
 ///
@@ -21,7 +26,6 @@ use tokio::net::{TcpListener, UnixListener};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Listener {
     builder: Builder,
     address: Address,
@@ -30,15 +34,17 @@ pub struct Listener {
     file: Option<PathBuf>,
 }
 
-#[derive(Debug)]
 enum Socket {
     Tcp(TcpListener),
+    Tls(TcpListener, TlsAcceptor),
     Unix(UnixListener),
+    #[cfg(target_os = "linux")]
+    Vsock(VsockListener),
 }
 
 impl Listener {
     pub(crate) async fn new(address: &Address, builder: Builder) -> Result<Self> {
-        let bound = bind(address).await;
+        let bound = bind(address, &builder).await;
         let (socket, address) = bound.map_err(|error| refused(address, error))?;
         let file = match &address {
             Address::Unix(path) => Some(path.clone()),
@@ -72,12 +78,23 @@ impl Listener {
     async fn accept_stream(&self) -> io::Result<Box<dyn Transport>> {
         match &self.socket {
             Socket::Unix(socket) => Ok(Box::new(Unix(socket.accept().await?.0))),
-            Socket::Tcp(socket) => {
-                let (stream, _) = socket.accept().await?;
-                stream.set_nodelay(true)?;
-                Ok(Box::new(Tcp(stream)))
+            Socket::Tcp(socket) => Ok(Box::new(Tcp(accept_tcp(socket).await?))),
+            Socket::Tls(socket, tls) => {
+                let handshake = tls.accept(accept_tcp(socket).await?);
+                let shaken = timeout(self.builder.deadlines.connect, handshake).await;
+                Ok(Box::new(Foreign(shaken??)))
             }
+            #[cfg(target_os = "linux")]
+            Socket::Vsock(socket) => socket.accept().await,
         }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -90,21 +107,33 @@ impl Drop for Listener {
     }
 }
 
-async fn bind(address: &Address) -> io::Result<(Socket, Address)> {
-    match address {
-        Address::Unix(path) => Ok((Socket::Unix(unix::listen(path)?), address.clone())),
-        Address::Abstract(name) => {
-            Ok((Socket::Unix(unix::listen_abstract(name)?), address.clone()))
+async fn accept_tcp(socket: &TcpListener) -> io::Result<TcpStream> {
+    let (stream, _) = socket.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Listens; where, with the port that was found if any would do.
+async fn bind(address: &Address, builder: &Builder) -> io::Result<(Socket, Address)> {
+    let mut bound = address.clone();
+    let socket = match &mut bound {
+        Address::Unix(path) => Socket::Unix(unix::listen(path)?),
+        Address::Abstract(name) => Socket::Unix(unix::listen_abstract(name)?),
+        Address::Tcp { host, port } => Socket::Tcp(bind_tcp(host, port).await?),
+        Address::Tls { host, port } => {
+            let acceptor = builder.tls.as_ref().and_then(Tls::acceptor);
+            let needed = || unsupported("listening over TLS needs a certificate and its key");
+            Socket::Tls(bind_tcp(host, port).await?, acceptor.ok_or_else(needed)?)
         }
-        Address::Tcp { host, port } => {
-            let socket = TcpListener::bind((&**host, *port)).await?;
-            let port = socket.local_addr()?.port();
-            let address = Address::Tcp {
-                host: host.clone(),
-                port,
-            };
-            Ok((Socket::Tcp(socket), address))
-        }
-        _ => Err(unsupported("only unix and TCP sockets are listened on")),
-    }
+        #[cfg(target_os = "linux")]
+        Address::Vsock { cid, port } => Socket::Vsock(VsockListener::bind(*cid, *port)?),
+        _ => return Err(unsupported("this is no address to listen on")),
+    };
+    Ok((socket, bound))
+}
+
+async fn bind_tcp(host: &str, port: &mut u16) -> io::Result<TcpListener> {
+    let socket = TcpListener::bind((host, *port)).await?;
+    *port = socket.local_addr()?.port();
+    Ok(socket)
 }

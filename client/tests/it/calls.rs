@@ -3,7 +3,8 @@
 use crate::server::{Server, short};
 use serde_json::json;
 use std::time::Duration;
-use tinamou_client::{Client, Closed, Error, Stage};
+use tinamou_client::qmp::{QueryStatus, StatusInfo};
+use tinamou_client::{Builder, Client, Closed, Error, Stage};
 
 #[tokio::test]
 async fn a_command_returns_a_value_in_the_servers_order() {
@@ -235,4 +236,24 @@ async fn the_last_handle_closes_the_connection() {
     server.say(r#"{"event": "X"}"#).await;
     drop(events);
     assert!(server.hear().await.is_null());
+}
+
+#[tokio::test]
+async fn strictness_is_for_those_who_ask() {
+    let check = async |builder: Builder, strict: bool, expected: Option<&str>| {
+        let (server, client) = Server::with(builder).await;
+        let reply = r#"{"status": "running", "running": true, "new": 1}"#;
+        tokio::spawn(server.answer_all(reply));
+        let request = client.request("query-status", ());
+        let request = if strict { request.strict() } else { request };
+        let status = request.decode::<StatusInfo>().await;
+        let error = status.err().map(|error| error.to_string());
+        assert_eq!(error.as_deref(), expected);
+        let called = client.call(QueryStatus).await;
+        assert!(called.is_ok() || expected.is_some(), "{called:?}");
+    };
+    let refused = Some("query-status: new: unknown member");
+    check(Client::builder(), false, None).await;
+    check(Client::builder(), true, refused).await;
+    check(Client::builder().strict(), false, refused).await;
 }

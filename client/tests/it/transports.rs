@@ -125,22 +125,29 @@ async fn qemu_connects() {
     drop(listener);
 }
 
+/// socat between two sockets, which stands in for a virtual machine; `None`,
+/// said aloud, where there is none.
+#[cfg(target_os = "linux")]
+fn socat(from: &str, to: &str) -> Option<tokio::process::Child> {
+    let child = tokio::process::Command::new("socat")
+        .args([from, to])
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn();
+    if child.is_err() {
+        eprintln!("SKIPPED: there is no socat");
+    }
+    child.ok()
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn vsock() {
     let Some(qemu) = qemu_at("null").await else {
         return;
     };
-    let (from, to) = (
-        "VSOCK-LISTEN:47811",
-        format!("UNIX:{}", qemu.socket.display()),
-    );
-    let Ok(mut socat) = Command::new("socat")
-        .args([from, &to])
-        .stderr(Stdio::null())
-        .spawn()
-    else {
-        eprintln!("SKIPPED: there is no socat");
+    let to = format!("UNIX:{}", qemu.socket.display());
+    let Some(_socat) = socat("VSOCK-LISTEN:47811", &to) else {
         return;
     };
     let mut outcome = None;
@@ -154,11 +161,32 @@ async fn vsock() {
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
-    let _ = socat.kill();
-    let _ = socat.wait();
     match outcome {
         Some(outcome) => assert_eq!(outcome.unwrap(), json!({"name": "peer"})),
         None => eprintln!("SKIPPED: this host has no vsock loopback"),
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn machines_connect_over_vsock() {
+    let Some(qemu) = qemu_at("null").await else {
+        return;
+    };
+    let Ok(listener) = Client::listen(&"vsock:any:47812".parse().unwrap()).await else {
+        eprintln!("SKIPPED: this host has no vsock");
+        return;
+    };
+    let to = format!("UNIX:{}", qemu.socket.display());
+    let Some(mut socat) = socat("VSOCK-CONNECT:1:47812", &to) else {
+        return;
+    };
+    tokio::select! {
+        client = listener.accept() => {
+            let name = client.unwrap().execute("query-name", ()).await;
+            assert_eq!(name.unwrap(), json!({"name": "peer"}));
+        }
+        _ = socat.wait() => eprintln!("SKIPPED: this host has no vsock loopback"),
     }
 }
 
@@ -218,6 +246,72 @@ async fn tls() {
     let error = Client::connect(&address).await.unwrap_err().to_string();
     assert!(
         error.ends_with("TLS needs the certificate of an authority"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn qemu_connects_over_tls() {
+    let directory = tempfile::tempdir().unwrap();
+    if qemu_is_missing() {
+        return;
+    }
+    if !make_certificates(directory.path()) {
+        eprintln!("SKIPPED: there is no openssl");
+        return;
+    }
+    let tls = Tls::from_directory(directory.path()).unwrap();
+    let address: Address = "tls:127.0.0.1:0".parse().unwrap();
+    let listener = Client::builder().tls(tls).listen(&address).await.unwrap();
+    let Address::Tls { port, .. } = *listener.address() else {
+        panic!("{listener:?}");
+    };
+    let qemu = move |directory: &Path| {
+        let directory = directory.display();
+        let credentials = format!("tls-creds-x509,id=tls0,dir={directory},endpoint=client");
+        let chardev =
+            format!("socket,id=c0,host=localhost,port={port},reconnect-ms=100,tls-creds=tls0");
+        Qemu::start(&[
+            "-M",
+            "none",
+            "-S",
+            "-name",
+            "peer",
+            "-object",
+            &credentials,
+            "-chardev",
+            &chardev,
+            "-mon",
+            "chardev=c0,mode=control",
+        ])
+    };
+
+    // Who shows no certificate is not let in.
+    let stranger = tempfile::tempdir().unwrap();
+    std::fs::copy(
+        directory.path().join("ca-cert.pem"),
+        stranger.path().join("ca-cert.pem"),
+    )
+    .unwrap();
+    let called = qemu(stranger.path()).unwrap();
+    let error = listener.accept().await.unwrap_err().to_string();
+    assert!(error.contains("peer sent no certificates"), "{error}");
+    drop(called);
+
+    let _qemu = qemu(directory.path()).unwrap();
+    // The stranger may have called again before it went.
+    let client = loop {
+        match listener.accept().await {
+            Ok(client) => break client,
+            Err(error) => eprintln!("{error}"),
+        }
+    };
+    let name = client.execute("query-name", ()).await.unwrap();
+    assert_eq!(name, json!({"name": "peer"}));
+
+    let error = Client::listen(&address).await.unwrap_err().to_string();
+    assert!(
+        error.ends_with("needs a certificate and its key"),
         "{error}"
     );
 }
