@@ -4,6 +4,7 @@ mod agent;
 mod blocking;
 mod calls;
 mod events;
+mod faults;
 mod interface;
 mod liars;
 mod peer;
