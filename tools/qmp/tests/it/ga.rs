@@ -2,7 +2,10 @@
 //! suspend or freeze it.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixListener;
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -214,4 +217,112 @@ fn an_agent_that_is_not_there_is_given_up() {
     assert_eq!(output.status.code(), Some(4));
     let error = "qmp: error: no answer within 200ms: waited for the synchronisation\n";
     assert_eq!(told(&output), error);
+}
+
+/// What `qmp ga WORDS` asks of an agent, and what it prints. The agent says
+/// nothing of its end, as the real one.
+fn asked(words: &[&str]) -> (Value, Output) {
+    let directory = TempDir::new().expect("a temporary directory can be made");
+    let path = directory.path().join("agent.sock");
+    let listener = UnixListener::bind(&path).expect("the path is free");
+    let agent = thread::spawn(move || serve(&listener));
+    let path = path.display().to_string();
+    let output = qmp(["ga", &path].into_iter().chain(words.iter().copied()));
+    (agent.join().expect("it has heard a command"), output)
+}
+
+/// Serves one client; the command that is not for synchronising.
+fn serve(listener: &UnixListener) -> Value {
+    let (mut stream, _) = listener.accept().expect("somebody comes");
+    let mut heard = Value::Null;
+    let reader = BufReader::new(stream.try_clone().expect("it can be shared"));
+    for line in reader.split(b'\n').map_while(Result::ok) {
+        // 0xFF makes an agent forget half a message.
+        let start = line
+            .iter()
+            .rposition(|&byte| byte == 0xFF)
+            .map_or(0, |at| at + 1);
+        let mut message: Value = serde_json::from_slice(&line[start..]).expect("JSON");
+        let id = message.as_object_mut().and_then(|it| it.remove("id"));
+        let command = message["execute"].as_str().unwrap_or_default();
+        let (mark, answer) = match command {
+            "guest-sync-delimited" => ("\u{ff}", message["arguments"]["id"].clone()),
+            "guest-fstrim" => ("", json!({"paths": []})),
+            _ if command.starts_with("guest-fsfreeze") => ("", json!(2)),
+            _ => ("", Value::Null),
+        };
+        if command != "guest-sync-delimited" {
+            heard = message;
+        }
+        if answer.is_null() {
+            continue;
+        }
+        let mut reply = json!({"return": answer});
+        if let Some(id) = id {
+            reply["id"] = id;
+        }
+        let mark: &[u8] = if mark.is_empty() { b"" } else { b"\xFF" };
+        let text = reply.to_string() + "\n";
+        let sent = stream.write_all(&[mark, text.as_bytes()].concat());
+        sent.expect("it is read");
+    }
+    heard
+}
+
+/// What would end or freeze the host is told to an agent that only listens.
+#[test]
+fn every_verb_has_its_command() {
+    let shutdown = |mode: &str| json!({"execute": "guest-shutdown", "arguments": {"mode": mode}});
+    let plain = |command: &str| json!({"execute": command});
+    let rows = [
+        (vec!["halt"], shutdown("halt"), ""),
+        (vec!["powerdown"], shutdown("powerdown"), ""),
+        (vec!["shutdown"], shutdown("powerdown"), ""),
+        (vec!["reboot"], shutdown("reboot"), ""),
+        (vec!["suspend", "disk"], plain("guest-suspend-disk"), ""),
+        (vec!["suspend", "ram"], plain("guest-suspend-ram"), ""),
+        (vec!["suspend", "hybrid"], plain("guest-suspend-hybrid"), ""),
+        (
+            vec!["fsfreeze", "freeze"],
+            plain("guest-fsfreeze-freeze"),
+            "2 filesystems frozen\n",
+        ),
+        (
+            vec!["fsfreeze", "freeze", "/home"],
+            json!({"execute": "guest-fsfreeze-freeze-list", "arguments": {"mountpoints": ["/home"]}}),
+            "2 filesystems frozen\n",
+        ),
+        (
+            vec!["fsfreeze", "thaw"],
+            plain("guest-fsfreeze-thaw"),
+            "2 filesystems thawed\n",
+        ),
+        (
+            vec!["--json", "fsfreeze", "thaw"],
+            plain("guest-fsfreeze-thaw"),
+            "2\n",
+        ),
+        (
+            vec!["fstrim"],
+            plain("guest-fstrim"),
+            "MOUNTPOINT  TRIMMED\n",
+        ),
+        (
+            vec!["--json", "fstrim", "4096"],
+            json!({"execute": "guest-fstrim", "arguments": {"minimum": 4096}}),
+            "{\"paths\":[]}\n",
+        ),
+    ];
+    // Success is silence for a second: they are all waited for at once.
+    let runs = rows.map(|(words, expected, printed)| {
+        thread::spawn(move || {
+            let (heard, output) = asked(&words);
+            assert_eq!(heard, expected, "{words:?}");
+            assert_eq!(text(&output), printed, "{words:?}: {}", told(&output));
+            assert_eq!(output.status.code(), Some(0), "{words:?}");
+        })
+    });
+    for run in runs {
+        run.join().expect("it is as it should be");
+    }
 }

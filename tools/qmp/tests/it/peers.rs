@@ -5,6 +5,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// How long anything here may take before it counts as hanging.
@@ -75,6 +76,11 @@ impl Peer {
     /// Where it listens for another client: QEMU takes one per socket.
     pub fn second_address(&self) -> String {
         self.directory.path().join(SECOND).display().to_string()
+    }
+
+    /// Sends a signal to it.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
 
     /// Runs `qmp SUBCOMMAND ADDR ARGUMENTS`.

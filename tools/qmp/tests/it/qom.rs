@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -202,5 +203,50 @@ fn the_file_system_goes_with_the_server() {
         };
         qmp(["run", &peer.second_address(), "quit"]);
         assert_eq!(mount.end(), Some(0), "{}", peer.name);
+    }
+}
+
+#[test]
+fn links_are_symbolic_links() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    for peer in Peer::both(&[
+        "-object",
+        "rng-random,id=r0,filename=/dev/urandom",
+        "-device",
+        "virtio-rng-pci,rng=r0,id=d0",
+    ]) {
+        let at = directory.path().join(peer.name);
+        let Some(mount) = Mount::new(&peer, &at) else {
+            return;
+        };
+        let link = at.join("machine/peripheral/d0/rng");
+        let target = fs::read_link(&link).expect("it is a link");
+        assert_eq!(target, Path::new("../../../objects/r0"), "{}", peer.name);
+        let followed = mount.read("machine/peripheral/d0/rng/type");
+        assert_eq!(followed.expect("it leads there"), "rng-random\n");
+    }
+}
+
+/// Neither a server that hangs nor one that dies leaves a mount behind, or a
+/// process that waits for it.
+#[test]
+fn the_file_system_outlives_no_server() {
+    let directory = tempfile::tempdir().expect("a temporary directory can be made");
+    for peer in Peer::both(&BALLOON) {
+        let at = directory.path().join(peer.name);
+        let Some(mut mount) = Mount::new(&peer, &at) else {
+            return;
+        };
+        let file = at.join("machine/type");
+        let open = fs::File::open(&file).expect("it is there");
+        peer.signal(Signal::STOP);
+        let waiting = thread::spawn(move || fs::read_to_string(file));
+        peer.signal(Signal::KILL);
+        let read = waiting.join().expect("it does not panic");
+        assert!(read.is_err(), "{}: {read:?}", peer.name);
+        drop(open);
+        assert_eq!(mount.end(), Some(5), "{}", peer.name);
+        let mut left = fs::read_dir(&at).expect("it is a directory as before");
+        assert!(left.next().is_none(), "{}", peer.name);
     }
 }

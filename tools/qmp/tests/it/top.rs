@@ -1,10 +1,13 @@
 //! `qmp top` on a terminal that `expect` plays, and in lines without one.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::peers::{Peer, qmp, text};
+use crate::peers::{PATIENCE, Peer, qmp, text};
 
 /// Starts `qmp top` in a shell at a terminal, which says afterwards how it
 /// ended and how the terminal was left. Only what changes is written: `shown`
@@ -104,5 +107,43 @@ fn programs_read_lines_of_json() {
         });
         assert_eq!(rows[1], expected);
         assert_eq!(output.status.code(), Some(3), "{}", peer.name);
+    }
+}
+
+#[test]
+fn the_others_are_watched_when_one_dies() {
+    for (first, second) in Peer::both(&[]).iter().zip(Peer::both(&[])) {
+        let mut top = Command::new(env!("CARGO_BIN_EXE_qmp"))
+            .args(["--json", "top", "--interval", "0.1"])
+            .args([first.address(), second.address()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("qmp was built");
+        let stdout = BufReader::new(top.stdout.take().expect("it is piped"));
+        let mut rows = stdout.lines().map(|line| {
+            let line = line.expect("it is text");
+            serde_json::from_str::<Value>(&line).expect("a line is JSON")
+        });
+        let mut await_states = |states: [&str; 2]| {
+            let wanted = [first.address(), second.address()];
+            let mut seen = [false; 2];
+            let began = Instant::now();
+            while seen != [true; 2] {
+                let row = rows.next().expect("it goes on");
+                assert!(began.elapsed() < PATIENCE, "never {states:?}: {row}");
+                for place in 0..2 {
+                    let is_it = row["address"] == wanted[place].as_str();
+                    seen[place] |= is_it && row["state"] == states[place];
+                }
+            }
+        };
+        await_states(["prelaunch", "prelaunch"]);
+        second.signal(Signal::KILL);
+        await_states(["prelaunch", "ended"]);
+        // The one that is left still changes.
+        qmp(["run", &first.second_address(), "cont"]);
+        await_states(["running", "ended"]);
+        top.kill().expect("it runs");
+        top.wait().expect("it was killed");
     }
 }

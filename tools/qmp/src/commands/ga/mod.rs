@@ -58,7 +58,7 @@ enum Verb {
     /// Give blocks that file systems do not use back to the disks
     Fstrim {
         /// Leave alone what is shorter, in bytes
-        #[arg(long, value_name = "BYTES")]
+        #[arg(value_name = "MINIMUM")]
         minimum: Option<i64>,
     },
     /// Stop the guest, and leave its power on
@@ -178,14 +178,25 @@ impl Agent<'_> {
         match verb {
             Fsfreeze::Status => self.print(GuestFsfreezeStatusCommand).await,
             Fsfreeze::Freeze { mountpoints } if mountpoints.is_empty() => {
-                self.print(GuestFsfreezeFreeze).await
+                self.count(GuestFsfreezeFreeze, "frozen").await
             }
             Fsfreeze::Freeze { mountpoints } => {
                 let mountpoints = Some(mountpoints);
-                self.print(GuestFsfreezeFreezeList { mountpoints }).await
+                let command = GuestFsfreezeFreezeList { mountpoints };
+                self.count(command, "frozen").await
             }
-            Fsfreeze::Thaw => self.print(GuestFsfreezeThaw).await,
+            Fsfreeze::Thaw => self.count(GuestFsfreezeThaw, "thawed").await,
         }
+    }
+
+    /// Tells of how many file systems something was done.
+    async fn count<C: TypedCommand<Return = i64>>(
+        &self,
+        command: C,
+        done: &str,
+    ) -> Result<Exit, Error> {
+        let text = |count| vec![format!("{count} filesystems {done}")];
+        self.show(command, text).await
     }
 
     async fn trim(&self, minimum: Option<i64>) -> Result<Exit, Error> {
