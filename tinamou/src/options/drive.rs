@@ -56,10 +56,28 @@ const OWN: &[&str] = &[
     "rerror",
     "werror",
     "read-only",
-    "readonly",
     "copy-on-read",
     "aio",
     "driver",
+];
+
+/// Older names of keys.
+const ALIASES: &[(&str, &str)] = &[
+    ("iops", "throttling.iops-total"),
+    ("iops_rd", "throttling.iops-read"),
+    ("iops_wr", "throttling.iops-write"),
+    ("bps", "throttling.bps-total"),
+    ("bps_rd", "throttling.bps-read"),
+    ("bps_wr", "throttling.bps-write"),
+    ("iops_max", "throttling.iops-total-max"),
+    ("iops_rd_max", "throttling.iops-read-max"),
+    ("iops_wr_max", "throttling.iops-write-max"),
+    ("bps_max", "throttling.bps-total-max"),
+    ("bps_rd_max", "throttling.bps-read-max"),
+    ("bps_wr_max", "throttling.bps-write-max"),
+    ("iops_size", "throttling.iops-size"),
+    ("group", "throttling.group"),
+    ("readonly", "read-only"),
 ];
 
 /// Reads `-blockdev`.
@@ -128,6 +146,7 @@ pub fn parse_drive(text: &str, drives: &[DriveConfig]) -> Result<DriveConfig> {
 }
 
 fn drive(params: &Params, snapshot: bool, others: &[DriveConfig]) -> Result<DriveConfig> {
+    let params = &with_new_names(params)?;
     let interface = match params.text("if") {
         None | Some("virtio") => DriveInterface::Virtio,
         Some("none") => DriveInterface::None,
@@ -153,7 +172,6 @@ fn drive(params: &Params, snapshot: bool, others: &[DriveConfig]) -> Result<Driv
     if others.iter().any(|other| other.id == id) {
         return Err(Error::new(format!("Duplicate ID '{id}' for drive")));
     }
-    let read_only = params.boolean("read-only")?.or(params.boolean("readonly")?);
     Ok(DriveConfig {
         interface,
         index,
@@ -162,7 +180,7 @@ fn drive(params: &Params, snapshot: bool, others: &[DriveConfig]) -> Result<Driv
         file: params.string("file").filter(|file| !file.is_empty()),
         format: params.string("format").or_else(|| params.string("driver")),
         snapshot: params.boolean("snapshot")?.unwrap_or(snapshot),
-        read_only: read_only.unwrap_or(cdrom),
+        read_only: params.boolean("read-only")?.unwrap_or(cdrom),
         copy_on_read: params.boolean("copy-on-read")?.unwrap_or(false),
         write_cache: cache_options(params)?.0,
         policies: policies(params)?,
@@ -174,6 +192,22 @@ fn drive(params: &Params, snapshot: bool, others: &[DriveConfig]) -> Result<Driv
         options: image_options(params)?,
         origin: params.origin.clone(),
     })
+}
+
+/// The parameters without older names.
+fn with_new_names(params: &Params) -> Result<Params> {
+    let mut renamed = params.clone();
+    for (old, new) in ALIASES {
+        if params.text(old).is_some() && params.text(new).is_some() {
+            return Err(Error::new(format!(
+                "'{new}' and its alias '{old}' can't be used at the same time"
+            )));
+        }
+        for (key, _) in renamed.pairs.iter_mut().filter(|(key, _)| key == old) {
+            *key = (*new).to_owned();
+        }
+    }
+    Ok(renamed)
 }
 
 fn unsupported(params: &Params) -> Error {

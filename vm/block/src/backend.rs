@@ -32,6 +32,8 @@ pub struct BlockBackend {
     in_flight: AtomicUsize,
     idle: Notify,
     wake: watch::Sender<Wake>,
+    /// It is in another group now, or in none.
+    regrouped: Notify,
     observer: Arc<dyn Observer>,
 }
 
@@ -67,6 +69,7 @@ impl BlockBackend {
             in_flight: AtomicUsize::new(0),
             idle: Notify::new(),
             wake: watch::Sender::default(),
+            regrouped: Notify::new(),
             observer,
         })
     }
@@ -196,9 +199,11 @@ impl BlockBackend {
         self.state().group.clone()
     }
 
-    /// Puts it under the limits of a group, or under none.
+    /// Puts it under the limits of a group, or under none. Requests that wait for the old one are
+    /// held by the new one alone.
     pub fn set_throttle_group(&self, group: Option<Arc<Group>>) {
         self.state().group = group;
+        self.regrouped.notify_waiters();
     }
 
     /// The policies for errors.

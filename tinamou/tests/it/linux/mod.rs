@@ -18,6 +18,7 @@ mod board;
 mod boot;
 mod client;
 mod hotplug;
+mod images;
 mod input;
 mod rx_filter;
 mod screen;

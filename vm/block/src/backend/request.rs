@@ -18,9 +18,7 @@ impl BlockBackend {
     /// its data are moved.
     pub async fn begin(&self, operation: Operation, bytes: u64) -> Request<'_> {
         let busy = Busy::new(self);
-        if let Some(group) = self.throttle_group() {
-            group.pass(operation != Operation::Read, bytes).await;
-        }
+        self.pass(operation != Operation::Read, bytes).await;
         Request {
             backend: self,
             cookie: Some(self.stats.begin(operation, bytes)),
@@ -94,6 +92,20 @@ impl BlockBackend {
         };
         let done = async { self.inserted()?.flush().await }.await;
         request.finish(done)
+    }
+
+    /// Waits until the limits let a request pass.
+    async fn pass(&self, is_write: bool, bytes: u64) {
+        loop {
+            let regrouped = self.regrouped.notified();
+            let Some(group) = self.throttle_group() else {
+                return;
+            };
+            tokio::select! {
+                () = group.pass(is_write, bytes) => return,
+                () = regrouped => {}
+            }
+        }
     }
 
     fn inserted(&self) -> io::Result<Arc<Node>> {
