@@ -4,7 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use tinamou_api as api;
-use tinamou_block::{BlockBackend, ErrorAction, Graph, IoError, Observer, filename};
+use tinamou_block::{BlockBackend, Corruption, ErrorAction, Graph, IoError, Observer, filename};
 use tinamou_machine::{Requests, RunState};
 use tinamou_monitor::EventBus;
 use tinamou_qmp::{Error, Object, Result, Value, ValueSource, Visit};
@@ -65,6 +65,18 @@ impl Observer for Watch {
             node_name: node.to_owned(),
             amount_exceeded: exceeded,
             write_threshold: threshold,
+        });
+    }
+
+    fn image_corrupted(&self, device: &str, node: &str, corruption: &Corruption) {
+        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.events.emit(&api::BlockImageCorruptedEvent {
+            device: device.to_owned(),
+            node_name: Some(node.to_owned()),
+            msg: corruption.message.clone(),
+            offset: corruption.place.map(|(offset, _)| number(offset)),
+            size: corruption.place.map(|(_, size)| number(size)),
+            fatal: corruption.fatal,
         });
     }
 

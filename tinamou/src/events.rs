@@ -18,6 +18,7 @@ pub const EVENTS: &[&str] = &[
     api::ResumeEvent::NAME,
     api::BalloonChangeEvent::NAME,
     api::VserportChangeEvent::NAME,
+    api::BlockImageCorruptedEvent::NAME,
     api::BlockIoErrorEvent::NAME,
     api::BlockWriteThresholdEvent::NAME,
     api::DeviceTrayMovedEvent::NAME,

@@ -2612,6 +2612,36 @@ impl Visit for BlockErrorAction {
     }
 }
 
+/// Event `BLOCK_IMAGE_CORRUPTED`.
+///
+/// Damage was found in an image. If it is fatal, nothing more can be
+/// written.
+///
+/// Since: 1.7
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BlockImageCorruptedEvent {
+    /// the drive, empty if it has no name
+    pub device: String,
+    /// the node (since 2.4)
+    #[serde(rename = "node-name", skip_serializing_if = "Option::is_none")]
+    pub node_name: Option<String>,
+    /// what is wrong, for people
+    pub msg: String,
+    /// where, in bytes
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<i64>,
+    /// how many bytes
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<i64>,
+    /// it is marked as damaged and closed to writing
+    pub fatal: bool,
+}
+
+impl Event for BlockImageCorruptedEvent {
+    const NAME: &'static str = "BLOCK_IMAGE_CORRUPTED";
+    const HAS_DATA: bool = true;
+}
+
 /// Event `BLOCK_IO_ERROR`.
 ///
 /// A request of a disk has failed.

@@ -220,20 +220,25 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "BLOCK_IO_ERROR",
+            name: "BLOCK_IMAGE_CORRUPTED",
             features: &[],
             shape: EntryShape::Event { data: 27 },
         },
         Entry {
-            name: "BLOCK_WRITE_THRESHOLD",
+            name: "BLOCK_IO_ERROR",
             features: &[],
             shape: EntryShape::Event { data: 28 },
+        },
+        Entry {
+            name: "BLOCK_WRITE_THRESHOLD",
+            features: &[],
+            shape: EntryShape::Event { data: 29 },
         },
         Entry {
             name: "block-set-write-threshold",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 29,
+                arguments: 30,
                 returns: 0,
                 allow_oob: false,
             },
@@ -243,7 +248,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 30,
+                returns: 31,
                 allow_oob: false,
             },
         },
@@ -252,7 +257,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 31,
+                returns: 32,
                 allow_oob: false,
             },
         },
@@ -260,7 +265,7 @@ pub static SCHEMA: Schema = Schema {
             name: "ringbuf-write",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 32,
+                arguments: 33,
                 returns: 0,
                 allow_oob: false,
             },
@@ -269,8 +274,8 @@ pub static SCHEMA: Schema = Schema {
             name: "ringbuf-read",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 33,
-                returns: 34,
+                arguments: 34,
+                returns: 35,
                 allow_oob: false,
             },
         },
@@ -278,8 +283,8 @@ pub static SCHEMA: Schema = Schema {
             name: "chardev-add",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 35,
-                returns: 36,
+                arguments: 36,
+                returns: 37,
                 allow_oob: false,
             },
         },
@@ -287,22 +292,13 @@ pub static SCHEMA: Schema = Schema {
             name: "chardev-change",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 37,
-                returns: 36,
+                arguments: 38,
+                returns: 37,
                 allow_oob: false,
             },
         },
         Entry {
             name: "chardev-remove",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 38,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "chardev-send-break",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 39,
@@ -311,21 +307,21 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "VSERPORT_CHANGE",
-            features: &[],
-            shape: EntryShape::Event { data: 40 },
-        },
-        Entry {
-            name: "set_link",
+            name: "chardev-send-break",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 41,
+                arguments: 40,
                 returns: 0,
                 allow_oob: false,
             },
         },
         Entry {
-            name: "netdev_add",
+            name: "VSERPORT_CHANGE",
+            features: &[],
+            shape: EntryShape::Event { data: 41 },
+        },
+        Entry {
+            name: "set_link",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 42,
@@ -334,7 +330,7 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "netdev_del",
+            name: "netdev_add",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 43,
@@ -343,24 +339,33 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "query-rx-filter",
+            name: "netdev_del",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 44,
-                returns: 45,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "query-rx-filter",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 45,
+                returns: 46,
                 allow_oob: false,
             },
         },
         Entry {
             name: "NIC_RX_FILTER_CHANGED",
             features: &[],
-            shape: EntryShape::Event { data: 46 },
+            shape: EntryShape::Event { data: 47 },
         },
         Entry {
             name: "announce-self",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 47,
+                arguments: 48,
                 returns: 0,
                 allow_oob: false,
             },
@@ -368,18 +373,18 @@ pub static SCHEMA: Schema = Schema {
         Entry {
             name: "NETDEV_STREAM_CONNECTED",
             features: &[],
-            shape: EntryShape::Event { data: 48 },
+            shape: EntryShape::Event { data: 49 },
         },
         Entry {
             name: "NETDEV_STREAM_DISCONNECTED",
             features: &[],
-            shape: EntryShape::Event { data: 49 },
+            shape: EntryShape::Event { data: 50 },
         },
         Entry {
             name: "screendump",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 50,
+                arguments: 51,
                 returns: 0,
                 allow_oob: false,
             },
@@ -389,21 +394,12 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 51,
+                returns: 52,
                 allow_oob: false,
             },
         },
         Entry {
             name: "send-key",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 52,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "input-send-event",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 53,
@@ -412,10 +408,19 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "qmp_capabilities",
+            name: "input-send-event",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 54,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "qmp_capabilities",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 55,
                 returns: 0,
                 allow_oob: false,
             },
@@ -425,7 +430,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 55,
+                returns: 56,
                 allow_oob: false,
             },
         },
@@ -434,7 +439,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 56,
+                returns: 57,
                 allow_oob: false,
             },
         },
@@ -452,7 +457,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 57,
+                returns: 58,
                 allow_oob: false,
             },
         },
@@ -460,8 +465,8 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-list",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 58,
-                returns: 59,
+                arguments: 59,
+                returns: 60,
                 allow_oob: false,
             },
         },
@@ -469,8 +474,8 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-get",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 60,
-                returns: 61,
+                arguments: 61,
+                returns: 62,
                 allow_oob: false,
             },
         },
@@ -478,7 +483,7 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-set",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 62,
+                arguments: 63,
                 returns: 0,
                 allow_oob: false,
             },
@@ -487,8 +492,8 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-list-types",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 63,
-                returns: 64,
+                arguments: 64,
+                returns: 65,
                 allow_oob: false,
             },
         },
@@ -496,22 +501,13 @@ pub static SCHEMA: Schema = Schema {
             name: "qom-list-properties",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 65,
-                returns: 59,
+                arguments: 66,
+                returns: 60,
                 allow_oob: false,
             },
         },
         Entry {
             name: "object-add",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 66,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "object-del",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 67,
@@ -520,11 +516,20 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "device-list-properties",
+            name: "object-del",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 68,
-                returns: 59,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "device-list-properties",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 69,
+                returns: 60,
                 allow_oob: false,
             },
         },
@@ -532,7 +537,7 @@ pub static SCHEMA: Schema = Schema {
             name: "device_add",
             features: &["json-cli", "json-cli-hotplug"],
             shape: EntryShape::Command {
-                arguments: 69,
+                arguments: 70,
                 returns: 0,
                 allow_oob: false,
             },
@@ -541,7 +546,7 @@ pub static SCHEMA: Schema = Schema {
             name: "device_del",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 70,
+                arguments: 71,
                 returns: 0,
                 allow_oob: false,
             },
@@ -549,19 +554,19 @@ pub static SCHEMA: Schema = Schema {
         Entry {
             name: "DEVICE_DELETED",
             features: &[],
-            shape: EntryShape::Event { data: 71 },
+            shape: EntryShape::Event { data: 72 },
         },
         Entry {
             name: "DEVICE_UNPLUG_GUEST_ERROR",
             features: &[],
-            shape: EntryShape::Event { data: 72 },
+            shape: EntryShape::Event { data: 73 },
         },
         Entry {
             name: "query-cpus-fast",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 73,
+                returns: 74,
                 allow_oob: false,
             },
         },
@@ -569,8 +574,8 @@ pub static SCHEMA: Schema = Schema {
             name: "query-machines",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 74,
-                returns: 75,
+                arguments: 75,
+                returns: 76,
                 allow_oob: false,
             },
         },
@@ -579,7 +584,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 76,
+                returns: 77,
                 allow_oob: false,
             },
         },
@@ -588,7 +593,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 77,
+                returns: 78,
                 allow_oob: false,
             },
         },
@@ -633,7 +638,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 78,
+                returns: 79,
                 allow_oob: false,
             },
         },
@@ -641,7 +646,7 @@ pub static SCHEMA: Schema = Schema {
             name: "memsave",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 79,
+                arguments: 80,
                 returns: 0,
                 allow_oob: false,
             },
@@ -650,7 +655,7 @@ pub static SCHEMA: Schema = Schema {
             name: "pmemsave",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 80,
+                arguments: 81,
                 returns: 0,
                 allow_oob: false,
             },
@@ -660,7 +665,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 81,
+                returns: 82,
                 allow_oob: false,
             },
         },
@@ -668,7 +673,7 @@ pub static SCHEMA: Schema = Schema {
             name: "balloon",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 82,
+                arguments: 83,
                 returns: 0,
                 allow_oob: false,
             },
@@ -678,21 +683,21 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 83,
+                returns: 84,
                 allow_oob: false,
             },
         },
         Entry {
             name: "BALLOON_CHANGE",
             features: &[],
-            shape: EntryShape::Event { data: 84 },
+            shape: EntryShape::Event { data: 85 },
         },
         Entry {
             name: "query-memory-size-summary",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 85,
+                returns: 86,
                 allow_oob: false,
             },
         },
@@ -700,7 +705,7 @@ pub static SCHEMA: Schema = Schema {
             name: "dumpdtb",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 86,
+                arguments: 87,
                 returns: 0,
                 allow_oob: false,
             },
@@ -710,7 +715,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 87,
+                returns: 88,
                 allow_oob: false,
             },
         },
@@ -718,7 +723,7 @@ pub static SCHEMA: Schema = Schema {
             name: "yank",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 88,
+                arguments: 89,
                 returns: 0,
                 allow_oob: true,
             },
@@ -728,7 +733,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 89,
+                returns: 90,
                 allow_oob: true,
             },
         },
@@ -737,7 +742,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 90,
+                returns: 91,
                 allow_oob: false,
             },
         },
@@ -746,7 +751,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 91,
+                returns: 92,
                 allow_oob: false,
             },
         },
@@ -781,22 +786,13 @@ pub static SCHEMA: Schema = Schema {
             name: "human-monitor-command",
             features: &["savevm-monitor-nodes"],
             shape: EntryShape::Command {
-                arguments: 92,
-                returns: 34,
+                arguments: 93,
+                returns: 35,
                 allow_oob: false,
             },
         },
         Entry {
             name: "getfd",
-            features: &[],
-            shape: EntryShape::Command {
-                arguments: 93,
-                returns: 0,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "closefd",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 94,
@@ -805,11 +801,20 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "add-fd",
+            name: "closefd",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 95,
-                returns: 96,
+                returns: 0,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "add-fd",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 96,
+                returns: 97,
                 allow_oob: false,
             },
         },
@@ -817,7 +822,7 @@ pub static SCHEMA: Schema = Schema {
             name: "remove-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 97,
+                arguments: 98,
                 returns: 0,
                 allow_oob: false,
             },
@@ -827,7 +832,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 98,
+                returns: 99,
                 allow_oob: false,
             },
         },
@@ -835,22 +840,22 @@ pub static SCHEMA: Schema = Schema {
             name: "query-command-line-options",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 99,
-                returns: 100,
+                arguments: 100,
+                returns: 101,
                 allow_oob: false,
             },
         },
         Entry {
             name: "RTC_CHANGE",
             features: &[],
-            shape: EntryShape::Event { data: 101 },
+            shape: EntryShape::Event { data: 102 },
         },
         Entry {
             name: "query-pci",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 102,
+                returns: 103,
                 allow_oob: false,
             },
         },
@@ -859,7 +864,7 @@ pub static SCHEMA: Schema = Schema {
             features: &["unstable"],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 103,
+                returns: 104,
                 allow_oob: false,
             },
         },
@@ -867,8 +872,8 @@ pub static SCHEMA: Schema = Schema {
             name: "x-query-virtio-status",
             features: &["unstable"],
             shape: EntryShape::Command {
-                arguments: 104,
-                returns: 105,
+                arguments: 105,
+                returns: 106,
                 allow_oob: false,
             },
         },
@@ -876,8 +881,8 @@ pub static SCHEMA: Schema = Schema {
             name: "x-query-virtio-queue-status",
             features: &["unstable"],
             shape: EntryShape::Command {
-                arguments: 106,
-                returns: 107,
+                arguments: 107,
+                returns: 108,
                 allow_oob: false,
             },
         },
@@ -885,8 +890,8 @@ pub static SCHEMA: Schema = Schema {
             name: "x-query-virtio-vhost-queue-status",
             features: &["unstable"],
             shape: EntryShape::Command {
-                arguments: 108,
-                returns: 109,
+                arguments: 109,
+                returns: 110,
                 allow_oob: false,
             },
         },
@@ -894,8 +899,8 @@ pub static SCHEMA: Schema = Schema {
             name: "x-query-virtio-queue-element",
             features: &["unstable"],
             shape: EntryShape::Command {
-                arguments: 110,
-                returns: 111,
+                arguments: 111,
+                returns: 112,
                 allow_oob: false,
             },
         },
@@ -917,13 +922,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "running",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "status",
-                        ty: 113,
+                        ty: 114,
                         optional: false,
                         features: &[],
                     },
@@ -939,13 +944,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 114,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
@@ -961,13 +966,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 114,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
@@ -982,7 +987,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "action",
-                    ty: 115,
+                    ty: 116,
                     optional: false,
                     features: &[],
                 }],
@@ -996,7 +1001,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "action",
-                    ty: 115,
+                    ty: 116,
                     optional: false,
                     features: &[],
                 }],
@@ -1011,25 +1016,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "reboot",
-                        ty: 116,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "shutdown",
                         ty: 117,
                         optional: true,
                         features: &[],
                     },
                     Member {
-                        name: "panic",
+                        name: "shutdown",
                         ty: 118,
                         optional: true,
                         features: &[],
                     },
                     Member {
+                        name: "panic",
+                        ty: 119,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
                         name: "watchdog",
-                        ty: 115,
+                        ty: 116,
                         optional: true,
                         features: &[],
                     },
@@ -1045,13 +1050,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "action",
-                        ty: 119,
+                        ty: 120,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "info",
-                        ty: 120,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -1067,13 +1072,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "action",
-                        ty: 119,
+                        ty: 120,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "info",
-                        ty: 120,
+                        ty: 121,
                         optional: true,
                         features: &[],
                     },
@@ -1089,19 +1094,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "id",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "force",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
@@ -1117,19 +1122,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "id",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "force",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
@@ -1145,13 +1150,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "id",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
@@ -1166,7 +1171,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "id",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -1181,13 +1186,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "id",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "node-name",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
@@ -1203,37 +1208,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "id",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "filename",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "force",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-only-mode",
-                        ty: 121,
+                        ty: 122,
                         optional: true,
                         features: &[],
                     },
@@ -1249,19 +1254,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "id",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "tray-open",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
@@ -1277,133 +1282,133 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "id",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "group",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
@@ -1419,37 +1424,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "id",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "boundaries",
-                        ty: 123,
+                        ty: 124,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-read",
-                        ty: 123,
+                        ty: 124,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-write",
-                        ty: 123,
+                        ty: 124,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-zap",
-                        ty: 123,
+                        ty: 124,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-flush",
-                        ty: 123,
+                        ty: 124,
                         optional: true,
                         features: &[],
                     },
@@ -1461,7 +1466,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockInfoList",
             features: &[],
-            shape: Shape::Array(124),
+            shape: Shape::Array(125),
         },
         Type {
             name: "query-blockstats-arg",
@@ -1469,7 +1474,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "query-nodes",
-                    ty: 112,
+                    ty: 113,
                     optional: true,
                     features: &[],
                 }],
@@ -1480,7 +1485,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockStatsList",
             features: &[],
-            shape: Shape::Array(125),
+            shape: Shape::Array(126),
         },
         Type {
             name: "block_resize-arg",
@@ -1489,19 +1494,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "node-name",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -1516,7 +1521,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "flat",
-                    ty: 112,
+                    ty: 113,
                     optional: true,
                     features: &[],
                 }],
@@ -1527,7 +1532,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceInfoList",
             features: &[],
-            shape: Shape::Array(126),
+            shape: Shape::Array(127),
         },
         Type {
             name: "BlockdevOptions",
@@ -1536,65 +1541,65 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "driver",
-                        ty: 127,
+                        ty: 128,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "node-name",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "discard",
-                        ty: 128,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "cache",
                         ty: 129,
                         optional: true,
                         features: &[],
                     },
                     Member {
+                        name: "cache",
+                        ty: 130,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
                         name: "read-only",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "auto-read-only",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "force-share",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "detect-zeroes",
-                        ty: 130,
+                        ty: 131,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("driver"),
                 variants: &[
-                    ("blkdebug", 131),
-                    ("copy-on-read", 132),
-                    ("file", 133),
-                    ("host_device", 133),
-                    ("nbd", 134),
-                    ("null-aio", 135),
-                    ("null-co", 135),
-                    ("qcow2", 136),
-                    ("raw", 137),
-                    ("throttle", 138),
+                    ("blkdebug", 132),
+                    ("copy-on-read", 133),
+                    ("file", 134),
+                    ("host_device", 134),
+                    ("nbd", 135),
+                    ("null-aio", 136),
+                    ("null-co", 136),
+                    ("qcow2", 137),
+                    ("raw", 138),
+                    ("throttle", 139),
                 ],
             },
         },
@@ -1604,7 +1609,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "options",
-                    ty: 139,
+                    ty: 140,
                     optional: false,
                     features: &[],
                 }],
@@ -1618,10 +1623,56 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "node-name",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "BLOCK_IMAGE_CORRUPTED-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "device",
+                        ty: 35,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "node-name",
+                        ty: 35,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "msg",
+                        ty: 35,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "offset",
+                        ty: 123,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "size",
+                        ty: 123,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "fatal",
+                        ty: 113,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
                 tag: None,
                 variants: &[],
             },
@@ -1633,43 +1684,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qom-path",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "device",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "node-name",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "operation",
-                        ty: 140,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "action",
                         ty: 141,
                         optional: false,
                         features: &[],
                     },
                     Member {
+                        name: "action",
+                        ty: 142,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
                         name: "nospace",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
@@ -1685,19 +1736,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "node-name",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "amount-exceeded",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -1713,13 +1764,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "node-name",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -1731,12 +1782,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ChardevInfoList",
             features: &[],
-            shape: Shape::Array(142),
+            shape: Shape::Array(143),
         },
         Type {
             name: "ChardevBackendInfoList",
             features: &[],
-            shape: Shape::Array(143),
+            shape: Shape::Array(144),
         },
         Type {
             name: "ringbuf-write-arg",
@@ -1745,19 +1796,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "data",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 144,
+                        ty: 145,
                         optional: true,
                         features: &[],
                     },
@@ -1773,19 +1824,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 144,
+                        ty: 145,
                         optional: true,
                         features: &[],
                     },
@@ -1806,13 +1857,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "id",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend",
-                        ty: 145,
+                        ty: 146,
                         optional: false,
                         features: &[],
                     },
@@ -1827,7 +1878,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "pty",
-                    ty: 34,
+                    ty: 35,
                     optional: true,
                     features: &[],
                 }],
@@ -1842,13 +1893,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "id",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend",
-                        ty: 145,
+                        ty: 146,
                         optional: false,
                         features: &[],
                     },
@@ -1863,7 +1914,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "id",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -1877,7 +1928,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "id",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -1892,13 +1943,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "id",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "open",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
@@ -1914,13 +1965,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "up",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
@@ -1936,27 +1987,27 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "id",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "type",
-                        ty: 146,
+                        ty: 147,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("type"),
                 variants: &[
-                    ("nic", 147),
-                    ("user", 148),
-                    ("tap", 149),
-                    ("socket", 150),
-                    ("stream", 151),
-                    ("dgram", 152),
-                    ("bridge", 153),
-                    ("hubport", 154),
+                    ("nic", 148),
+                    ("user", 149),
+                    ("tap", 150),
+                    ("socket", 151),
+                    ("stream", 152),
+                    ("dgram", 153),
+                    ("bridge", 154),
+                    ("hubport", 155),
                     ("none", 0),
                 ],
             },
@@ -1967,7 +2018,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "id",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -1981,7 +2032,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "name",
-                    ty: 34,
+                    ty: 35,
                     optional: true,
                     features: &[],
                 }],
@@ -1992,7 +2043,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "RxFilterInfoList",
             features: &[],
-            shape: Shape::Array(155),
+            shape: Shape::Array(156),
         },
         Type {
             name: "NIC_RX_FILTER_CHANGED-arg",
@@ -2001,13 +2052,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "path",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
@@ -2023,37 +2074,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "initial",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rounds",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "step",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "interfaces",
-                        ty: 156,
+                        ty: 157,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "id",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
@@ -2069,13 +2120,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "netdev-id",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "addr",
-                        ty: 157,
+                        ty: 158,
                         optional: false,
                         features: &[],
                     },
@@ -2090,7 +2141,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "netdev-id",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -2105,25 +2156,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "filename",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "device",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "head",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 158,
+                        ty: 159,
                         optional: true,
                         features: &[],
                     },
@@ -2135,7 +2186,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MouseInfoList",
             features: &[],
-            shape: Shape::Array(159),
+            shape: Shape::Array(160),
         },
         Type {
             name: "send-key-arg",
@@ -2144,13 +2195,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "keys",
-                        ty: 160,
+                        ty: 161,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "hold-time",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -2166,19 +2217,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "head",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "events",
-                        ty: 161,
+                        ty: 162,
                         optional: false,
                         features: &[],
                     },
@@ -2193,7 +2244,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "enable",
-                    ty: 162,
+                    ty: 163,
                     optional: true,
                     features: &[],
                 }],
@@ -2208,13 +2259,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qemu",
-                        ty: 163,
+                        ty: 164,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "package",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
@@ -2226,12 +2277,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandInfoList",
             features: &[],
-            shape: Shape::Array(164),
+            shape: Shape::Array(165),
         },
         Type {
             name: "SchemaInfoList",
             features: &[],
-            shape: Shape::Array(165),
+            shape: Shape::Array(166),
         },
         Type {
             name: "qom-list-arg",
@@ -2239,7 +2290,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "path",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -2250,7 +2301,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectPropertyInfoList",
             features: &[],
-            shape: Shape::Array(166),
+            shape: Shape::Array(167),
         },
         Type {
             name: "qom-get-arg",
@@ -2259,13 +2310,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "path",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "property",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
@@ -2286,19 +2337,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "path",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "property",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "value",
-                        ty: 61,
+                        ty: 62,
                         optional: false,
                         features: &[],
                     },
@@ -2314,13 +2365,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "implements",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "abstract",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
@@ -2332,7 +2383,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectTypeInfoList",
             features: &[],
-            shape: Shape::Array(167),
+            shape: Shape::Array(168),
         },
         Type {
             name: "qom-list-properties-arg",
@@ -2340,7 +2391,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "typename",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -2355,32 +2406,32 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qom-type",
-                        ty: 168,
+                        ty: 169,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "id",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("qom-type"),
                 variants: &[
-                    ("authz-list", 169),
-                    ("authz-listfile", 170),
-                    ("authz-simple", 171),
-                    ("filter-dump", 172),
-                    ("iothread", 173),
-                    ("memory-backend-file", 174),
-                    ("memory-backend-memfd", 175),
-                    ("memory-backend-ram", 176),
-                    ("rng-builtin", 177),
-                    ("rng-random", 178),
-                    ("secret", 179),
-                    ("throttle-group", 180),
-                    ("tls-creds-x509", 181),
+                    ("authz-list", 170),
+                    ("authz-listfile", 171),
+                    ("authz-simple", 172),
+                    ("filter-dump", 173),
+                    ("iothread", 174),
+                    ("memory-backend-file", 175),
+                    ("memory-backend-memfd", 176),
+                    ("memory-backend-ram", 177),
+                    ("rng-builtin", 178),
+                    ("rng-random", 179),
+                    ("secret", 180),
+                    ("throttle-group", 181),
+                    ("tls-creds-x509", 182),
                 ],
             },
         },
@@ -2390,7 +2441,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "id",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -2404,7 +2455,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "typename",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -2419,19 +2470,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "driver",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bus",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "id",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
@@ -2446,7 +2497,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "id",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -2461,13 +2512,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "path",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
@@ -2483,13 +2534,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "path",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
@@ -2501,7 +2552,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuInfoFastList",
             features: &[],
-            shape: Shape::Array(182),
+            shape: Shape::Array(183),
         },
         Type {
             name: "query-machines-arg",
@@ -2509,7 +2560,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "compat-props",
-                    ty: 112,
+                    ty: 113,
                     optional: true,
                     features: &["unstable"],
                 }],
@@ -2520,7 +2571,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MachineInfoList",
             features: &[],
-            shape: Shape::Array(183),
+            shape: Shape::Array(184),
         },
         Type {
             name: "TargetInfo",
@@ -2528,7 +2579,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arch",
-                    ty: 184,
+                    ty: 185,
                     optional: false,
                     features: &[],
                 }],
@@ -2542,7 +2593,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "UUID",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -2557,13 +2608,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "enabled",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "present",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
@@ -2579,25 +2630,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "filename",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -2613,19 +2664,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "filename",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
@@ -2637,7 +2688,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MemdevList",
             features: &[],
-            shape: Shape::Array(185),
+            shape: Shape::Array(186),
         },
         Type {
             name: "balloon-arg",
@@ -2645,7 +2696,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "value",
-                    ty: 122,
+                    ty: 123,
                     optional: false,
                     features: &[],
                 }],
@@ -2659,7 +2710,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 122,
+                    ty: 123,
                     optional: false,
                     features: &[],
                 }],
@@ -2673,7 +2724,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 122,
+                    ty: 123,
                     optional: false,
                     features: &[],
                 }],
@@ -2688,13 +2739,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base-memory",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "plugged-memory",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -2709,7 +2760,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "filename",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -2720,7 +2771,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuDefinitionInfoList",
             features: &[],
-            shape: Shape::Array(186),
+            shape: Shape::Array(187),
         },
         Type {
             name: "yank-arg",
@@ -2728,7 +2779,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "instances",
-                    ty: 89,
+                    ty: 90,
                     optional: false,
                     features: &[],
                 }],
@@ -2739,7 +2790,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "YankInstanceList",
             features: &[],
-            shape: Shape::Array(187),
+            shape: Shape::Array(188),
         },
         Type {
             name: "NameInfo",
@@ -2747,7 +2798,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "name",
-                    ty: 34,
+                    ty: 35,
                     optional: true,
                     features: &[],
                 }],
@@ -2758,7 +2809,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "IOThreadInfoList",
             features: &[],
-            shape: Shape::Array(188),
+            shape: Shape::Array(189),
         },
         Type {
             name: "human-monitor-command-arg",
@@ -2767,13 +2818,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "command-line",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -2788,7 +2839,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "fdname",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -2802,7 +2853,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "fdname",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -2817,13 +2868,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "opaque",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
@@ -2839,13 +2890,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -2861,13 +2912,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -2879,7 +2930,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetInfoList",
             features: &[],
-            shape: Shape::Array(189),
+            shape: Shape::Array(190),
         },
         Type {
             name: "query-command-line-options-arg",
@@ -2887,7 +2938,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "option",
-                    ty: 34,
+                    ty: 35,
                     optional: true,
                     features: &[],
                 }],
@@ -2898,7 +2949,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandLineOptionInfoList",
             features: &[],
-            shape: Shape::Array(190),
+            shape: Shape::Array(191),
         },
         Type {
             name: "RTC_CHANGE-arg",
@@ -2907,13 +2958,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "offset",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "qom-path",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
@@ -2925,12 +2976,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciInfoList",
             features: &[],
-            shape: Shape::Array(191),
+            shape: Shape::Array(192),
         },
         Type {
             name: "VirtioInfoList",
             features: &[],
-            shape: Shape::Array(192),
+            shape: Shape::Array(193),
         },
         Type {
             name: "x-query-virtio-status-arg",
@@ -2938,7 +2989,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "path",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -2953,127 +3004,127 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "device-id",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vhost-started",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "device-endian",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "guest-features",
-                        ty: 193,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "host-features",
-                        ty: 193,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "backend-features",
-                        ty: 193,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "num-vqs",
-                        ty: 122,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "status",
                         ty: 194,
                         optional: false,
                         features: &[],
                     },
                     Member {
+                        name: "host-features",
+                        ty: 194,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "backend-features",
+                        ty: 194,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "num-vqs",
+                        ty: 123,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "status",
+                        ty: 195,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
                         name: "isr",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "queue-sel",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vm-running",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "broken",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "disabled",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "use-started",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "started",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "start-on-kick",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "disable-legacy-check",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bus-name",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "use-guest-notifier-mask",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vhost-dev",
-                        ty: 195,
+                        ty: 196,
                         optional: true,
                         features: &[],
                     },
@@ -3089,13 +3140,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "path",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "queue",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -3111,85 +3162,85 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "queue-index",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "inuse",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-num",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-num-default",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-align",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-desc",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-avail",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-used",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "last-avail-idx",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "shadow-avail-idx",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "used-idx",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "signalled-used",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "signalled-used-valid",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
@@ -3205,13 +3256,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "path",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "queue",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -3227,79 +3278,79 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "kick",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "call",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "desc",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avail",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "used",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "num",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "desc-phys",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "desc-size",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avail-phys",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avail-size",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "used-phys",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "used-size",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -3315,19 +3366,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "path",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "queue",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "index",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -3343,31 +3394,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "index",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "descs",
-                        ty: 196,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "avail",
                         ty: 197,
                         optional: false,
                         features: &[],
                     },
                     Member {
-                        name: "used",
+                        name: "avail",
                         ty: 198,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "used",
+                        ty: 199,
                         optional: false,
                         features: &[],
                     },
@@ -3609,12 +3660,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 199,
+                    ty: 200,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("hyper-v", 200), ("s390", 201)],
+                variants: &[("hyper-v", 201), ("s390", 202)],
             },
         },
         Type {
@@ -3643,7 +3694,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "intList",
             features: &[],
-            shape: Shape::Array(122),
+            shape: Shape::Array(123),
         },
         Type {
             name: "BlockInfo",
@@ -3652,49 +3703,49 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "qdev",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "type",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "removable",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "locked",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "inserted",
-                        ty: 126,
+                        ty: 127,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tray_open",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "io-status",
-                        ty: 202,
+                        ty: 203,
                         optional: true,
                         features: &[],
                     },
@@ -3710,43 +3761,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "qdev",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "node-name",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "stats",
-                        ty: 203,
+                        ty: 204,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "driver-specific",
-                        ty: 204,
+                        ty: 205,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "parent",
-                        ty: 125,
+                        ty: 126,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 125,
+                        ty: 126,
                         optional: true,
                         features: &[],
                     },
@@ -3762,193 +3813,193 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "node-name",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ro",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "drv",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backing_file",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing_file_depth",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "active",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "detect_zeroes",
-                        ty: 130,
+                        ty: 131,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "image",
-                        ty: 205,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "bps_max",
-                        ty: 122,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "bps_rd_max",
-                        ty: 122,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "bps_wr_max",
-                        ty: 122,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "iops_max",
-                        ty: 122,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "iops_rd_max",
-                        ty: 122,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "iops_wr_max",
-                        ty: 122,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "bps_max_length",
-                        ty: 122,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "bps_rd_max_length",
-                        ty: 122,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "bps_wr_max_length",
-                        ty: 122,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "iops_max_length",
-                        ty: 122,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "iops_rd_max_length",
-                        ty: 122,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "iops_wr_max_length",
-                        ty: 122,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "iops_size",
-                        ty: 122,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "group",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "cache",
                         ty: 206,
                         optional: false,
                         features: &[],
                     },
                     Member {
+                        name: "bps_max",
+                        ty: 123,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps_rd_max",
+                        ty: 123,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps_wr_max",
+                        ty: 123,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_max",
+                        ty: 123,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_rd_max",
+                        ty: 123,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_wr_max",
+                        ty: 123,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps_max_length",
+                        ty: 123,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps_rd_max_length",
+                        ty: 123,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "bps_wr_max_length",
+                        ty: 123,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_max_length",
+                        ty: 123,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_rd_max_length",
+                        ty: 123,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_wr_max_length",
+                        ty: 123,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "iops_size",
+                        ty: 123,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "group",
+                        ty: 35,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "cache",
+                        ty: 207,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
                         name: "write_threshold",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -4024,13 +4075,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "direct",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
@@ -4064,25 +4115,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "image",
-                        ty: 207,
+                        ty: 208,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "align",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "inject-error",
-                        ty: 208,
+                        ty: 209,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "set-state",
-                        ty: 209,
+                        ty: 210,
                         optional: true,
                         features: &[],
                     },
@@ -4097,7 +4148,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "file",
-                    ty: 207,
+                    ty: 208,
                     optional: false,
                     features: &[],
                 }],
@@ -4112,31 +4163,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "filename",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "locking",
-                        ty: 210,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "aio",
                         ty: 211,
                         optional: true,
                         features: &[],
                     },
                     Member {
+                        name: "aio",
+                        ty: 212,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
                         name: "aio-max-batch",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drop-cache",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
@@ -4152,25 +4203,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "server",
-                        ty: 157,
+                        ty: 158,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "export",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reconnect-delay",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "open-timeout",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -4186,19 +4237,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "size",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "latency-ns",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-zeroes",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
@@ -4214,49 +4265,49 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 207,
+                        ty: 208,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 212,
+                        ty: 213,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-request",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-snapshot",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-other",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cache-size",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "l2-cache-size",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-cache-size",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -4272,19 +4323,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 207,
+                        ty: 208,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "offset",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -4300,13 +4351,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "throttle-group",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "file",
-                        ty: 207,
+                        ty: 208,
                         optional: false,
                         features: &[],
                     },
@@ -4359,19 +4410,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "label",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "filename",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "frontend-open",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
@@ -4386,7 +4437,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "name",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -4414,34 +4465,34 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 213,
+                    ty: 214,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("file", 214),
-                    ("serial", 215),
-                    ("parallel", 215),
-                    ("pipe", 215),
-                    ("socket", 216),
-                    ("udp", 217),
-                    ("pty", 218),
-                    ("null", 219),
-                    ("mux", 220),
-                    ("hub", 221),
-                    ("msmouse", 219),
-                    ("wctablet", 219),
-                    ("braille", 219),
-                    ("testdev", 219),
-                    ("stdio", 222),
-                    ("spicevmc", 223),
-                    ("spiceport", 224),
-                    ("qemu-vdagent", 225),
-                    ("dbus", 226),
-                    ("vc", 227),
-                    ("ringbuf", 228),
-                    ("memory", 228),
+                    ("file", 215),
+                    ("serial", 216),
+                    ("parallel", 216),
+                    ("pipe", 216),
+                    ("socket", 217),
+                    ("udp", 218),
+                    ("pty", 219),
+                    ("null", 220),
+                    ("mux", 221),
+                    ("hub", 222),
+                    ("msmouse", 220),
+                    ("wctablet", 220),
+                    ("braille", 220),
+                    ("testdev", 220),
+                    ("stdio", 223),
+                    ("spicevmc", 224),
+                    ("spiceport", 225),
+                    ("qemu-vdagent", 226),
+                    ("dbus", 227),
+                    ("vc", 228),
+                    ("ringbuf", 229),
+                    ("memory", 229),
                 ],
             },
         },
@@ -4494,31 +4545,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "netdev",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "macaddr",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "model",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "addr",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "vectors",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -4534,121 +4585,121 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "hostname",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "restrict",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv4",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv6",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ip",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "net",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tftp",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bootfile",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "dhcpstart",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "dns",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "dnssearch",
-                        ty: 229,
+                        ty: 230,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "domainname",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv6-prefix",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv6-prefixlen",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv6-host",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv6-dns",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "hostfwd",
-                        ty: 229,
+                        ty: 230,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "guestfwd",
-                        ty: 229,
+                        ty: 230,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tftp-server-name",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
@@ -4664,61 +4715,61 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "ifname",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "fds",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "script",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "downscript",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "br",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "helper",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "sndbuf",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "vnet_hdr",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "queues",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -4734,37 +4785,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fd",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "listen",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "connect",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mcast",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "localaddr",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "udp",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
@@ -4780,25 +4831,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "addr",
-                        ty: 157,
+                        ty: 158,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "server",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reconnect",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "reconnect-ms",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -4814,13 +4865,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "local",
-                        ty: 157,
+                        ty: 158,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "remote",
-                        ty: 157,
+                        ty: 158,
                         optional: true,
                         features: &[],
                     },
@@ -4836,13 +4887,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "br",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "helper",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
@@ -4858,13 +4909,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "hubid",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "netdev",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
@@ -4880,73 +4931,73 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "promiscuous",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "multicast",
-                        ty: 230,
+                        ty: 231,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast",
-                        ty: 230,
+                        ty: 231,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vlan",
-                        ty: 230,
+                        ty: 231,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "broadcast-allowed",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "multicast-overflow",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast-overflow",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "main-mac",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vlan-table",
-                        ty: 123,
+                        ty: 124,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast-table",
-                        ty: 156,
+                        ty: 157,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "multicast-table",
-                        ty: 156,
+                        ty: 157,
                         optional: false,
                         features: &[],
                     },
@@ -4958,7 +5009,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "strList",
             features: &[],
-            shape: Shape::Array(34),
+            shape: Shape::Array(35),
         },
         Type {
             name: "SocketAddress",
@@ -4966,12 +5017,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 231,
+                    ty: 232,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 232), ("unix", 233), ("vsock", 234), ("fd", 235)],
+                variants: &[("inet", 233), ("unix", 234), ("vsock", 235), ("fd", 236)],
             },
         },
         Type {
@@ -4995,25 +5046,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "index",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "current",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "absolute",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
@@ -5025,17 +5076,17 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "KeyValueList",
             features: &[],
-            shape: Shape::Array(236),
+            shape: Shape::Array(237),
         },
         Type {
             name: "InputEventList",
             features: &[],
-            shape: Shape::Array(237),
+            shape: Shape::Array(238),
         },
         Type {
             name: "QMPCapabilityList",
             features: &[],
-            shape: Shape::Array(238),
+            shape: Shape::Array(239),
         },
         Type {
             name: "VersionTriple",
@@ -5044,19 +5095,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "major",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "minor",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "micro",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -5071,7 +5122,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "name",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -5086,32 +5137,32 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "meta-type",
-                        ty: 239,
+                        ty: 240,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 156,
+                        ty: 157,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("meta-type"),
                 variants: &[
-                    ("builtin", 240),
-                    ("enum", 241),
-                    ("array", 242),
-                    ("object", 243),
-                    ("alternate", 244),
-                    ("command", 245),
-                    ("event", 246),
+                    ("builtin", 241),
+                    ("enum", 242),
+                    ("array", 243),
+                    ("object", 244),
+                    ("alternate", 245),
+                    ("command", 246),
+                    ("event", 247),
                 ],
             },
         },
@@ -5122,25 +5173,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "type",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "description",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "default-value",
-                        ty: 61,
+                        ty: 62,
                         optional: true,
                         features: &[],
                     },
@@ -5156,19 +5207,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "abstract",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "parent",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
@@ -5242,13 +5293,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "policy",
-                        ty: 247,
+                        ty: 248,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "rules",
-                        ty: 248,
+                        ty: 249,
                         optional: true,
                         features: &[],
                     },
@@ -5264,13 +5315,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "filename",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "refresh",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
@@ -5285,7 +5336,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "identity",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -5300,43 +5351,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "netdev",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "queue",
-                        ty: 249,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "status",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "position",
-                        ty: 34,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "insert",
                         ty: 250,
                         optional: true,
                         features: &[],
                     },
                     Member {
+                        name: "status",
+                        ty: 35,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "position",
+                        ty: 35,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "insert",
+                        ty: 251,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
                         name: "file",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "maxlen",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -5352,37 +5403,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "aio-max-batch",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-pool-min",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-pool-max",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-max-ns",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-grow",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-shrink",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -5398,85 +5449,85 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "dump",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 123,
+                        ty: 124,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 251,
+                        ty: 252,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "align",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "offset",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "discard-data",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mem-path",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "readonly",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
@@ -5492,61 +5543,61 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "dump",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 123,
+                        ty: 124,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 251,
+                        ty: 252,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "seal",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
@@ -5562,55 +5613,55 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "dump",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 123,
+                        ty: 124,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 251,
+                        ty: 252,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -5634,7 +5685,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "filename",
-                    ty: 34,
+                    ty: 35,
                     optional: true,
                     features: &[],
                 }],
@@ -5649,31 +5700,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "format",
-                        ty: 252,
+                        ty: 253,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "keyid",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iv",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "data",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "file",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
@@ -5688,7 +5739,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "limits",
-                    ty: 253,
+                    ty: 254,
                     optional: true,
                     features: &[],
                 }],
@@ -5703,19 +5754,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "verify-peer",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "dir",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "endpoint",
-                        ty: 254,
+                        ty: 255,
                         optional: true,
                         features: &[],
                     },
@@ -5731,38 +5782,38 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-index",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "qom-path",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "thread-id",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "props",
-                        ty: 255,
+                        ty: 256,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "target",
-                        ty: 184,
+                        ty: 185,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("target"),
                 variants: &[
-                    ("s390x", 256),
+                    ("s390x", 257),
                     ("aarch64", 0),
                     ("alpha", 0),
                     ("arm", 0),
@@ -5801,67 +5852,67 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "alias",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "is-default",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cpu-max",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "hotpluggable-cpus",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "numa-mem-supported",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "deprecated",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "default-cpu-type",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "default-ram-id",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "acpi",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compat-props",
-                        ty: 257,
+                        ty: 258,
                         optional: true,
                         features: &["unstable"],
                     },
@@ -5999,55 +6050,55 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "id",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 122,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "merge",
-                        ty: 112,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "dump",
-                        ty: 112,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "prealloc",
-                        ty: 112,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "share",
-                        ty: 112,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "reserve",
-                        ty: 112,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "host-nodes",
                         ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
+                        name: "merge",
+                        ty: 113,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "dump",
+                        ty: 113,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "prealloc",
+                        ty: 113,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "share",
+                        ty: 113,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "reserve",
+                        ty: 113,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "host-nodes",
+                        ty: 124,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
                         name: "policy",
-                        ty: 251,
+                        ty: 252,
                         optional: false,
                         features: &[],
                     },
@@ -6063,43 +6114,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "migration-safe",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "static",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unavailable-features",
-                        ty: 156,
+                        ty: 157,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "typename",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "alias-of",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "deprecated",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
@@ -6114,12 +6165,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 258,
+                    ty: 259,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("block-node", 259), ("chardev", 260), ("migration", 0)],
+                variants: &[("block-node", 260), ("chardev", 261), ("migration", 0)],
             },
         },
         Type {
@@ -6129,37 +6180,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "id",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "thread-id",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "poll-max-ns",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "poll-grow",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "poll-shrink",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "aio-max-batch",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -6175,13 +6226,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fds",
-                        ty: 261,
+                        ty: 262,
                         optional: false,
                         features: &[],
                     },
@@ -6197,13 +6248,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "option",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "parameters",
-                        ty: 262,
+                        ty: 263,
                         optional: false,
                         features: &[],
                     },
@@ -6219,13 +6270,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 263,
+                        ty: 264,
                         optional: false,
                         features: &[],
                     },
@@ -6241,13 +6292,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "path",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "name",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
@@ -6263,19 +6314,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "transports",
-                        ty: 156,
+                        ty: 157,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dev-features",
-                        ty: 156,
+                        ty: 157,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "unknown-dev-features",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -6291,13 +6342,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "statuses",
-                        ty: 156,
+                        ty: 157,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unknown-statuses",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -6313,73 +6364,73 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "n-mem-sections",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "n-tmp-sections",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "nvqs",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vq-index",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 193,
+                        ty: 194,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "acked-features",
-                        ty: 193,
+                        ty: 194,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend-features",
-                        ty: 193,
+                        ty: 194,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "protocol-features",
-                        ty: 264,
+                        ty: 265,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max-queues",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend-cap",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "log-enabled",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "log-size",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -6391,7 +6442,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "VirtioRingDescList",
             features: &[],
-            shape: Shape::Array(265),
+            shape: Shape::Array(266),
         },
         Type {
             name: "VirtioRingAvail",
@@ -6400,19 +6451,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "flags",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idx",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "ring",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -6428,13 +6479,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "flags",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idx",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -6464,31 +6515,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "arg1",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg2",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg3",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg4",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg5",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -6504,25 +6555,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "core",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-mask",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-addr",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 266,
+                        ty: 267,
                         optional: false,
                         features: &[],
                     },
@@ -6556,223 +6607,223 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "rd_bytes",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_bytes",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_bytes",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_bytes",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_operations",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_operations",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_operations",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_operations",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_operations",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_total_time_ns",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_total_time_ns",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_total_time_ns",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_total_time_ns",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_total_time_ns",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_highest_offset",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_merged",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_merged",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_merged",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_merged",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idle_time_ns",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "failed_rd_operations",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_wr_operations",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_zone_append_operations",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_flush_operations",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_unmap_operations",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_rd_operations",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_wr_operations",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_zone_append_operations",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_flush_operations",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_unmap_operations",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_invalid",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_failed",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "timed_stats",
-                        ty: 267,
+                        ty: 268,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_latency_histogram",
-                        ty: 268,
+                        ty: 269,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wr_latency_histogram",
-                        ty: 268,
+                        ty: 269,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_latency_histogram",
-                        ty: 268,
+                        ty: 269,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "flush_latency_histogram",
-                        ty: 268,
+                        ty: 269,
                         optional: true,
                         features: &[],
                     },
@@ -6787,14 +6838,14 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "driver",
-                    ty: 127,
+                    ty: 128,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("driver"),
                 variants: &[
-                    ("file", 269),
-                    ("host_device", 269),
+                    ("file", 270),
+                    ("host_device", 270),
                     ("blkdebug", 0),
                     ("copy-on-read", 0),
                     ("nbd", 0),
@@ -6813,79 +6864,79 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "filename",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dirty-flag",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "actual-size",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "virtual-size",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "cluster-size",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "compressed",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing-filename",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "full-backing-filename",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing-filename-format",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "format-specific",
-                        ty: 270,
+                        ty: 271,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing-image",
-                        ty: 205,
+                        ty: 206,
                         optional: true,
                         features: &[],
                     },
@@ -6901,19 +6952,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "writeback",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "direct",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
@@ -6925,17 +6976,17 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockdevRef",
             features: &[],
-            shape: Shape::Alternate(&[24, 34]),
+            shape: Shape::Alternate(&[24, 35]),
         },
         Type {
             name: "BlkdebugInjectErrorOptionsList",
             features: &[],
-            shape: Shape::Array(271),
+            shape: Shape::Array(272),
         },
         Type {
             name: "BlkdebugSetStateOptionsList",
             features: &[],
-            shape: Shape::Array(272),
+            shape: Shape::Array(273),
         },
         Type {
             name: "OnOffAuto",
@@ -6976,7 +7027,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockdevRefOrNull",
             features: &[],
-            shape: Shape::Alternate(&[24, 34, 273]),
+            shape: Shape::Alternate(&[24, 35, 274]),
         },
         Type {
             name: "ChardevBackendKind",
@@ -7078,7 +7129,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 274,
+                    ty: 275,
                     optional: false,
                     features: &[],
                 }],
@@ -7092,7 +7143,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 275,
+                    ty: 276,
                     optional: false,
                     features: &[],
                 }],
@@ -7106,7 +7157,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 276,
+                    ty: 277,
                     optional: false,
                     features: &[],
                 }],
@@ -7120,7 +7171,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 277,
+                    ty: 278,
                     optional: false,
                     features: &[],
                 }],
@@ -7134,7 +7185,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 278,
+                    ty: 279,
                     optional: false,
                     features: &[],
                 }],
@@ -7148,7 +7199,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 279,
+                    ty: 280,
                     optional: false,
                     features: &[],
                 }],
@@ -7162,7 +7213,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 280,
+                    ty: 281,
                     optional: false,
                     features: &[],
                 }],
@@ -7176,7 +7227,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 281,
+                    ty: 282,
                     optional: false,
                     features: &[],
                 }],
@@ -7190,7 +7241,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 282,
+                    ty: 283,
                     optional: false,
                     features: &[],
                 }],
@@ -7204,7 +7255,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 283,
+                    ty: 284,
                     optional: false,
                     features: &[],
                 }],
@@ -7218,7 +7269,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 284,
+                    ty: 285,
                     optional: false,
                     features: &[],
                 }],
@@ -7232,7 +7283,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 285,
+                    ty: 286,
                     optional: false,
                     features: &[],
                 }],
@@ -7246,7 +7297,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 286,
+                    ty: 287,
                     optional: false,
                     features: &[],
                 }],
@@ -7260,7 +7311,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 287,
+                    ty: 288,
                     optional: false,
                     features: &[],
                 }],
@@ -7274,7 +7325,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 288,
+                    ty: 289,
                     optional: false,
                     features: &[],
                 }],
@@ -7285,7 +7336,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "StringList",
             features: &[],
-            shape: Shape::Array(289),
+            shape: Shape::Array(290),
         },
         Type {
             name: "RxState",
@@ -7334,49 +7385,49 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "host",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "port",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "numeric",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "to",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv4",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv6",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "keep-alive",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mptcp",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
@@ -7392,19 +7443,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "path",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "abstract",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tight",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
@@ -7420,13 +7471,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cid",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "port",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
@@ -7441,7 +7492,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "str",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -7455,12 +7506,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 290,
+                    ty: 291,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("number", 291), ("qcode", 292)],
+                variants: &[("number", 292), ("qcode", 293)],
             },
         },
         Type {
@@ -7469,17 +7520,17 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 293,
+                    ty: 294,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("key", 294),
-                    ("btn", 295),
-                    ("rel", 296),
-                    ("abs", 296),
-                    ("mtt", 297),
+                    ("key", 295),
+                    ("btn", 296),
+                    ("rel", 297),
+                    ("abs", 297),
+                    ("mtt", 298),
                 ],
             },
         },
@@ -7531,7 +7582,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "json-type",
-                    ty: 298,
+                    ty: 299,
                     optional: false,
                     features: &[],
                 }],
@@ -7546,13 +7597,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 299,
+                        ty: 300,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "values",
-                        ty: 156,
+                        ty: 157,
                         optional: false,
                         features: &["deprecated"],
                     },
@@ -7567,7 +7618,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "element-type",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -7582,19 +7633,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 300,
+                        ty: 301,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "tag",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "variants",
-                        ty: 301,
+                        ty: 302,
                         optional: true,
                         features: &[],
                     },
@@ -7609,7 +7660,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "members",
-                    ty: 302,
+                    ty: 303,
                     optional: false,
                     features: &[],
                 }],
@@ -7624,19 +7675,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "arg-type",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "ret-type",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "allow-oob",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
@@ -7651,7 +7702,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arg-type",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -7676,7 +7727,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "QAuthZListRuleList",
             features: &[],
-            shape: Shape::Array(303),
+            shape: Shape::Array(304),
         },
         Type {
             name: "NetFilterDirection",
@@ -7753,115 +7804,115 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "iops-total",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-total-max",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-total-max-length",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-read",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-read-max",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-read-max-length",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-write",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-write-max",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-write-max-length",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-total",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-total-max",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-total-max-length",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-read",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-read-max",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-read-max-length",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-write",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-write-max",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-write-max-length",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-size",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -7891,55 +7942,55 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "node-id",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drawer-id",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "book-id",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "socket-id",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "die-id",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cluster-id",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "module-id",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "core-id",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-id",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -7955,19 +8006,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-state",
-                        ty: 304,
+                        ty: 305,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dedicated",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "entitlement",
-                        ty: 305,
+                        ty: 306,
                         optional: true,
                         features: &[],
                     },
@@ -7979,7 +8030,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CompatPropertyList",
             features: &[],
-            shape: Shape::Array(306),
+            shape: Shape::Array(307),
         },
         Type {
             name: "YankInstanceType",
@@ -8005,7 +8056,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "node-name",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -8019,7 +8070,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "id",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -8030,17 +8081,17 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetFdInfoList",
             features: &[],
-            shape: Shape::Array(307),
+            shape: Shape::Array(308),
         },
         Type {
             name: "CommandLineParameterInfoList",
             features: &[],
-            shape: Shape::Array(308),
+            shape: Shape::Array(309),
         },
         Type {
             name: "PciDeviceInfoList",
             features: &[],
-            shape: Shape::Array(309),
+            shape: Shape::Array(310),
         },
         Type {
             name: "VhostDeviceProtocols",
@@ -8049,13 +8100,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "protocols",
-                        ty: 156,
+                        ty: 157,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unknown-protocols",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -8071,19 +8122,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "addr",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "len",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flags",
-                        ty: 156,
+                        ty: 157,
                         optional: false,
                         features: &[],
                     },
@@ -8121,7 +8172,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceTimedStatsList",
             features: &[],
-            shape: Shape::Array(310),
+            shape: Shape::Array(311),
         },
         Type {
             name: "BlockLatencyHistogramInfo",
@@ -8130,13 +8181,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "boundaries",
-                        ty: 123,
+                        ty: 124,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bins",
-                        ty: 123,
+                        ty: 124,
                         optional: false,
                         features: &[],
                     },
@@ -8152,19 +8203,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "discard-nb-ok",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-nb-failed",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-bytes-ok",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -8179,12 +8230,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 311,
+                    ty: 312,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("qcow2", 312), ("file", 313)],
+                variants: &[("qcow2", 313), ("file", 314)],
             },
         },
         Type {
@@ -8194,43 +8245,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 314,
+                        ty: 315,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iotype",
-                        ty: 315,
+                        ty: 316,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "errno",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "sector",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "once",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "immediately",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
@@ -8246,19 +8297,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 314,
+                        ty: 315,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "new_state",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -8279,31 +8330,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "in",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "out",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "append",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
@@ -8319,19 +8370,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "device",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
@@ -8347,79 +8398,79 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "addr",
-                        ty: 316,
+                        ty: 317,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "tls-creds",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tls-authz",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "server",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wait",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "nodelay",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "telnet",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tn3270",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "websocket",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reconnect",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "reconnect-ms",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -8435,25 +8486,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "remote",
-                        ty: 316,
+                        ty: 317,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "local",
-                        ty: 316,
+                        ty: 317,
                         optional: true,
                         features: &[],
                     },
@@ -8469,19 +8520,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "path",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
@@ -8497,13 +8548,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
@@ -8519,19 +8570,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "chardev",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
@@ -8547,19 +8598,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "chardevs",
-                        ty: 156,
+                        ty: 157,
                         optional: false,
                         features: &[],
                     },
@@ -8575,19 +8626,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "signal",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
@@ -8603,19 +8654,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "type",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
@@ -8631,19 +8682,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "fqdn",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
@@ -8659,25 +8710,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mouse",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "clipboard",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
@@ -8693,19 +8744,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "name",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
@@ -8721,37 +8772,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "width",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "height",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cols",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "rows",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -8767,19 +8818,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "logfile",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "logappend",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -8794,7 +8845,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "str",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -8822,7 +8873,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 122,
+                    ty: 123,
                     optional: false,
                     features: &[],
                 }],
@@ -8836,7 +8887,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 317,
+                    ty: 318,
                     optional: false,
                     features: &[],
                 }],
@@ -8876,7 +8927,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 318,
+                    ty: 319,
                     optional: false,
                     features: &[],
                 }],
@@ -8890,7 +8941,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 319,
+                    ty: 320,
                     optional: false,
                     features: &[],
                 }],
@@ -8904,7 +8955,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 320,
+                    ty: 321,
                     optional: false,
                     features: &[],
                 }],
@@ -8918,7 +8969,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 321,
+                    ty: 322,
                     optional: false,
                     features: &[],
                 }],
@@ -8967,22 +9018,22 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "SchemaInfoEnumMemberList",
             features: &[],
-            shape: Shape::Array(322),
+            shape: Shape::Array(323),
         },
         Type {
             name: "SchemaInfoObjectMemberList",
             features: &[],
-            shape: Shape::Array(323),
+            shape: Shape::Array(324),
         },
         Type {
             name: "SchemaInfoObjectVariantList",
             features: &[],
-            shape: Shape::Array(324),
+            shape: Shape::Array(325),
         },
         Type {
             name: "SchemaInfoAlternateMemberList",
             features: &[],
-            shape: Shape::Array(325),
+            shape: Shape::Array(326),
         },
         Type {
             name: "QAuthZListRule",
@@ -8991,19 +9042,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "match",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 247,
+                        ty: 248,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 326,
+                        ty: 327,
                         optional: true,
                         features: &[],
                     },
@@ -9067,19 +9118,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qom-type",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "property",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "value",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
@@ -9095,13 +9146,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fd",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "opaque",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
@@ -9117,25 +9168,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "type",
-                        ty: 327,
+                        ty: 328,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "help",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "default",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
@@ -9151,61 +9202,61 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "slot",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "function",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "class_info",
-                        ty: 328,
-                        optional: false,
-                        features: &[],
-                    },
-                    Member {
-                        name: "id",
                         ty: 329,
                         optional: false,
                         features: &[],
                     },
                     Member {
+                        name: "id",
+                        ty: 330,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
                         name: "irq",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "irq_pin",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "qdev_id",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "pci_bridge",
-                        ty: 330,
+                        ty: 331,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "regions",
-                        ty: 331,
+                        ty: 332,
                         optional: false,
                         features: &[],
                     },
@@ -9221,97 +9272,97 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "interval_length",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_rd_latency_ns",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_rd_latency_ns",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_latency_ns",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_wr_latency_ns",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_wr_latency_ns",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_latency_ns",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_zone_append_latency_ns",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_zone_append_latency_ns",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_latency_ns",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_flush_latency_ns",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_flush_latency_ns",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_flush_latency_ns",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_queue_depth",
-                        ty: 332,
+                        ty: 333,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_queue_depth",
-                        ty: 332,
+                        ty: 333,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_queue_depth",
-                        ty: 332,
+                        ty: 333,
                         optional: false,
                         features: &[],
                     },
@@ -9340,7 +9391,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 333,
+                    ty: 334,
                     optional: false,
                     features: &[],
                 }],
@@ -9354,7 +9405,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 334,
+                    ty: 335,
                     optional: false,
                     features: &[],
                 }],
@@ -9436,12 +9487,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 231,
+                    ty: 232,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 335), ("unix", 336), ("vsock", 337), ("fd", 338)],
+                variants: &[("inet", 336), ("unix", 337), ("vsock", 338), ("fd", 339)],
             },
         },
         Type {
@@ -10105,13 +10156,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "key",
-                        ty: 236,
+                        ty: 237,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "down",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
@@ -10127,13 +10178,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "button",
-                        ty: 339,
+                        ty: 340,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "down",
-                        ty: 112,
+                        ty: 113,
                         optional: false,
                         features: &[],
                     },
@@ -10149,13 +10200,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "axis",
-                        ty: 340,
+                        ty: 341,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "value",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -10171,31 +10222,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "type",
-                        ty: 341,
+                        ty: 342,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "slot",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "tracking-id",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "axis",
-                        ty: 340,
+                        ty: 341,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "value",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -10211,13 +10262,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 156,
+                        ty: 157,
                         optional: true,
                         features: &[],
                     },
@@ -10233,25 +10284,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "name",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "type",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "default",
-                        ty: 61,
+                        ty: 62,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 156,
+                        ty: 157,
                         optional: true,
                         features: &[],
                     },
@@ -10267,13 +10318,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "case",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "type",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
@@ -10288,7 +10339,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 34,
+                    ty: 35,
                     optional: false,
                     features: &[],
                 }],
@@ -10339,13 +10390,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "desc",
-                        ty: 34,
+                        ty: 35,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "class",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
@@ -10361,25 +10412,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vendor",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "subsystem",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "subsystem-vendor",
-                        ty: 122,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -10395,13 +10446,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 342,
+                        ty: 343,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 263,
+                        ty: 264,
                         optional: true,
                         features: &[],
                     },
@@ -10413,7 +10464,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciMemoryRegionList",
             features: &[],
-            shape: Shape::Array(343),
+            shape: Shape::Array(344),
         },
         Type {
             name: "number",
@@ -10427,37 +10478,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "compat",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "extended-l2",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "lazy-refcounts",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "corrupt",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-bits",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compression-type",
-                        ty: 344,
+                        ty: 345,
                         optional: false,
                         features: &[],
                     },
@@ -10472,7 +10523,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "extent-size-hint",
-                    ty: 122,
+                    ty: 123,
                     optional: true,
                     features: &[],
                 }],
@@ -10486,7 +10537,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 232,
+                    ty: 233,
                     optional: false,
                     features: &[],
                 }],
@@ -10500,7 +10551,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 233,
+                    ty: 234,
                     optional: false,
                     features: &[],
                 }],
@@ -10514,7 +10565,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 234,
+                    ty: 235,
                     optional: false,
                     features: &[],
                 }],
@@ -10528,7 +10579,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 235,
+                    ty: 236,
                     optional: false,
                     features: &[],
                 }],
@@ -10629,37 +10680,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "number",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "secondary",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "subordinate",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "io_range",
-                        ty: 345,
+                        ty: 346,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "memory_range",
-                        ty: 345,
+                        ty: 346,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetchable_range",
-                        ty: 345,
+                        ty: 346,
                         optional: false,
                         features: &[],
                     },
@@ -10675,37 +10726,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bar",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "type",
-                        ty: 34,
+                        ty: 35,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "address",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetch",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mem_type_64",
-                        ty: 112,
+                        ty: 113,
                         optional: true,
                         features: &[],
                     },
@@ -10729,13 +10780,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "limit",
-                        ty: 122,
+                        ty: 123,
                         optional: false,
                         features: &[],
                     },

@@ -292,8 +292,7 @@ impl UserObject {
     fn in_use(&self) -> bool {
         match self {
             Self::Memory(memory) => memory.in_use(),
-            // The tree's property has two, and the list this one.
-            Self::ThrottleGroup(group) => Arc::strong_count(group) > 3,
+            Self::ThrottleGroup(group) => group.is_used(),
             _ => false,
         }
     }

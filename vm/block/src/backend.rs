@@ -15,7 +15,7 @@ use crate::accounting::Stats;
 use crate::error::Error;
 use crate::node::{Edge, Node};
 use crate::permission::{Bond, Claim, Permissions};
-use crate::throttle::Group;
+use crate::throttle::{Group, Member};
 
 pub use observer::{Disk, Holder, Observer, Tray};
 pub(crate) use policy::reason;
@@ -43,7 +43,7 @@ struct State {
     policies: Policies,
     disk: Option<Attached>,
     io_status: BlockDeviceIoStatus,
-    group: Option<Arc<Group>>,
+    group: Option<Member>,
 }
 
 struct Attached {
@@ -196,13 +196,14 @@ impl BlockBackend {
 
     /// The group that limits it.
     pub fn throttle_group(&self) -> Option<Arc<Group>> {
-        self.state().group.clone()
+        let state = self.state();
+        state.group.as_ref().map(|member| Arc::clone(member.group()))
     }
 
     /// Puts it under the limits of a group, or under none. Requests that wait for the old one are
     /// held by the new one alone.
     pub fn set_throttle_group(&self, group: Option<Arc<Group>>) {
-        self.state().group = group;
+        self.state().group = group.as_ref().map(Group::join);
         self.regrouped.notify_waiters();
     }
 

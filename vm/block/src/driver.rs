@@ -37,6 +37,18 @@ pub struct Zeroes {
     pub unmap: bool,
 }
 
+/// An image that contradicts itself, as a driver's error carries it to its node.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Corruption {
+    /// What is wrong, for people.
+    pub message: String,
+    /// Where, and how many bytes.
+    pub place: Option<(u64, u64)>,
+    /// The image is marked as corrupt and closed.
+    pub fatal: bool,
+}
+
 /// Numbers that some kinds of storage count beside those of every node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -50,6 +50,30 @@ pub enum Error {
     /// Something that writes wants a node that cannot be written.
     #[error("Block node is read-only")]
     ReadOnlyNode,
+    /// A node that is to be read-only while somebody writes to it.
+    #[error("Read-only block node '{0}' cannot support read-write users")]
+    ReadOnlyUsed(String),
+    /// A node that would be below itself.
+    #[error("Making '{child}' a {role} child of '{parent}' would create a cycle")]
+    Cycle {
+        /// The node that is to be below.
+        child: String,
+        /// `file`, `backing`
+        role: &'static str,
+        /// The node that is to be above.
+        parent: String,
+    },
+    /// An image with another behind it, and nothing said of that.
+    #[error("backing is missing for '{0}'")]
+    BackingMissing(String),
+    /// A driver whose options stay as they are.
+    #[error("Block format '{driver}' used by node '{node}' does not support reopening files")]
+    NoReopen {
+        /// The driver.
+        driver: &'static str,
+        /// The node.
+        node: String,
+    },
     /// Another process uses the image; the file is what it was opened as.
     #[error("Failed to get {lock} lock")]
     Locked {
@@ -97,7 +121,10 @@ pub enum Error {
     NoThrottleGroup(String),
     /// An option that stays as it is.
     #[error("Cannot change the option '{0}'")]
-    CannotChange(&'static str),
+    CannotChange(String),
+    /// An option that stays as it is, and is not repeated.
+    #[error("Option '{0}' cannot be reset to its default value")]
+    CannotReset(&'static str),
     /// Reopening needs a name.
     #[error("node-name not specified")]
     ReopenName,

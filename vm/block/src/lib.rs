@@ -25,7 +25,7 @@ pub use backend::{
     BlockBackend, Disk, ErrorAction, ErrorPolicy, Failure, Holder, IoError, Observer, Policies,
     Request, Stopped, Tray,
 };
-pub use driver::{Driver, Extent, Io, Reopen, Specific, Zeroes};
+pub use driver::{Corruption, Driver, Extent, Io, Reopen, Specific, Zeroes};
 pub use drivers::{file, null, qcow2, raw};
 pub use error::{Error, Result};
 pub use graph::Graph;

@@ -1,17 +1,21 @@
 //! A node of the graph: a driver with what is the same for all of them.
 
+mod edge;
+
 use std::fmt;
 use std::io;
-use std::ops::{Deref, Range};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tinamou_api as api;
 
 use crate::backend::Observer;
-use crate::driver::{Driver, Extent, Specific, Zeroes};
+use crate::driver::{Corruption, Driver, Extent, Specific, Zeroes};
 use crate::error::{Error, Result};
 use crate::permission::{Bond, Claim, Permissions, User, check};
+
+pub use edge::Edge;
 
 /// What a node does with writes that hold nothing but zeros.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,7 +126,12 @@ impl Node {
 
     /// Bytes of the disk.
     pub fn size(&self) -> u64 {
-        self.size.load(Ordering::Acquire)
+        let state = self.state();
+        match state.driver.grows() {
+            // Another user may have made it longer.
+            true => state.driver.size(),
+            false => self.size.load(Ordering::Acquire),
+        }
     }
 
     /// Whether writes are refused.
@@ -148,7 +157,7 @@ impl Node {
         } else {
             self.range(offset, length)?;
         }
-        state.driver.read(offset, buffer).await
+        self.heard(state.driver.read(offset, buffer).await)
     }
 
     /// Puts `data` at `offset`.
@@ -178,7 +187,7 @@ impl Node {
         if end > self.size() {
             self.size.fetch_max(state.driver.size(), Ordering::AcqRel);
         }
-        done?;
+        self.heard(done)?;
         self.highest_write.fetch_max(end, Ordering::Relaxed);
         Ok(())
     }
@@ -194,7 +203,8 @@ impl Node {
         let unmap = how.unmap && state.options.unmap;
         let end = range.end;
         self.watch(end);
-        state.driver.write_zeroes(range, Zeroes { unmap }).await?;
+        let done = state.driver.write_zeroes(range, Zeroes { unmap }).await;
+        self.heard(done)?;
         self.highest_write.fetch_max(end, Ordering::Relaxed);
         Ok(())
     }
@@ -213,7 +223,7 @@ impl Node {
         match state.driver.discard(range).await {
             // A discard is a hint: storage that cannot do it has fulfilled it.
             Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
-            done => done,
+            done => self.heard(done),
         }
     }
 
@@ -227,7 +237,7 @@ impl Node {
         if self.is_read_only() {
             return Ok(());
         }
-        state.driver.flush().await
+        self.heard(state.driver.flush().await)
     }
 
     /// Changes the size of the disk.
@@ -238,7 +248,7 @@ impl Node {
         let _request = self.requests.read().await;
         let state = self.state();
         self.writable(0, 0)?;
-        state.driver.resize(size).await?;
+        self.heard(state.driver.resize(size).await)?;
         self.size.store(state.driver.size(), Ordering::Release);
         Ok(())
     }
@@ -251,7 +261,7 @@ impl Node {
         let _request = self.requests.read().await;
         let state = self.state();
         let range = self.range(range.start, range.end.saturating_sub(range.start))?;
-        state.driver.extent(range).await
+        self.heard(state.driver.extent(range).await)
     }
 
     /// The driver's name.
@@ -278,7 +288,7 @@ impl Node {
     pub fn children(&self) -> Vec<(&'static str, Arc<Self>)> {
         let state = self.state();
         let children = state.driver.children();
-        let child = |edge: &Edge| (edge.role, Arc::clone(&edge.node));
+        let child = |edge: &Edge| (edge.role(), Arc::clone(edge.node()));
         children.into_iter().map(child).collect()
     }
 
@@ -322,7 +332,7 @@ impl Node {
         self.users().iter().any(|user| user.role == "root")
     }
 
-    /// Changes the options once no request is under way.
+    /// Changes the options once no request is under way, and the driver if `remake` makes another.
     ///
     /// # Errors
     /// A user needs what they do not allow, or the host refuses. Nothing has changed then.
@@ -330,6 +340,7 @@ impl Node {
         &self,
         options: NodeOptions,
         made_from: Option<Arc<api::BlockdevOptions>>,
+        remake: Option<impl Future<Output = Result<Box<dyn Driver>>>>,
     ) -> Result<()> {
         let _alone = self.requests.write().await;
         let old = self.state();
@@ -339,30 +350,53 @@ impl Node {
             .iter()
             .any(|user| user.claim.need.intersects(changes));
         if options.read_only && written {
-            return Err(Error::ReadOnlyNode);
+            return Err(Error::ReadOnlyUsed(self.name.clone()));
         }
-        old.driver
-            .close()
-            .await
+        self.heard(old.driver.close().await)
             .map_err(|error| Error::Host("Could not flush image", error))?;
-        old.driver.reopen(&options).await?;
-        let read_only = options.read_only;
-        self.set_state(State {
+        let remade = remake.is_some();
+        let driver = match remake {
+            Some(remake) => Arc::from(remake.await?),
+            None => {
+                old.driver.reopen(&options).await?;
+                Arc::clone(&old.driver)
+            }
+        };
+        self.take_over(State {
+            driver,
             options,
             made_from,
-            ..State::clone(&old)
         });
-        self.read_only.store(read_only, Ordering::Release);
         let settled = self.settle(&self.users());
         if settled.is_err() {
-            // It was so before.
-            let _ = old.driver.reopen(&old.options).await;
-            self.read_only
-                .store(old.options.read_only, Ordering::Release);
-            self.set_state(State::clone(&old));
-            let _ = self.settle(&self.users());
+            if !remade {
+                // It was so before.
+                let _ = old.driver.reopen(&old.options).await;
+            }
+            self.take_over(State::clone(&old));
+            self.resettle();
         }
         settled
+    }
+
+    fn take_over(&self, state: State) {
+        self.read_only
+            .store(state.options.read_only, Ordering::Release);
+        self.size.store(state.driver.size(), Ordering::Release);
+        let mut place = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        *place = Arc::new(state);
+    }
+
+    /// The holds on the nodes below.
+    pub(crate) fn edges(&self) -> Vec<Edge> {
+        let state = self.state();
+        state.driver.children().into_iter().cloned().collect()
+    }
+
+    /// Claims of the nodes below what it had claimed before something else was tried.
+    pub(crate) fn resettle(&self) {
+        // It was so before.
+        let _ = self.settle(&self.users());
     }
 
     /// Writes out what the drivers from here down keep in memory.
@@ -372,7 +406,7 @@ impl Node {
     pub async fn close(&self) -> io::Result<()> {
         {
             let _request = self.requests.read().await;
-            self.state().driver.close().await?;
+            self.heard(self.state().driver.close().await)?;
         }
         for (_, child) in self.children() {
             Box::pin(child.close()).await?;
@@ -409,12 +443,7 @@ impl Node {
             return Err(error);
         }
         drop(users);
-        Ok(Edge {
-            node: Arc::clone(self),
-            role,
-            bond,
-            id,
-        })
+        Ok(Edge::new(Arc::clone(self), role, bond, id))
     }
 
     fn allowed(&self, claim: Claim) -> Claim {
@@ -443,13 +472,37 @@ impl Node {
         let state = self.state();
         state.driver.permit(claim)?;
         for edge in state.driver.children() {
-            edge.change(edge.bond.claim(claim, !self.is_read_only()))?;
+            edge.change(edge.bond().claim(claim, !self.is_read_only()))?;
         }
         Ok(())
     }
 
     fn users(&self) -> MutexGuard<'_, Vec<User>> {
         self.users.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reports damage to the image; whoever made the request sees an error like any other.
+    fn heard<T>(&self, done: io::Result<T>) -> io::Result<T> {
+        let corruption = match done.map_err(io::Error::downcast::<Corruption>) {
+            Ok(done) => return Ok(done),
+            Err(Err(error)) => return Err(error),
+            Err(Ok(corruption)) => corruption,
+        };
+        if let Some(observer) = &self.observer {
+            let device = self.drive().unwrap_or_default();
+            observer.image_corrupted(&device, &self.name, &corruption);
+        }
+        Err(rustix::io::Errno::IO.into())
+    }
+
+    /// The name of the drive whose medium it is. Disks without one go by their place in the object
+    /// tree, which begins with a slash.
+    fn drive(&self) -> Option<String> {
+        let users = self.users();
+        let disk = users.iter().find(|user| user.role == "root")?;
+        let name = disk.name.strip_prefix("block device '")?;
+        let name = name.strip_suffix('\'')?;
+        (!name.starts_with('/')).then(|| name.to_owned())
     }
 
     /// Reports the first write beyond the threshold.
@@ -465,11 +518,6 @@ impl Node {
         if let (Ok(_), Some(observer)) = (first, &self.observer) {
             observer.write_threshold(&self.name, end - threshold, threshold);
         }
-    }
-
-    fn set_state(&self, state: State) {
-        let mut place = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        *place = Arc::new(state);
     }
 
     fn state(&self) -> Arc<State> {
@@ -507,83 +555,6 @@ impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Node")
             .field("name", &self.name)
-            .finish_non_exhaustive()
-    }
-}
-
-/// One user's hold on a node. Locks go from users down to what they use, never up.
-pub struct Edge {
-    node: Arc<Node>,
-    role: &'static str,
-    bond: Bond,
-    id: u64,
-}
-
-impl Edge {
-    /// The node held.
-    pub fn node(&self) -> &Arc<Node> {
-        &self.node
-    }
-
-    /// Claims something else from now on.
-    ///
-    /// # Errors
-    /// As for [`Node::join`]; the old claim stands then.
-    pub fn change(&self, claim: Claim) -> Result<()> {
-        let mut users = self.node.users();
-        let Some(index) = users.iter().position(|user| user.id == self.id) else {
-            return Ok(());
-        };
-        let old = users[index].clone();
-        let new = User {
-            claim: self.node.allowed(claim),
-            ..old.clone()
-        };
-        if new.claim == old.claim {
-            return Ok(());
-        }
-        self.node.admit(&new, &users)?;
-        users[index] = new;
-        let settled = self.node.settle(&users);
-        if settled.is_err() {
-            users[index] = old;
-            // It was so before.
-            let _ = self.node.settle(&users);
-        }
-        settled
-    }
-
-    /// The user goes by another name from now on.
-    pub(crate) fn rename(&self, name: String) {
-        let mut users = self.node.users();
-        if let Some(user) = users.iter_mut().find(|user| user.id == self.id) {
-            user.name = name;
-        }
-    }
-}
-
-impl Deref for Edge {
-    type Target = Node;
-
-    fn deref(&self) -> &Node {
-        &self.node
-    }
-}
-
-impl Drop for Edge {
-    fn drop(&mut self) {
-        let mut users = self.node.users();
-        users.retain(|user| user.id != self.id);
-        // Less is claimed than before, which nobody can object to.
-        let _ = self.node.settle(&users);
-    }
-}
-
-impl fmt::Debug for Edge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Edge")
-            .field("node", &self.node.name)
-            .field("role", &self.role)
             .finish_non_exhaustive()
     }
 }

@@ -38,6 +38,22 @@ pub(crate) struct Inherited {
     chain: Vec<String>,
 }
 
+impl Inherited {
+    /// What a node below one with such options takes over; a `backing` image is only read.
+    pub(crate) fn of(above: &NodeOptions, backing: bool) -> Self {
+        Self {
+            read_only: above.read_only || backing,
+            auto_read_only: false,
+            // Formats send discards on only if they were told to.
+            unmap: !backing,
+            direct: above.direct,
+            no_flush: above.no_flush,
+            force_share: above.force_share,
+            chain: Vec::new(),
+        }
+    }
+}
+
 /// Images that may be behind one another.
 const CHAIN: usize = 128;
 
@@ -59,6 +75,7 @@ pub(crate) async fn node(
         common,
         auto_read_only,
         chain: &inherited.chain,
+        below: None,
     };
     let (driver, common) = opening.driver(options.branch.clone()).await?;
     if let Some(name) = &options.node_name {
@@ -68,6 +85,34 @@ pub(crate) async fn node(
     let node = Node::made(name, driver, common, options, graph.observer());
     graph.register(&node);
     Ok(node)
+}
+
+/// The nodes that are to be below one that is made again.
+pub(crate) struct Below {
+    /// The nodes by role; there are no others.
+    pub(crate) nodes: Vec<(&'static str, Arc<Node>)>,
+    /// Holds that go on.
+    pub(crate) edges: Vec<Edge>,
+}
+
+/// Makes another driver for a node that is there.
+pub(crate) async fn driver(
+    graph: &Graph,
+    name: &str,
+    options: &api::BlockdevOptions,
+    common: NodeOptions,
+    below: Below,
+) -> Result<Box<dyn Driver>> {
+    let opening = Opening {
+        graph,
+        name,
+        common,
+        auto_read_only: false,
+        chain: &[],
+        below: Some(below),
+    };
+    let (driver, _) = opening.driver(options.branch.clone()).await?;
+    Ok(driver)
 }
 
 /// The options that all nodes have.
@@ -109,6 +154,8 @@ struct Opening<'a> {
     common: NodeOptions,
     auto_read_only: bool,
     chain: &'a [String],
+    /// What is below, if that is known already.
+    below: Option<Below>,
 }
 
 impl Opening<'_> {
@@ -124,7 +171,7 @@ impl Opening<'_> {
                 let group = self.graph.find_group(name);
                 let group = group.ok_or_else(|| Error::NoThrottleGroup(name.clone()))?;
                 let file = self.child(*options.file, "file", Bond::Filtered).await?;
-                Box::new(Throttle::new(file, group))
+                Box::new(Throttle::new(file, &group))
             }
             Branch::CopyOnRead(options) => {
                 let file = self
@@ -213,6 +260,9 @@ impl Opening<'_> {
 
     /// The node below, named or made on the spot.
     async fn child(&self, child: api::BlockdevRef, role: &'static str, bond: Bond) -> Result<Edge> {
+        if let Some(known) = self.known(role, bond)? {
+            return Ok(known);
+        }
         let node = match child {
             api::BlockdevRef::Reference(name) => {
                 let found = self.graph.lookup(Some(&name), Some(&name));
@@ -226,6 +276,23 @@ impl Opening<'_> {
         self.bind(&node, role, bond)
     }
 
+    /// What is known to be below in that role.
+    fn known(&self, role: &'static str, bond: Bond) -> Result<Option<Edge>> {
+        let Some(below) = &self.below else {
+            return Ok(None);
+        };
+        let Some((_, node)) = below.nodes.iter().find(|(of, _)| *of == role) else {
+            return Ok(None);
+        };
+        let goes_on = |edge: &&Edge| {
+            edge.role() == role && edge.bond() == bond && Arc::ptr_eq(edge.node(), node)
+        };
+        match below.edges.iter().find(goes_on) {
+            Some(edge) => Ok(Some(edge.clone())),
+            None => self.bind(node, role, bond).map(Some),
+        }
+    }
+
     fn bind(&self, node: &Arc<Node>, role: &'static str, bond: Bond) -> Result<Edge> {
         let claim = bond.claim(Claim::IDLE, !self.common.read_only);
         node.join(format!("node '{}'", self.name), role, bond, claim)
@@ -233,14 +300,9 @@ impl Opening<'_> {
 
     fn inherited(&self) -> Inherited {
         Inherited {
-            read_only: self.common.read_only,
             auto_read_only: self.auto_read_only,
-            // Formats send discards on only if they were told to.
-            unmap: true,
-            direct: self.common.direct,
-            no_flush: self.common.no_flush,
-            force_share: self.common.force_share,
             chain: self.chain.to_vec(),
+            ..Inherited::of(&self.common, false)
         }
     }
 
@@ -269,6 +331,7 @@ impl Opening<'_> {
             .await?;
         let header = Qcow2::probe(&file).await?;
         let backing = match options.base.backing.map(|backing| *backing) {
+            _ if self.below.is_some() => self.known("backing", Bond::Backing)?,
             Some(api::BlockdevRefOrNull::Null(())) => None,
             Some(api::BlockdevRefOrNull::Reference(name)) if name.is_empty() => None,
             Some(api::BlockdevRefOrNull::Reference(name)) => {
@@ -318,11 +381,8 @@ impl Opening<'_> {
         }
         chain.push(image.to_owned());
         Ok(Inherited {
-            read_only: true,
-            auto_read_only: false,
-            unmap: false,
             chain,
-            ..self.inherited()
+            ..Inherited::of(&self.common, true)
         })
     }
 }

@@ -4,6 +4,7 @@
 //! as fast as the burst rate, for as long as the burst may last.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -248,6 +249,7 @@ impl Level {
 /// Disks that share limits.
 pub struct Group {
     name: String,
+    members: AtomicUsize,
     state: Mutex<State>,
     /// Who waits for its turn to read, and to write: one at a time, in order.
     turns: [tokio::sync::Mutex<()>; 2],
@@ -260,11 +262,28 @@ struct State {
     leaked: Instant,
 }
 
+/// A place in a group.
+#[derive(Debug)]
+pub(crate) struct Member(Arc<Group>);
+
+impl Member {
+    pub(crate) fn group(&self) -> &Arc<Group> {
+        &self.0
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.0.members.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Group {
     /// A group without limits.
     pub fn new(name: &str) -> Arc<Self> {
         Arc::new(Self {
             name: name.to_owned(),
+            members: AtomicUsize::new(0),
             state: Mutex::new(State {
                 limits: Limits::default(),
                 levels: [Level::default(); 6],
@@ -278,6 +297,17 @@ impl Group {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it limits anybody.
+    pub fn is_used(&self) -> bool {
+        self.members.load(Ordering::Relaxed) > 0
+    }
+
+    /// Takes a place in it.
+    pub(crate) fn join(self: &Arc<Self>) -> Member {
+        self.members.fetch_add(1, Ordering::Relaxed);
+        Member(Arc::clone(self))
     }
 
     /// The limits in force.

@@ -1,6 +1,7 @@
 //! Who hears of a backend: the machine around it, and the disk that holds it.
 
 use super::IoError;
+use crate::driver::Corruption;
 
 /// Whoever wants to know what happens to disks, called from any thread.
 pub trait Observer: Send + Sync {
@@ -16,6 +17,11 @@ pub trait Observer: Send + Sync {
     /// A write went `exceeded` bytes beyond the threshold of a node, which has none now.
     fn write_threshold(&self, node: &str, exceeded: u64, threshold: u64) {
         let _ = (node, exceeded, threshold);
+    }
+
+    /// The image of a node, which is the medium of `device` or of none with a name, is damaged.
+    fn image_corrupted(&self, device: &str, node: &str, corruption: &Corruption) {
+        let _ = (device, node, corruption);
     }
 }
 

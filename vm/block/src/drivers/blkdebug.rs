@@ -188,6 +188,10 @@ impl Driver for Blkdebug {
         Box::pin(self.image.resize(size))
     }
 
+    fn grows(&self) -> bool {
+        self.image.grows()
+    }
+
     fn extent(&self, range: Range<u64>) -> Io<'_, Extent> {
         Box::pin(async move {
             self.pass(&[], Kind::BlockStatus, range.clone())?;

@@ -95,6 +95,10 @@ impl Driver for CopyOnRead {
         Box::pin(self.file.resize(size))
     }
 
+    fn grows(&self) -> bool {
+        self.file.grows()
+    }
+
     fn extent(&self, range: Range<u64>) -> Io<'_, Extent> {
         Box::pin(self.file.extent(range))
     }

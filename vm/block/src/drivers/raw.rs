@@ -90,7 +90,10 @@ impl Driver for Raw {
     }
 
     fn size(&self) -> u64 {
-        self.size.load(Ordering::Acquire)
+        match self.grows() {
+            true => self.file.size(),
+            false => self.size.load(Ordering::Acquire),
+        }
     }
 
     fn read<'a>(&'a self, offset: u64, buffer: &'a mut [u8]) -> Io<'a> {

@@ -1,31 +1,30 @@
 //! `throttle`: limits what passes by those of a group.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::driver::{Driver, Extent, Io, Zeroes};
 use crate::node::Edge;
-use crate::throttle::Group;
+use crate::throttle::{Group, Member};
 
 /// The filter.
 #[derive(Debug)]
 pub struct Throttle {
     file: Edge,
-    group: Mutex<Arc<Group>>,
+    group: Member,
 }
 
 impl Throttle {
     /// Limits what reaches `file`.
-    pub fn new(file: Edge, group: Arc<Group>) -> Self {
+    pub fn new(file: Edge, group: &Arc<Group>) -> Self {
         Self {
             file,
-            group: Mutex::new(group),
+            group: group.join(),
         }
     }
 
     async fn pass(&self, is_write: bool, bytes: u64) {
-        let group = Arc::clone(&self.group.lock().unwrap_or_else(PoisonError::into_inner));
-        group.pass(is_write, bytes).await;
+        self.group.group().pass(is_write, bytes).await;
     }
 }
 
@@ -72,6 +71,10 @@ impl Driver for Throttle {
 
     fn resize(&self, size: u64) -> Io<'_> {
         Box::pin(self.file.resize(size))
+    }
+
+    fn grows(&self) -> bool {
+        self.file.grows()
     }
 
     fn extent(&self, range: Range<u64>) -> Io<'_, Extent> {

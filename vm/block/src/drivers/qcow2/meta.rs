@@ -10,6 +10,7 @@ use std::io;
 
 use crate::node::Edge;
 
+use super::corruption::{Hex, unaligned};
 use super::header::Header;
 use super::mapping::{COPIED, Mapping, OFFSET};
 
@@ -91,7 +92,18 @@ impl Meta {
         };
         let index = self.l2_index(offset);
         let entry = self.l2(file, table).await?.number(index);
-        Mapping::decode(entry, &self.header).ok_or_else(corrupt)
+        self.decode(entry, table, index)
+    }
+
+    /// What an entry of a second-level table means.
+    fn decode(&self, entry: u64, table: u64, index: usize) -> io::Result<Mapping> {
+        Mapping::decode(entry, &self.header).ok_or_else(|| {
+            let (cluster, table, index) = (Hex(entry & OFFSET), Hex(table), Hex(index as u64));
+            unaligned(
+                format_args!("Cluster allocation offset {cluster}"),
+                format_args!("L2 offset: {table}, L2 index: {index}"),
+            )
+        })
     }
 
     /// Changes the entry for the guest's cluster at `offset` and returns what it was.
@@ -104,7 +116,7 @@ impl Meta {
         let table = self.own_l2(file, offset).await?;
         let index = self.l2_index(offset);
         let old = self.l2(file, table).await?.number(index);
-        let old = Mapping::decode(old, &self.header).ok_or_else(corrupt)?;
+        let old = self.decode(old, table, index)?;
         self.l2(file, table).await?.replace(index, entry);
         Ok(old)
     }
@@ -114,7 +126,10 @@ impl Meta {
         let index = (offset / self.header.l2_span()) as usize;
         let entry = self.l1.get(index).copied().unwrap_or(0) & OFFSET;
         if !entry.is_multiple_of(self.header.cluster()) {
-            return Err(corrupt());
+            return Err(unaligned(
+                format_args!("L2 table offset {}", Hex(entry)),
+                format_args!("L1 index: {}", Hex(index as u64)),
+            ));
         }
         Ok((entry != 0).then_some(entry))
     }
@@ -240,21 +255,34 @@ impl Meta {
         Ok(())
     }
 
-    /// Whether a write of data to a range of the file would hit something else.
-    pub(super) fn overlaps(&self, host: u64, length: u64) -> bool {
+    /// What a write of data to a range of the file would hit that is no data.
+    pub(super) fn overlap(&self, host: u64, length: u64) -> Option<&'static str> {
         let end = host.saturating_add(length);
         let hits = |start: u64, bytes: u64| host < start.saturating_add(bytes) && start < end;
         let cluster = self.header.cluster();
         let first = host - host % cluster;
-        let tables = (0..end.saturating_sub(first).div_ceil(cluster))
-            .any(|index| self.tables.contains(&(first + index * cluster)));
-        tables
-            || hits(0, cluster)
-            || hits(self.header.l1_offset, self.l1.len() as u64 * 8)
-            || hits(
-                self.header.refcount_table_offset,
-                self.refcount_table.len() as u64 * 8,
-            )
+        let mut clusters = (0..end.saturating_sub(first).div_ceil(cluster))
+            .map(|index| first + index * cluster)
+            .filter(|offset| self.tables.contains(offset));
+        let table = clusters.next();
+        let counts = |offset: &u64| {
+            let mut blocks = self.refcount_table.iter();
+            blocks.any(|entry| entry & OFFSET == *offset)
+        };
+        if hits(0, cluster) {
+            return Some("qcow2_header");
+        }
+        if hits(self.header.l1_offset, self.l1.len() as u64 * 8) {
+            return Some("active L1 table");
+        }
+        if table.is_some_and(|table| !counts(&table)) {
+            return Some("active L2 table");
+        }
+        let refcount_table = self.refcount_table.len() as u64 * 8;
+        if hits(self.header.refcount_table_offset, refcount_table) {
+            return Some("refcount table");
+        }
+        table.map(|_| "refcount block")
     }
 }
 

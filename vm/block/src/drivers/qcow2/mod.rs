@@ -5,6 +5,7 @@
 //! internal snapshots, which stay as they are.
 
 mod compressed;
+mod corruption;
 mod create;
 mod header;
 mod io;
@@ -14,7 +15,7 @@ mod refcounts;
 
 use std::io::Result as IoResult;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tinamou_api as api;
 use tokio::sync::{Mutex, Notify, RwLock};
@@ -26,7 +27,8 @@ use crate::node::{Edge, NodeOptions};
 
 pub use create::create;
 pub use header::Header;
-use meta::{Meta, corrupt};
+use corruption::{Health, overlap};
+use meta::Meta;
 
 /// An open image.
 pub struct Qcow2 {
@@ -42,6 +44,8 @@ pub struct Qcow2 {
     /// is on its way to a cluster that is something else by then.
     traffic: RwLock<()>,
     unpacked: compressed::Last,
+    read_only: AtomicBool,
+    health: Health,
 }
 
 impl Qcow2 {
@@ -85,6 +89,8 @@ impl Qcow2 {
             allocated: Notify::new(),
             traffic: RwLock::new(()),
             unpacked: compressed::Last::default(),
+            read_only: AtomicBool::new(read_only),
+            health: Health::default(),
         })
     }
 
@@ -128,8 +134,7 @@ impl Qcow2 {
 /// Prepares an image for being written.
 async fn make_writable(file: &Edge, header: &Header) -> Result<()> {
     if header.is_corrupt() {
-        let why = "qcow2: Image is corrupt; cannot be opened read/write";
-        return Err(Error::Image(why.into()));
+        return Err(is_corrupt());
     }
     if header.is_dirty() {
         let why = "qcow2: Reference counts are out of date; the image needs a repair";
@@ -144,6 +149,10 @@ async fn make_writable(file: &Edge, header: &Header) -> Result<()> {
         .map_err(|error| Error::Image(format!("Could not update qcow2 header: {}", reason(&error))))
 }
 
+fn is_corrupt() -> Error {
+    Error::Image("qcow2: Image is corrupt; cannot be opened read/write".into())
+}
+
 impl Driver for Qcow2 {
     fn name(&self) -> &'static str {
         "qcow2"
@@ -154,25 +163,25 @@ impl Driver for Qcow2 {
     }
 
     fn read<'a>(&'a self, offset: u64, buffer: &'a mut [u8]) -> Io<'a> {
-        Box::pin(async move {
+        Box::pin(self.guard(async move {
             let _traffic = self.traffic.read().await;
             self.read_all(offset, buffer).await
-        })
+        }))
     }
 
     fn write<'a>(&'a self, offset: u64, data: &'a [u8]) -> Io<'a> {
-        Box::pin(async move {
+        Box::pin(self.guard(async move {
             let _traffic = self.traffic.read().await;
             self.write_all(offset, data).await
-        })
+        }))
     }
 
     fn write_zeroes(&self, range: Range<u64>, how: Zeroes) -> Io<'_> {
-        Box::pin(self.zero(range, how))
+        Box::pin(self.guard(self.zero(range, how)))
     }
 
     fn discard(&self, range: Range<u64>) -> Io<'_> {
-        Box::pin(async move {
+        Box::pin(self.guard(async move {
             let start = range.start.next_multiple_of(self.cluster());
             let end = self.whole_end(range.end);
             if start >= end {
@@ -180,22 +189,22 @@ impl Driver for Qcow2 {
             }
             let _alone = self.traffic.write().await;
             self.drop_clusters(start..end, false).await
-        })
+        }))
     }
 
     fn flush(&self) -> Io<'_> {
-        Box::pin(async move {
-            self.close().await?;
+        Box::pin(self.guard(async move {
+            self.meta.lock().await.write_back(&self.file).await?;
             self.file.flush().await
-        })
+        }))
     }
 
     fn resize(&self, size: u64) -> Io<'_> {
-        Box::pin(self.resize_to(size))
+        Box::pin(self.guard(self.resize_to(size)))
     }
 
     fn extent(&self, range: Range<u64>) -> Io<'_, Extent> {
-        Box::pin(async move {
+        Box::pin(self.guard(async move {
             let wanted = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
             if wanted == 0 {
                 return Ok(Extent {
@@ -211,11 +220,18 @@ impl Driver for Qcow2 {
                 allocated: mapping != mapping::Mapping::Unallocated,
                 zero: self.reads_as_zeros(mapping),
             })
-        })
+        }))
     }
 
     fn close(&self) -> Io<'_> {
-        Box::pin(async move { self.meta.lock().await.write_back(&self.file).await })
+        Box::pin(async move {
+            if self.health.is_closed() {
+                // What is in memory must not make things worse.
+                return Ok(());
+            }
+            let written = async { self.meta.lock().await.write_back(&self.file).await };
+            self.guard(written).await
+        })
     }
 
     fn children(&self) -> Vec<&Edge> {
@@ -225,10 +241,14 @@ impl Driver for Qcow2 {
 
     fn reopen<'a>(&'a self, options: &'a NodeOptions) -> Reopen<'a> {
         Box::pin(async move {
-            if options.read_only {
-                return Ok(());
+            if !options.read_only {
+                if self.health.is_closed() {
+                    return Err(is_corrupt());
+                }
+                make_writable(&self.file, &self.header).await?;
             }
-            make_writable(&self.file, &self.header).await
+            self.read_only.store(options.read_only, Ordering::Release);
+            Ok(())
         })
     }
 
@@ -251,7 +271,7 @@ impl Driver for Qcow2 {
             compat: if header.version >= 3 { "1.1" } else { "0.10" }.into(),
             extended_l2: new(false),
             lazy_refcounts: new(header.has_lazy_refcounts()),
-            corrupt: new(header.is_corrupt()),
+            corrupt: new(header.is_corrupt() || self.health.is_closed()),
             refcount_bits: 1 << header.refcount_order,
             compression_type: api::Qcow2CompressionType::Zlib,
         };
@@ -278,9 +298,9 @@ impl Qcow2 {
 
     /// A range of the file that data may be written to.
     fn check_place(&self, meta: &Meta, host: u64, length: u64) -> IoResult<()> {
-        match meta.overlaps(host, length) {
-            true => Err(corrupt()),
-            false => Ok(()),
+        match meta.overlap(host, length) {
+            Some(table) => Err(overlap(host, length, table)),
+            None => Ok(()),
         }
     }
 }

@@ -6,6 +6,7 @@ use rustix::io::Errno;
 
 use crate::node::Edge;
 
+use super::corruption::{Hex, overlap, unaligned};
 use super::mapping::OFFSET;
 use super::meta::{Meta, bytes_of, corrupt};
 
@@ -77,8 +78,9 @@ impl Meta {
         let cluster = self.header.cluster();
         let end = (first + count).checked_mul(cluster);
         let end = end.filter(|end| *end <= OFFSET).ok_or(Errno::FBIG)?;
-        if self.overlaps(first * cluster, count * cluster) {
-            return Err(corrupt());
+        let (host, length) = (first * cluster, count * cluster);
+        if let Some(table) = self.overlap(host, length) {
+            return Err(overlap(host, length, table));
         }
         for index in first..first + count {
             self.add(file, index, 1).await?;
@@ -165,7 +167,10 @@ impl Meta {
         let entry = entry.and_then(|index| self.refcount_table.get(index));
         let offset = entry.copied().unwrap_or(0) & OFFSET;
         if !offset.is_multiple_of(self.header.cluster()) {
-            return Err(corrupt());
+            return Err(unaligned(
+                format_args!("Refblock offset {}", Hex(offset)),
+                format_args!("reftable index: {}", Hex(index)),
+            ));
         }
         Ok((offset != 0).then_some(offset))
     }
@@ -228,9 +233,9 @@ impl Meta {
             .checked_mul(bytes)
             .filter(|offset| *offset <= OFFSET - bytes);
         let offset = offset.ok_or(Errno::FBIG)?;
-        match self.overlaps(offset, self.header.cluster()) {
-            true => Err(corrupt()),
-            false => Ok(offset),
+        match self.overlap(offset, self.header.cluster()) {
+            Some(table) => Err(overlap(offset, self.header.cluster(), table)),
+            None => Ok(offset),
         }
     }
 }
