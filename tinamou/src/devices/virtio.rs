@@ -1,6 +1,7 @@
 //! What all virtio devices have in common, whatever carries them.
 
 use std::any::Any;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use tinamou_qdev::{BusId, Properties, Settings, properties};
@@ -10,6 +11,7 @@ use tinamou_virtio::pci::VirtioPci;
 use tinamou_virtio::{RingOptions, Site, Virtio};
 
 use super::{Class, Made, Plug, Plugged, Unplug};
+use crate::objects::Iothread;
 use crate::vm::Vm;
 
 properties! {
@@ -55,6 +57,18 @@ pub fn site(vm: &Vm) -> Site {
         runtime: vm.device_thread.clone(),
         clock: Arc::clone(vm.machine.clock()),
     }
+}
+
+/// The same with a thread of its own for the device's work, if `iothread` says so. Whoever has the
+/// thread keeps it running, even when its object is deleted.
+pub fn site_on(vm: &Vm, iothread: Option<&str>) -> (Site, Option<Rc<Iothread>>) {
+    let thread = iothread.and_then(|path| vm.objects.iothread(&vm.qom, path));
+    let site = site(vm);
+    let runtime = match &thread {
+        Some(thread) => thread.handle().clone(),
+        None => site.runtime.clone(),
+    };
+    (Site { runtime, ..site }, thread)
 }
 
 /// What the rings of a device can do.

@@ -1,5 +1,6 @@
 //! The virtio disk.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use tinamou_qdev::{Category, Kind, Properties, properties};
@@ -11,6 +12,7 @@ use super::disks::{self, DiskProperties, GeometryProperties, Held};
 use super::virtio::{self, Core};
 use super::virtio_pci::{self, Family, NotifyProperties};
 use super::{CLASSES, Class, Made, Plug, Plugged, Request};
+use crate::objects::Iothread;
 use crate::vm::Vm;
 
 /// As many queues as suit whatever carries the disk.
@@ -47,7 +49,7 @@ properties! {
         pub max_write_zeroes_sectors: u32 = MAX_SECTORS => "max-write-zeroes-sectors";
         /// When the firmware tries to boot from it.
         pub bootindex: i32 = -1 => "bootindex" as Kind::BootIndex;
-        /// The thread that would do its work.
+        /// The thread that does its work.
         pub iothread: Option<String> = None => "iothread" as Kind::Link("iothread");
     }
 }
@@ -110,14 +112,21 @@ pub fn core(vm: &mut Vm, plug: &Plug<'_>, transport: u64) -> Result<Core> {
     let backend = Arc::clone(&image.backend);
     let mut blk = None;
     let rings = virtio::rings(plug.settings);
-    let virtio = Virtio::new(virtio::site(vm), &rings, transport, |port| {
+    let (site, thread) = virtio::site_on(vm, own.iothread.as_deref());
+    let virtio = Virtio::new(site, &rings, transport, |port| {
         Arc::clone(blk.insert(Blk::new(port, backend, options)))
     });
     let blk = blk.expect("the device was just made");
     let held = image.attach(blk)?;
     let common = virtio::values(plug.settings);
     let values = [disk.values(), shape.values(), own.values(), common].concat();
-    let made = Made::new(VirtioDisk(Some(held)), values);
+    let made = Made::new(
+        VirtioDisk {
+            held: Some(held),
+            _thread: thread,
+        },
+        values,
+    );
     Ok(Core { virtio, made })
 }
 
@@ -174,11 +183,14 @@ fn options(disk: &DiskProperties, own: &BlkProperties) -> Result<Options> {
 }
 
 /// The disk as the main loop sees it.
-struct VirtioDisk(Option<Held>);
+struct VirtioDisk {
+    held: Option<Held>,
+    _thread: Option<Rc<Iothread>>,
+}
 
 impl Plugged for VirtioDisk {
     fn remove(mut self: Box<Self>, vm: &mut Vm) {
-        if let Some(held) = self.0.take() {
+        if let Some(held) = self.held.take() {
             held.release(vm);
         }
     }

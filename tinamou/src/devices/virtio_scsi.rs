@@ -10,9 +10,10 @@ use tinamou_qmp::{Error, Result};
 use tinamou_virtio::Virtio;
 use tinamou_virtio::scsi::{Address, Host, Options, spec};
 
-use super::virtio::{self, Core, Plain};
+use super::virtio::{self, Core};
 use super::virtio_pci::{self, Family, NotifyProperties};
-use super::{Class, Made, MadeBus, Plug};
+use super::{Class, Made, MadeBus, Plug, Plugged};
+use crate::objects::Iothread;
 use crate::vm::Vm;
 
 /// As many queues as suit whatever carries the host.
@@ -39,7 +40,7 @@ properties! {
         pub hotplug: bool = true => "hotplug";
         /// Tell of units that change.
         pub param_change: bool = true => "param_change";
-        /// The thread that would do its work.
+        /// The thread that does its work.
         pub iothread: Option<String> = None => "iothread" as Kind::Link("iothread");
     }
 }
@@ -158,12 +159,13 @@ pub fn core(vm: &mut Vm, plug: &Plug<'_>, transport: u64) -> Result<Core> {
     let options = options(&properties)?;
     let mut host = None;
     let rings = virtio::rings(plug.settings);
-    let virtio = Virtio::new(virtio::site(vm), &rings, transport, |port| {
+    let (site, thread) = virtio::site_on(vm, properties.iothread.as_deref());
+    let virtio = Virtio::new(site, &rings, transport, |port| {
         Arc::clone(host.insert(Host::new(port, options)))
     });
     let host = host.expect("the device was just made");
     let values = [properties.values(), virtio::values(plug.settings)].concat();
-    let mut made = Made::new(Plain, values);
+    let mut made = Made::new(VirtioScsi { _thread: thread }, values);
     made.buses.push(MadeBus {
         kind: &SCSI_BUS,
         name: plug.id.map(|id| format!("{id}.0")),
@@ -176,6 +178,13 @@ pub fn core(vm: &mut Vm, plug: &Plug<'_>, transport: u64) -> Result<Core> {
     });
     Ok(Core { virtio, made })
 }
+
+/// The host as the main loop sees it.
+struct VirtioScsi {
+    _thread: Option<Rc<Iothread>>,
+}
+
+impl Plugged for VirtioScsi {}
 
 fn options(properties: &ScsiProperties) -> Result<Options> {
     let refuse = |desc: String| Err(Error::generic(desc));
