@@ -202,6 +202,7 @@ pub fn create(fds: &Fds, filename: &str) -> Result<File> {
         .and_then(|set| set.parse().ok())
     {
         Some(set) => fds
+            .sets()
             .open(set, OFlags::WRONLY)
             .map(|fd: OwnedFd| File::from(fd)),
         None => File::create(filename),

@@ -4,6 +4,7 @@ use tinamou_api as api;
 use tinamou_monitor::Call;
 use tinamou_qmp::{Error, Result};
 
+use crate::fds::Listed;
 use crate::options::params;
 use crate::options::table::groups;
 use crate::vm::{Shared, Vm};
@@ -62,7 +63,7 @@ pub fn closefd(vm: &mut Vm, _: &mut Call, args: api::ClosefdArguments) -> Result
 /// `add-fd`
 pub fn add_fd(vm: &mut Vm, call: &mut Call, args: api::AddFdArguments) -> Result<api::AddfdInfo> {
     let fd = call.take_fd().ok_or_else(no_descriptor)?;
-    let (fdset_id, fd) = vm.fds.add(args.fdset_id, fd, args.opaque)?;
+    let (fdset_id, fd) = vm.fds.sets().add(args.fdset_id, fd, args.opaque)?;
     Ok(api::AddfdInfo {
         fdset_id,
         fd: i64::from(fd),
@@ -71,24 +72,22 @@ pub fn add_fd(vm: &mut Vm, call: &mut Call, args: api::AddFdArguments) -> Result
 
 /// `remove-fd`
 pub fn remove_fd(vm: &mut Vm, _: &mut Call, args: api::RemoveFdArguments) -> Result<api::Empty> {
-    vm.fds.remove(args.fdset_id, args.fd)?;
+    vm.fds.sets().remove(args.fdset_id, args.fd)?;
     Ok(api::Empty {})
 }
 
 /// `query-fdsets`
 pub fn query_fdsets(vm: &mut Vm, _: &mut Call, (): ()) -> Result<Vec<api::FdsetInfo>> {
-    use std::os::fd::AsRawFd as _;
-    let sets = vm.fds.sets().map(|(fdset_id, members)| api::FdsetInfo {
+    let sets = vm.fds.sets().list().into_iter();
+    let member = |listed: Listed| api::FdsetFdInfo {
+        fd: i64::from(listed.fd),
+        opaque: listed.opaque,
+    };
+    let info = |(fdset_id, members): (i64, Vec<Listed>)| api::FdsetInfo {
         fdset_id,
-        fds: members
-            .iter()
-            .map(|member| api::FdsetFdInfo {
-                fd: i64::from(member.fd.as_raw_fd()),
-                opaque: member.opaque.clone(),
-            })
-            .collect(),
-    });
-    Ok(sets.collect())
+        fds: members.into_iter().map(member).collect(),
+    };
+    Ok(sets.map(info).collect())
 }
 
 /// `query-command-line-options`

@@ -36,6 +36,7 @@ use tinamou_net::Network;
 use tokio::runtime::Handle;
 
 use crate::blocks::Watch;
+use crate::fds::FdSets;
 use crate::objects::Objects;
 use crate::options::{self, Config};
 use crate::{daemon, log, netdevs};
@@ -86,6 +87,9 @@ pub fn run(config: Arc<Config>, program: &str) -> Result<u8, Failure> {
     let events = EventBus::new();
     let watch = Watch::new(events.clone());
     let network = network(device_thread.handle(), &chardevs, &events);
+    let fd_sets = passed_fds(&config)?;
+    let blocks = Graph::new(device_thread.handle().clone(), Arc::clone(&watch) as _);
+    blocks.lend_from(Arc::new(fd_sets.clone()));
     let start = Start {
         objects: objects::make(&config, &network)?,
         config,
@@ -95,11 +99,11 @@ pub fn run(config: Arc<Config>, program: &str) -> Result<u8, Failure> {
         signals,
         chardevs: chardevs.clone(),
         network,
-        blocks: Graph::new(device_thread.handle().clone(), Arc::clone(&watch) as _),
+        blocks: blocks.clone(),
+        fd_sets,
         events,
         watch,
     };
-    let blocks = start.blocks.clone();
     let result = start.run();
     // A host that does not answer must not hold up the end.
     let closed = async { tokio::time::timeout(LAST_WRITES, blocks.close()).await };
@@ -115,6 +119,18 @@ fn network(device_thread: &Handle, chardevs: &Chardevs, events: &EventBus) -> Ne
     Network::new(device_thread.clone(), chardevs.clone(), report)
 }
 
+/// The descriptors that `-add-fd` names.
+fn passed_fds(config: &Config) -> Result<FdSets, Failure> {
+    let sets = FdSets::default();
+    for passed in &config.fds {
+        let failed = |error: tinamou_qmp::Error| Failure::at(&passed.origin, error);
+        let fd = crate::backends::inherited(&passed.fd.to_string()).map_err(failed)?;
+        sets.add(Some(passed.set), fd, passed.opaque.clone())
+            .map_err(failed)?;
+    }
+    Ok(sets)
+}
+
 /// What every step of the start has at hand.
 struct Start<'a> {
     config: Arc<Config>,
@@ -125,6 +141,7 @@ struct Start<'a> {
     objects: Objects,
     chardevs: Chardevs,
     blocks: Graph,
+    fd_sets: FdSets,
     network: Network,
     events: EventBus,
     /// Hears what happens to disks.

@@ -18,7 +18,7 @@ use crate::devices::{self, Devices};
 use crate::fds::Fds;
 use crate::options::QEMU_VERSION;
 use crate::vm::{Shared, Vm};
-use crate::{backends, commands, hmp, objects};
+use crate::{commands, hmp, objects};
 
 /// The machine behind its server.
 pub(super) struct Service {
@@ -69,7 +69,7 @@ impl Start<'_> {
             chardevs: self.chardevs.clone(),
             network: self.network.clone(),
             blocks: self.blocks.clone(),
-            fds: self.passed_fds()?,
+            fds: Fds::new(self.fd_sets.clone()),
             types: objects::types(),
             hmp,
             server,
@@ -93,17 +93,6 @@ impl Start<'_> {
         let populated = devices::board::populate(&mut devices, qom, machine, events, model);
         populated.map_err(Failure::new)?;
         Ok(devices)
-    }
-
-    fn passed_fds(&self) -> Result<Fds, Failure> {
-        let mut fds = Fds::default();
-        for passed in &self.config.fds {
-            let failed = |error: tinamou_qmp::Error| Failure::at(&passed.origin, error);
-            let fd = backends::inherited(&passed.fd.to_string()).map_err(failed)?;
-            fds.add(Some(passed.set), fd, passed.opaque.clone())
-                .map_err(failed)?;
-        }
-        Ok(fds)
     }
 }
 

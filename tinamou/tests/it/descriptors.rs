@@ -5,10 +5,11 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::support::{Qmp, Vm, tinamou};
+use crate::support::{QEMU, Qmp, Vm, installed, skip, tinamou};
 
 fn start() -> (Vm, Qmp) {
     let vm = Vm::start(&tinamou(), &["-M", "virt", "-m", "64", "-S", "-nodefaults"]);
@@ -263,4 +264,104 @@ fn a_pty_nobody_uses_can_be_written_to_and_removed() {
     drop(terminal);
     qmp.execute("chardev-remove", json!({"id": "p"}))
         .expect("removed");
+}
+
+#[test]
+fn images_come_from_sets_of_tinamou() {
+    images_come_from_sets(&tinamou());
+}
+
+#[test]
+fn images_come_from_sets_of_qemu() {
+    if !installed(QEMU) {
+        return skip("qemu-system-riscv64 is not installed");
+    }
+    images_come_from_sets(Path::new(QEMU));
+}
+
+fn images_come_from_sets(program: &Path) {
+    let vm = Vm::start(program, &["-M", "virt", "-m", "64", "-S", "-nodefaults"]);
+    let mut qmp = vm.qmp();
+    let path = vm.path("image");
+    fs::write(&path, [7; 4096]).expect("an image");
+    let read = File::open(&path).expect("the image");
+    let both = File::options().read(true).write(true).open(&path);
+    let both = both.expect("the image");
+    let add = |qmp: &mut Qmp, set: i64, file: &File| {
+        let added = pass(qmp, "add-fd", json!({"fdset-id": set}), &[file.as_fd()]);
+        assert_eq!(added["return"]["fdset-id"], set);
+    };
+    let open = |qmp: &mut Qmp, name: &str, rest: Value| {
+        let mut node = json!({"driver": "file", "node-name": name});
+        for (key, value) in rest.as_object().expect("members") {
+            node[key] = value.clone();
+        }
+        match qmp.execute("blockdev-add", node) {
+            Ok(_) => "added".to_owned(),
+            refused => error(refused),
+        }
+    };
+    let sets = |qmp: &mut Qmp| {
+        let sets = qmp.execute("query-fdsets", json!({})).expect("sets");
+        let sets = sets.as_array().expect("a list").iter();
+        let count = |set: &Value| set["fds"].as_array().map_or(0, Vec::len);
+        sets.map(|set| (set["fdset-id"].as_i64(), count(set)))
+            .collect::<Vec<_>>()
+    };
+    let first = "/dev/fdset/1";
+    let missing = "Failed to find fdset /dev/fdset/1";
+    let misfit =
+        |flags: &str| format!("Failed to find file descriptor with matching flags={flags}");
+    for (file, said) in [
+        (first, missing),
+        ("/dev/fdset/x", "Could not parse fdset /dev/fdset/x"),
+        ("/dev/fdset/-1", "Could not parse fdset /dev/fdset/-1"),
+    ] {
+        assert_eq!(open(&mut qmp, "n", json!({"filename": file})), said);
+    }
+
+    add(&mut qmp, 1, &read);
+    let file = json!({"filename": first});
+    let read_only = json!({"filename": first, "read-only": true});
+    let automatic = json!({"filename": first, "auto-read-only": true});
+    assert_eq!(open(&mut qmp, "n", file.clone()), misfit("0x2"));
+    assert_eq!(open(&mut qmp, "r", read_only.clone()), "added");
+    assert_eq!(open(&mut qmp, "a", automatic), "added");
+    let nodes = qmp.execute("query-named-block-nodes", json!({"flat": true}));
+    let nodes = nodes.expect("nodes");
+    assert_eq!(
+        (&nodes[0]["file"], &nodes[0]["ro"]),
+        (&json!(first), &json!(true))
+    );
+
+    // What is in use goes on, and its set with it; nobody else gets in.
+    qmp.execute("remove-fd", json!({"fdset-id": 1}))
+        .expect("removed");
+    assert_eq!(sets(&mut qmp), [(Some(1), 0)]);
+    assert_eq!(open(&mut qmp, "n", read_only.clone()), misfit("0x0"));
+    qmp.execute("blockdev-del", json!({"node-name": "r"}))
+        .expect("deleted");
+    assert_eq!(sets(&mut qmp), [(Some(1), 0)]);
+    qmp.execute("blockdev-del", json!({"node-name": "a"}))
+        .expect("deleted");
+    assert_eq!(sets(&mut qmp), []);
+    assert_eq!(open(&mut qmp, "n", read_only), missing);
+
+    // To be opened in another way, a node takes another descriptor of the set.
+    add(&mut qmp, 1, &read);
+    let options = |read_only: bool| {
+        json!({"options": [
+            {"driver": "file", "node-name": "n", "filename": first, "read-only": read_only},
+        ]})
+    };
+    assert_eq!(
+        open(&mut qmp, "n", json!({"filename": first, "read-only": true})),
+        "added"
+    );
+    let refused = error(qmp.execute("blockdev-reopen", options(false)));
+    assert_eq!(refused, misfit("0x2"));
+    add(&mut qmp, 1, &both);
+    qmp.execute("blockdev-reopen", options(false))
+        .expect("reopened");
+    assert_eq!(sets(&mut qmp), [(Some(1), 2)]);
 }

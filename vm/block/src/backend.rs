@@ -197,7 +197,10 @@ impl BlockBackend {
     /// The group that limits it.
     pub fn throttle_group(&self) -> Option<Arc<Group>> {
         let state = self.state();
-        state.group.as_ref().map(|member| Arc::clone(member.group()))
+        state
+            .group
+            .as_ref()
+            .map(|member| Arc::clone(member.group()))
     }
 
     /// Puts it under the limits of a group, or under none. Requests that wait for the old one are

@@ -93,6 +93,9 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A file that is open already elsewhere, and not lent.
+    #[error("{0}")]
+    NotLent(String),
     /// A `host_device` that is none.
     #[error("'host_device' driver requires '{0}' to be either a character or block device")]
     NotDevice(String),

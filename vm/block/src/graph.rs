@@ -3,13 +3,14 @@
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tinamou_api as api;
 use tokio::runtime::Handle;
 
 use crate::backend::{BlockBackend, Observer};
 use crate::error::{Error, Result};
+use crate::lender::Lender;
 use crate::node::Node;
 use crate::throttle::Group;
 use crate::{open, reopen};
@@ -26,6 +27,7 @@ pub struct Graph {
 struct Inner {
     runtime: Handle,
     observer: Arc<dyn Observer>,
+    lender: OnceLock<Arc<dyn Lender>>,
     state: Mutex<State>,
     anonymous: AtomicU64,
     /// Changes of the graph that take time come one after the other.
@@ -53,6 +55,7 @@ impl Graph {
         let inner = Inner {
             runtime,
             observer,
+            lender: OnceLock::new(),
             state: Mutex::default(),
             anonymous: AtomicU64::new(100),
             changes: tokio::sync::Mutex::default(),
@@ -60,6 +63,16 @@ impl Graph {
         Self {
             inner: Arc::new(inner),
         }
+    }
+
+    /// Names of files are looked up there first. There is one such place.
+    pub fn lend_from(&self, lender: Arc<dyn Lender>) {
+        // The first stays.
+        let _ = self.inner.lender.set(lender);
+    }
+
+    pub(crate) fn lender(&self) -> Option<&Arc<dyn Lender>> {
+        self.inner.lender.get()
     }
 
     /// Where requests run.

@@ -1,6 +1,5 @@
 //! From options to nodes.
 
-use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -200,21 +199,13 @@ impl Opening<'_> {
                 Some(locking) => Some(locking == api::OnOffAuto::On),
             },
         };
-        let mut opened = File::open(kind, &wanted);
+        let mut opened = File::open_from(self.graph.lender(), kind, &wanted);
         if self.auto_read_only && opened.as_ref().is_err_and(is_unwritable) {
             wanted.writable = false;
             self.common.read_only = true;
-            opened = File::open(kind, &wanted);
+            opened = File::open_from(self.graph.lender(), kind, &wanted);
         }
-        opened.map_err(|source| match source.raw_os_error() {
-            Some(errno) if errno == rustix::io::Errno::NOTBLK.raw_os_error() => {
-                Error::NotDevice(options.filename)
-            }
-            _ => Error::Open {
-                path: options.filename,
-                source,
-            },
-        })
+        opened
     }
 
     async fn raw(&self, options: api::BlockdevOptionsRaw) -> Result<Raw> {
@@ -425,14 +416,20 @@ fn size(value: i64, name: &'static str) -> Result<u64> {
 }
 
 /// Whether a file could be opened if only it were to be read.
-fn is_unwritable(error: &io::Error) -> bool {
+fn is_unwritable(error: &Error) -> bool {
     let errnos = [
         rustix::io::Errno::ACCESS,
         rustix::io::Errno::PERM,
         rustix::io::Errno::ROFS,
     ];
-    let errno = error.raw_os_error();
-    errnos.iter().any(|one| errno == Some(one.raw_os_error()))
+    match error {
+        Error::NotLent(_) => true,
+        Error::Open { source, .. } => {
+            let errno = source.raw_os_error();
+            errnos.iter().any(|one| errno == Some(one.raw_os_error()))
+        }
+        _ => false,
+    }
 }
 
 /// A new empty image in the directory for large temporary files.

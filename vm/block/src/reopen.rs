@@ -142,9 +142,12 @@ impl Changes<'_> {
         let same = |(one, other): (&(_, Arc<Node>), &(_, Arc<Node>))| {
             one.0 == other.0 && Arc::ptr_eq(&one.1, &other.1)
         };
-        let other_nodes =
-            below.len() != old.below.len() || !below.iter().zip(&old.below).all(same);
-        let place = if common.read_only { place } else { self.list.len() };
+        let other_nodes = below.len() != old.below.len() || !below.iter().zip(&old.below).all(same);
+        let place = if common.read_only {
+            place
+        } else {
+            self.list.len()
+        };
         let change = Change {
             node,
             remake: other_options || other_nodes,

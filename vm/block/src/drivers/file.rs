@@ -3,6 +3,7 @@
 //! What the page cache holds is read at once; everything else is done on the runtime's threads
 //! for blocking work, so that nobody waits for the disk who could do something else.
 
+use std::any::Any;
 use std::fs::{File as HostFile, OpenOptions};
 use std::io::{self, Seek, SeekFrom};
 use std::ops::Range;
@@ -11,13 +12,14 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use tinamou_api as api;
 
 use crate::driver::{Driver, Extent, Io, Reopen, Specific, Zeroes};
 use crate::error::Error;
+use crate::lender::{Lender, Lent};
 use crate::node::NodeOptions;
 use crate::permission::Claim;
 
@@ -58,15 +60,16 @@ pub enum Kind {
 }
 
 /// An open file.
-#[derive(Debug)]
 pub struct File {
     inner: RwLock<Arc<Inner>>,
+    lender: Option<Arc<dyn Lender>>,
 }
 
-#[derive(Debug)]
 struct Inner {
     kind: Kind,
     file: HostFile,
+    /// Says that the file is in use, if it is not ours.
+    _slip: Option<Box<dyn Any + Send + Sync>>,
     options: Options,
     size: AtomicU64,
     /// What the host demands of offsets and buffers, if its cache is passed by.
@@ -84,17 +87,18 @@ impl File {
     /// # Errors
     /// The host's. `ENOTBLK` if a `host_device` is no device, `EISDIR` for a directory.
     pub fn open(kind: Kind, options: &Options) -> io::Result<Self> {
-        let flags = if options.direct {
-            rustix::fs::OFlags::DIRECT.bits() as i32
-        } else {
-            0
-        };
-        let file = OpenOptions::new()
-            .read(true)
-            .write(options.writable)
-            .custom_flags(flags)
-            .open(&options.path)?;
-        Self::from_file(kind, file, options)
+        let file = open_host(options)?;
+        Ok(Self::around(Inner::new(kind, file, None, options)?, None))
+    }
+
+    /// The same, unless the name is one of a file that is lent.
+    pub(crate) fn open_from(
+        lender: Option<&Arc<dyn Lender>>,
+        kind: Kind,
+        options: &Options,
+    ) -> Result<Self, Error> {
+        let inner = Inner::open(lender, kind, options)?;
+        Ok(Self::around(inner, lender.cloned()))
     }
 
     /// Takes a file that is open already.
@@ -102,33 +106,14 @@ impl File {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn from_file(kind: Kind, file: HostFile, options: &Options) -> io::Result<Self> {
-        let file_type = file.metadata()?.file_type();
-        if file_type.is_dir() {
-            return Err(Errno::ISDIR.into());
-        }
-        let device = file_type.is_block_device() || file_type.is_char_device();
-        if kind == Kind::HostDevice && !device {
-            return Err(Errno::NOTBLK.into());
-        }
-        let alignment = match options.direct {
-            true => Some(Alignment::probe(&file)?),
-            false => None,
-        };
-        let locking = options.locking.unwrap_or_else(|| lock::available(&file));
-        let inner = Inner {
-            options: options.clone(),
-            locks: locking.then(|| Mutex::new(Claim::IDLE)),
-            size: AtomicU64::new(length(&file)?),
-            kind,
-            file,
-            alignment,
-            discards_ok: AtomicU64::new(0),
-            discards_failed: AtomicU64::new(0),
-            discarded: AtomicU64::new(0),
-        };
-        Ok(Self {
+        Ok(Self::around(Inner::new(kind, file, None, options)?, None))
+    }
+
+    fn around(inner: Inner, lender: Option<Arc<dyn Lender>>) -> Self {
+        Self {
             inner: RwLock::new(Arc::new(inner)),
-        })
+            lender,
+        }
     }
 
     /// Opens the file again with other flags; the locks go with it.
@@ -147,7 +132,7 @@ impl File {
             path: self.filename(),
             source,
         };
-        let new = Self::open(old.kind, &options).map_err(refused)?.inner();
+        let new = Arc::new(Inner::open(self.lender.as_ref(), old.kind, &options)?);
         if let (Some(old), Some(held)) = (&old.locks, &new.locks) {
             let claim = *old.lock().unwrap_or_else(PoisonError::into_inner);
             lock::copy(&new.file, claim).map_err(refused)?;
@@ -323,6 +308,62 @@ impl Driver for File {
 }
 
 impl Inner {
+    fn open(
+        lender: Option<&Arc<dyn Lender>>,
+        kind: Kind,
+        options: &Options,
+    ) -> Result<Self, Error> {
+        let name = options.path.to_string_lossy();
+        let lent = lender.and_then(|lender| lender.lend(&name, options.flags()));
+        let opened = match lent {
+            Some(Ok(Lent { fd, slip })) => Self::new(kind, fd.into(), Some(slip), options),
+            Some(Err(words)) => return Err(Error::NotLent(words)),
+            None => open_host(options).and_then(|file| Self::new(kind, file, None, options)),
+        };
+        opened.map_err(|source| match source.raw_os_error() {
+            Some(errno) if errno == Errno::NOTBLK.raw_os_error() => {
+                Error::NotDevice(name.into_owned())
+            }
+            _ => Error::Open {
+                path: name.into_owned(),
+                source,
+            },
+        })
+    }
+
+    fn new(
+        kind: Kind,
+        file: HostFile,
+        slip: Option<Box<dyn Any + Send + Sync>>,
+        options: &Options,
+    ) -> io::Result<Self> {
+        let file_type = file.metadata()?.file_type();
+        if file_type.is_dir() {
+            return Err(Errno::ISDIR.into());
+        }
+        let device = file_type.is_block_device() || file_type.is_char_device();
+        if kind == Kind::HostDevice && !device {
+            return Err(Errno::NOTBLK.into());
+        }
+        let alignment = match options.direct {
+            true => Some(Alignment::probe(&file)?),
+            false => None,
+        };
+        let locking = options.locking.unwrap_or_else(|| lock::available(&file));
+        Ok(Self {
+            options: options.clone(),
+            locks: locking.then(|| Mutex::new(Claim::IDLE)),
+            size: AtomicU64::new(length(&file)?),
+            kind,
+            file,
+            _slip: slip,
+            alignment,
+            discards_ok: AtomicU64::new(0),
+            discards_failed: AtomicU64::new(0),
+            discarded: AtomicU64::new(0),
+        })
+    }
+
     fn take_counters(&self, old: &Self) {
         let counters = [
             (&self.discards_ok, &old.discards_ok),
@@ -424,6 +465,31 @@ impl Inner {
             Err(_) => Ok(data(whole)),
         }
     }
+}
+
+impl Options {
+    fn flags(&self) -> OFlags {
+        let access = if self.writable {
+            OFlags::RDWR
+        } else {
+            OFlags::RDONLY
+        };
+        access
+            | if self.direct {
+                OFlags::DIRECT
+            } else {
+                OFlags::empty()
+            }
+    }
+}
+
+fn open_host(options: &Options) -> io::Result<HostFile> {
+    let direct = options.flags() & OFlags::DIRECT;
+    OpenOptions::new()
+        .read(true)
+        .write(options.writable)
+        .custom_flags(direct.bits() as i32)
+        .open(&options.path)
 }
 
 /// Fills `buffer`; what lies behind the end of the file is zero.

@@ -110,12 +110,7 @@ fn the_image_is_marked_and_closed() {
             cluster.into(),
             None,
         ),
-        (
-            (L2, COPIED | DATA + 512),
-            Op::Discard,
-            cluster.into(),
-            None,
-        ),
+        ((L2, COPIED | DATA + 512), Op::Discard, cluster.into(), None),
         (
             (L2 + 8, COPIED | DATA + CLUSTER + 512),
             Op::Read(CLUSTER),

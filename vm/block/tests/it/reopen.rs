@@ -102,7 +102,10 @@ fn another_image_is_behind() {
         graph.close().await;
     });
     let path = images.top.path();
-    qemu_img(&["check", "-q", path.to_str().expect("a path")], Path::new("."));
+    qemu_img(
+        &["check", "-q", path.to_str().expect("a path")],
+        Path::new("."),
+    );
 }
 
 #[test]

@@ -25,9 +25,9 @@ use crate::driver::{Driver, Extent, Io, Reopen, Zeroes};
 use crate::error::{Error, Result};
 use crate::node::{Edge, NodeOptions};
 
+use corruption::{Health, overlap};
 pub use create::create;
 pub use header::Header;
-use corruption::{Health, overlap};
 use meta::Meta;
 
 /// An open image.
