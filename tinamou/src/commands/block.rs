@@ -107,6 +107,19 @@ pub fn blockdev_change_medium(
     });
 }
 
+/// `change` of HMP: puts another medium into a drive.
+///
+/// # Errors
+/// There is no such drive, its tray cannot be moved, or the image cannot be opened.
+pub fn change_drive(
+    vm: &Vm,
+    args: api::BlockdevChangeMediumArguments,
+) -> Result<impl Future<Output = Result<()>> + Send + use<>> {
+    let named = named(vm, args.device.as_deref(), args.id.as_deref())?;
+    let blocks = vm.blocks.clone();
+    Ok(async move { change_medium(&blocks, &named, &args).await })
+}
+
 /// `block_set_io_throttle`
 pub fn block_set_io_throttle(
     vm: &mut Vm,

@@ -1,21 +1,23 @@
-//! Disks: `info block`, `info blockstats` and the commands that change them.
+//! Disks: `info block` and `info blockstats`.
 
 use tinamou_api as api;
 use tinamou_block::{block_info, block_stats, node_info};
 use tinamou_monitor::hmp::{Arguments, Console};
 use tinamou_qmp::Result;
 
+use super::image;
 use crate::vm::Vm;
 
 /// `info block`
 pub(super) fn info(vm: &mut Vm, console: &mut Console<'_>, args: &Arguments) -> Result<()> {
     let name = args.optional_string("device");
+    let verbose = args.flag("verbose");
     if args.flag("nodes") {
         let nodes = vm.blocks.nodes();
         for (index, node) in nodes.iter().rev().enumerate() {
             if name.is_none_or(|name| name == node.name()) {
                 separate(console, index);
-                print(console, None, Some(&node_info(node, false)));
+                print(console, None, Some(&node_info(node, false)), verbose);
             }
         }
         return Ok(());
@@ -27,7 +29,7 @@ pub(super) fn info(vm: &mut Vm, console: &mut Console<'_>, args: &Arguments) -> 
         let node_name = inserted.and_then(|node| node.node_name.as_deref());
         if name.is_none_or(|name| name == info.device || Some(name) == node_name) {
             separate(console, index);
-            print(console, Some(&info), inserted);
+            print(console, Some(&info), inserted, verbose);
         }
     }
     Ok(())
@@ -43,6 +45,7 @@ fn print(
     console: &mut Console<'_>,
     disk: Option<&api::BlockInfo>,
     node: Option<&api::BlockDeviceInfo>,
+    verbose: bool,
 ) {
     let node_name = node.and_then(|node| node.node_name.as_deref());
     let device = disk
@@ -67,6 +70,10 @@ fn print(
     }
     if let Some(node) = node {
         text += &node_lines(node);
+    }
+    if let Some(node) = node.filter(|_| verbose) {
+        text += "\nImages:\n";
+        text += &image::lines(&node.image);
     }
     console.print(&text);
 }

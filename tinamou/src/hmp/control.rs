@@ -5,7 +5,6 @@ use tinamou_monitor::hmp::{Arguments, Console};
 use tinamou_qmp::{Error, Result};
 
 use super::Entry;
-use crate::commands::block;
 use crate::devices::virtio_balloon;
 use crate::options::process::log_help_with_none;
 use crate::options::{self, DeviceArgument};
@@ -112,13 +111,6 @@ const COMMANDS: &[Entry] = &[
         "device",
         "take a device out",
         |vm, _, args| vm.unplug(args.string("id")),
-    ),
-    (
-        "eject",
-        "force:-f,device:B",
-        "[-f] device",
-        "take the medium out of a drive (use -f to force it)",
-        |vm, _, args| block::eject_drive(vm, args.string("device"), args.flag("force")),
     ),
     (
         "chardev-add",

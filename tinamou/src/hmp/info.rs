@@ -66,9 +66,9 @@ const COMMANDS: &[Entry] = &[
     ("pci", "", "", "the PCI devices", pci::info),
     (
         "block",
-        "nodes:-n,device:B?",
-        "[-n] [device]",
-        "the disks, or with -n the block nodes",
+        "nodes:-n,verbose:-v,device:B?",
+        "[-n] [-v] [device]",
+        "the disks, or with -n the block nodes; -v tells of their images",
         block::info,
     ),
     (

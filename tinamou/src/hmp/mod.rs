@@ -3,6 +3,8 @@
 mod block;
 mod completion;
 mod control;
+mod drives;
+mod image;
 mod info;
 mod memory;
 mod mtree;
@@ -26,6 +28,7 @@ pub fn commands() -> Hmp<Vm> {
         "QEMU {major}.{minor}.{micro} monitor - type 'help' for more information"
     ));
     control::add(&mut hmp);
+    drives::add(&mut hmp);
     info::add(&mut hmp);
     memory::add(&mut hmp);
     net::add(&mut hmp);

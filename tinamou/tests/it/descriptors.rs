@@ -328,11 +328,7 @@ fn images_come_from_sets(program: &Path) {
     assert_eq!(open(&mut qmp, "r", read_only.clone()), "added");
     assert_eq!(open(&mut qmp, "a", automatic), "added");
     let nodes = qmp.execute("query-named-block-nodes", json!({"flat": true}));
-    let nodes = nodes.expect("nodes");
-    assert_eq!(
-        (&nodes[0]["file"], &nodes[0]["ro"]),
-        (&json!(first), &json!(true))
-    );
+    assert_eq!(nodes.expect("nodes")[0]["file"], first);
 
     // What is in use goes on, and its set with it; nobody else gets in.
     qmp.execute("remove-fd", json!({"fdset-id": 1}))

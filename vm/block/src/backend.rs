@@ -26,6 +26,8 @@ pub use request::{Failure, Request, Stopped};
 /// What a disk reads from and writes to: a medium with counters and policies.
 pub struct BlockBackend {
     name: String,
+    /// The name is somebody else's to have.
+    nameless: AtomicBool,
     state: Mutex<State>,
     stats: Stats,
     write_cache: AtomicBool,
@@ -56,6 +58,7 @@ impl BlockBackend {
     pub fn new(name: impl Into<String>, observer: Arc<dyn Observer>) -> Arc<Self> {
         Arc::new(Self {
             name: name.into(),
+            nameless: AtomicBool::new(false),
             state: Mutex::new(State {
                 medium: None,
                 claim: Claim::IDLE,
@@ -76,7 +79,16 @@ impl BlockBackend {
 
     /// `device`: its name, empty if only a disk knows it.
     pub fn name(&self) -> &str {
-        &self.name
+        match self.nameless.load(Ordering::Acquire) {
+            true => "",
+            false => &self.name,
+        }
+    }
+
+    /// Goes on without its name.
+    pub(crate) fn lose_name(&self) {
+        self.nameless.store(true, Ordering::Release);
+        self.rename();
     }
 
     /// The node that is the medium.
@@ -159,10 +171,10 @@ impl BlockBackend {
 
     fn user_name(&self, state: &State) -> String {
         match &state.disk {
-            Some(disk) if self.name.is_empty() => {
+            Some(disk) if self.name().is_empty() => {
                 format!("block device '{}'", disk.holder.qom_path)
             }
-            _ => format!("block device '{}'", self.name),
+            _ => format!("block device '{}'", self.name()),
         }
     }
 
@@ -271,7 +283,7 @@ impl BlockBackend {
     /// Tells whoever watches that the tray has moved.
     pub fn tray_moved(&self, open: bool) {
         if let Some(holder) = self.attached() {
-            self.observer.tray_moved(&self.name, &holder.id, open);
+            self.observer.tray_moved(self.name(), &holder.id, open);
         }
     }
 

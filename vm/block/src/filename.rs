@@ -41,7 +41,8 @@ pub fn members(name: &str) -> Result<Object> {
 /// As [`options`].
 pub fn with_format(name: &str, format: &str) -> Result<api::BlockdevOptions> {
     let file = options(name)?;
-    let mut image = visit(object(vec![("driver", text(format)), ("file", text(""))]))?;
+    let image = visit(object(vec![("driver", text(format)), ("file", text(""))]));
+    let mut image = image.map_err(|_| Error::UnknownDriver(format.into()))?;
     use api::BlockdevOptionsBranch as Branch;
     let below = Box::new(api::BlockdevRef::Definition(Box::new(file)));
     match &mut image.branch {

@@ -258,11 +258,13 @@ impl Graph {
         backend
     }
 
-    /// A drive goes, with its medium if nobody else uses that.
+    /// A drive goes, with its medium if nobody else uses that. A disk that holds it has neither a
+    /// medium nor a name any more.
     pub fn forget(&self, backend: &Arc<BlockBackend>) {
         self.state()
             .drives
             .retain(|drive| !Arc::ptr_eq(drive, backend));
+        backend.lose_name();
         if let Some(medium) = backend.remove() {
             self.release(medium);
         }

@@ -105,7 +105,7 @@ impl BlockBackend {
         let state = self.state();
         let disk = state.disk.as_ref();
         IoError {
-            device: self.name.clone(),
+            device: self.name().to_owned(),
             node_name: state.medium.as_ref().map(|edge| edge.name().to_owned()),
             qom_path: disk
                 .map(|disk| disk.holder.qom_path.clone())
