@@ -95,24 +95,39 @@ fn the_image_is_marked_and_closed() {
     let cluster = "Cluster allocation offset 0x50200 unaligned (L2 offset: 0x40000, L2 index: 0)";
     let second = "Cluster allocation offset 0x60200 unaligned (L2 offset: 0x40000, L2 index: 0x1)";
     let rows = [
-        ((L1, COPIED | L2 + 512), Op::Read(0), l2.to_owned(), None),
-        ((L1, COPIED | L2 + 512), Op::Write(0, 4096), l2.into(), None),
-        ((L2, COPIED | DATA + 512), Op::Read(0), cluster.into(), None),
+        ((L1, COPIED | (L2 + 512)), Op::Read(0), l2.to_owned(), None),
         (
-            (L2, COPIED | DATA + 512 | 1),
+            (L1, COPIED | (L2 + 512)),
+            Op::Write(0, 4096),
+            l2.into(),
+            None,
+        ),
+        (
+            (L2, COPIED | (DATA + 512)),
             Op::Read(0),
             cluster.into(),
             None,
         ),
         (
-            (L2, COPIED | DATA + 512),
+            (L2, COPIED | (DATA + 512) | 1),
+            Op::Read(0),
+            cluster.into(),
+            None,
+        ),
+        (
+            (L2, COPIED | (DATA + 512)),
             Op::Write(0, 4096),
             cluster.into(),
             None,
         ),
-        ((L2, COPIED | DATA + 512), Op::Discard, cluster.into(), None),
         (
-            (L2 + 8, COPIED | DATA + CLUSTER + 512),
+            (L2, COPIED | (DATA + 512)),
+            Op::Discard,
+            cluster.into(),
+            None,
+        ),
+        (
+            (L2 + 8, COPIED | (DATA + CLUSTER + 512)),
             Op::Read(CLUSTER),
             second.into(),
             None,
@@ -180,7 +195,7 @@ fn the_image_is_marked_and_closed() {
 #[test]
 fn what_is_only_read_is_told_once() {
     run(async {
-        let image = image(&[(L2, COPIED | DATA + 512)]);
+        let image = image(&[(L2, COPIED | (DATA + 512))]);
         let before = image.content();
         let (_graph, node, heard) = open(&image, ",'read-only':true").await.expect("it opens");
         for told in [1, 0] {
@@ -195,7 +210,7 @@ fn what_is_only_read_is_told_once() {
 #[test]
 fn the_drive_is_named() {
     run(async {
-        let image = image(&[(L1, COPIED | L2 + 512)]);
+        let image = image(&[(L1, COPIED | (L2 + 512))]);
         let (graph, node, heard) = open(&image, "").await.expect("it opens");
         let drive = graph.new_backend("drive0");
         drive.insert(&node).expect("nobody else uses it");
