@@ -16,18 +16,37 @@ const MIB: u64 = 1 << 20;
 const SIZE: u64 = 512 * MIB;
 
 /// What is measured: name, kind of request, its length, how many.
-const RAW: [(&str, &str, u64, u64); 4] = [
+const RAW: [(&str, &str, u64, u64); 6] = [
     ("disk, raw: 1 MiB writes", "write", MIB, 256),
     ("disk, raw: 1 MiB reads", "read", MIB, 256),
     ("disk, raw: 4 KiB writes", "write", 4096, 4096),
     ("disk, raw: 4 KiB reads", "read", 4096, 8192),
+    (
+        "disk, raw: 4 KiB writes anywhere",
+        "random-write",
+        4096,
+        4096,
+    ),
+    ("disk, raw: 4 KiB reads anywhere", "random-read", 4096, 8192),
 ];
 
 /// The same for an image that grows under the writes.
-const QCOW2: [(&str, &str, u64, u64); 3] = [
+const QCOW2: [(&str, &str, u64, u64); 5] = [
     ("disk, qcow2: 1 MiB writes that allocate", "write", MIB, 256),
     ("disk, qcow2: 1 MiB reads", "read", MIB, 256),
     ("disk, qcow2: 4 KiB reads", "read", 4096, 8192),
+    (
+        "disk, qcow2: 4 KiB writes anywhere",
+        "random-write",
+        4096,
+        4096,
+    ),
+    (
+        "disk, qcow2: 4 KiB reads anywhere",
+        "random-read",
+        4096,
+        8192,
+    ),
 ];
 
 /// Measures every row of disks for one program.

@@ -24,7 +24,7 @@ static const struct command {
     {"churn", "IF ROUNDS", 2, filter_churn},
     {"events", "REPORTS <DEVICE", 1, input_events},
     {"touch", "MIB", 1, memory_touch},
-    {"io", "read|write|flush|discard|zero DISK [OFFSET [LENGTH [COUNT]]]", 2, storage_io},
+    {"io", "[random-]read|[random-]write|flush|discard|zero DISK [OFFSET [LENGTH [COUNT]]]", 2, storage_io},
     {"tray", "open|close DRIVE", 2, storage_tray},
     {"slots", "", 0, slots_show},
     {"drive-slots", "POLL-MS", 1, slots_drive},

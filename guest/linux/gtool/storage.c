@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/cdrom.h>
 #include <linux/fs.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,8 +34,19 @@ static uint64_t number(char ***args, uint64_t otherwise) {
     return **args ? strtoull(*(*args)++, NULL, 0) : otherwise;
 }
 
+/* The next number of a sequence without a pattern, the same in every run (xorshift). */
+static uint64_t next(uint64_t *state) {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    return *state ^= *state << 17;
+}
+
+/* "random-KIND" takes its offsets, in whole lengths, from anywhere on the disk behind OFFSET. */
 int storage_io(char **args) {
     const char *kind = args[0], *path = args[1];
+    bool random = !strncmp(kind, "random-", 7);
+    if (random)
+        kind += 7;
     char **rest = args + 2;
     uint64_t offset = number(&rest, 0), length = number(&rest, 4096), count = number(&rest, 1);
 
@@ -47,9 +59,19 @@ int storage_io(char **args) {
     if (buffer == MAP_FAILED)
         return fail("mmap");
     memset(buffer, 0x5a, length);
-    for (uint64_t i = 0; i < count; i++)
-        if (request(kind, disk, buffer, offset + i * length, length) < 0)
+    uint64_t size = 0, state = 0x9e3779b97f4a7c15;
+    if (random && ioctl(disk, BLKGETSIZE64, &size))
+        return fail("size");
+    if (random && (!length || size < length || size - length < offset)) {
+        errno = EINVAL;
+        return fail("offset");
+    }
+    uint64_t places = random ? (size - offset) / length : 0;
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t place = random ? next(&state) % places : i;
+        if (request(kind, disk, buffer, offset + place * length, length) < 0)
             return fail(kind);
+    }
     printf("done=%lu\n", count);
     return 0;
 }
