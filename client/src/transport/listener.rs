@@ -77,7 +77,7 @@ impl Listener {
 
     async fn accept_stream(&self) -> io::Result<Box<dyn Transport>> {
         match &self.socket {
-            Socket::Unix(socket) => Ok(Box::new(Unix(socket.accept().await?.0))),
+            Socket::Unix(socket) => Ok(Box::new(Unix::new(socket.accept().await?.0)?)),
             Socket::Tcp(socket) => Ok(Box::new(Tcp(accept_tcp(socket).await?))),
             Socket::Tls(socket, tls) => {
                 let handshake = tls.accept(accept_tcp(socket).await?);

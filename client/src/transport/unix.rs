@@ -1,14 +1,17 @@
 //! Unix sockets, with files, without, and with long paths.
 
-use super::{Transport, through, unsupported};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use super::descriptor::{Descriptor, Short};
+use super::{Transport, unsupported};
+use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, sendmsg};
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::task::{Context, Poll, ready};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::Interest;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{UnixListener, UnixStream};
 
 /// What a path may have at most; the field ends with a NUL.
@@ -28,9 +31,43 @@ const QUIETLY: SendFlags = SendFlags::empty();
 const QUEUE_FULL: Duration = Duration::from_millis(10);
 
 /// A unix socket.
-pub(crate) struct Unix(pub(crate) UnixStream);
+pub(super) struct Unix(pub(super) Descriptor);
 
-through!(Unix,);
+impl Unix {
+    pub(super) fn new(stream: UnixStream) -> io::Result<Self> {
+        Descriptor::new(stream.into_std()?.into()).map(Self)
+    }
+}
+
+impl AsyncRead for Unix {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.0.poll_read_with(cx, buffer, Short::Drained)
+    }
+}
+
+impl AsyncWrite for Unix {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut self.get_mut().0;
+        this.poll_write_with(cx, |fd| rustix::net::send(fd, bytes, QUIETLY))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shutdown = rustix::net::shutdown(self.0.fd(), Shutdown::Write);
+        Poll::Ready(Ok(shutdown?))
+    }
+}
 
 impl Transport for Unix {
     fn carries_fds(&self) -> bool {
@@ -43,32 +80,18 @@ impl Transport for Unix {
         bytes: &[u8],
         fds: &[OwnedFd],
     ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.0.poll_write_ready(cx))?;
-            let sent = self
-                .0
-                .try_io(Interest::WRITABLE, || send(&self.0, bytes, fds));
-            match sent {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                other => return Poll::Ready(other),
-            }
-        }
+        self.0.poll_write_with(cx, |fd| send(fd, bytes, fds))
     }
 }
 
-fn send(socket: &UnixStream, bytes: &[u8], fds: &[OwnedFd]) -> io::Result<usize> {
+fn send(socket: &OwnedFd, bytes: &[u8], fds: &[OwnedFd]) -> rustix::io::Result<usize> {
     let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !ancillary.push(SendAncillaryMessage::ScmRights(&fds)) {
-        return Err(io::ErrorKind::InvalidInput.into());
+        return Err(Errno::INVAL);
     }
-    Ok(sendmsg(
-        socket,
-        &[IoSlice::new(bytes)],
-        &mut ancillary,
-        QUIETLY,
-    )?)
+    sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, QUIETLY)
 }
 
 /// Connects to a socket with a file.
@@ -92,7 +115,7 @@ pub(super) async fn connect_abstract(name: &str) -> io::Result<Box<dyn Transport
 async fn patiently(path: &Path) -> io::Result<Box<dyn Transport>> {
     loop {
         match UnixStream::connect(path).await {
-            Ok(stream) => return Ok(Box::new(Unix(stream))),
+            Ok(stream) => return Ok(Box::new(Unix::new(stream)?)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 tokio::time::sleep(QUEUE_FULL).await;
             }

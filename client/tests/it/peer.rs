@@ -93,10 +93,10 @@ pub fn is_missing(program: &str) -> bool {
     true
 }
 
-/// Waits for a server's socket to appear.
+/// Waits until a server listens: its socket is there a moment earlier.
 pub fn wait_for(socket: &std::path::Path) {
     let began = Instant::now();
-    while !socket.exists() {
+    while std::os::unix::net::UnixStream::connect(socket).is_err() {
         assert!(began.elapsed() < Duration::from_secs(60), "{socket:?}");
         std::thread::sleep(Duration::from_millis(10));
     }

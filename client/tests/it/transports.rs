@@ -2,6 +2,7 @@
 
 use crate::peer::{Qemu, qemu_is_missing, wait_for};
 use serde_json::json;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -343,6 +344,37 @@ fn make_certificates(directory: &Path) -> bool {
             );
             openssl(directory, &request) && openssl(directory, &sign)
         })
+}
+
+/// What is sent waits for a server that does not read yet, and arrives whole.
+#[tokio::test]
+async fn a_request_longer_than_a_socket_holds() {
+    const LENGTH: usize = 4 << 20;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("slow");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let (read, reading) = std::sync::mpsc::channel();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        writeln!(stream, "{}", crate::server::GREETING).unwrap();
+        lines.next().unwrap().unwrap();
+        writeln!(stream, r#"{{"return": {{}}, "id": "tinamou-1"}}"#).unwrap();
+        reading.recv().unwrap();
+        let line = lines.next().unwrap().unwrap();
+        writeln!(stream, r#"{{"return": {}, "id": "tinamou-2"}}"#, line.len()).unwrap();
+    });
+    let client = Client::connect(&Address::Unix(path)).await.unwrap();
+    let request = client.request("x-long", json!({"text": "x".repeat(LENGTH)}));
+    let call = request.deadline(Duration::from_secs(60)).value();
+    let first_try = async {
+        // The call has written what fits by now, and waits.
+        tokio::task::yield_now().await;
+        read.send(()).unwrap();
+    };
+    let (length, ()) = tokio::join!(call, first_try);
+    assert!(length.unwrap().as_u64() > Some(LENGTH as u64));
+    server.join().unwrap();
 }
 
 /// A unix listener whose queue is full takes no further connection.
