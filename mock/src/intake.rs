@@ -182,7 +182,10 @@ fn enabled(request: &mut Object) -> Option<&mut Vec<Value>> {
 }
 
 fn feed(request: &Value) -> Taken {
-    Taken::Feed(to_vec(request, Style::Compact).expect("a value has a JSON text"))
+    let mut text = to_vec(request, Style::Compact).expect("a value has a JSON text");
+    // A number ends where something else begins.
+    text.push(b'\n');
+    Taken::Feed(text)
 }
 
 fn accepted(id: Option<&Value>) -> Vec<u8> {

@@ -25,6 +25,8 @@ fn check_start(fault: &str, input: &[&str], expected: &[&str]) {
 const OK: &str = r#"{"return": {}}"#;
 const NAME: &str = r#"{"execute": "query-uuid", "id": 7}"#;
 const NAMED: &str = r#"{"return": {"UUID": "made-up"}, "id": 7}"#;
+const SCALAR: &str =
+    r#"{"error": {"class": "GenericError", "desc": "QMP input must be a JSON object"}}"#;
 const RESUME: &str = r#"{"event": "RESUME"}"#;
 
 #[test]
@@ -197,6 +199,7 @@ fn requests() {
             r#"{"execute": "cont", "x": 1}"#,
             &[OK][..],
         ),
+        ("unknown-member-ignored", "12\n3", &[SCALAR, SCALAR]),
         ("missing-command-ignored", r#"{"id": 1}"#, &[]),
         (
             "arguments-type-ignored",
