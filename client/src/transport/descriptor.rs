@@ -50,6 +50,7 @@ impl Descriptor {
     }
 
     /// Waits until a call that takes something from it does not block.
+    #[cfg(target_os = "linux")]
     pub(super) async fn read_with<T>(
         &self,
         call: impl Fn(&OwnedFd) -> rustix::io::Result<T>,
@@ -63,6 +64,7 @@ impl Descriptor {
     }
 
     /// Waits until there is room to write.
+    #[cfg(target_os = "linux")]
     pub(super) async fn writable(&self) -> io::Result<()> {
         let room = register(self.fd().try_clone()?, Interest::WRITABLE)?;
         room.writable().await?.retain_ready();
