@@ -319,7 +319,7 @@ pub(super) fn populate(
         return Ok(());
     };
     let root = Arc::clone(virt.pci.root());
-    let windows = PciWindows::new(machine.config().ram_size);
+    let windows = PciWindows::new(machine.config());
     let mut made = Made::new(Host(windows), host_properties(&windows).values());
     made.buses.push(MadeBus {
         kind: &PCIE_BUS,

@@ -197,7 +197,7 @@ impl MemoryBackend {
             backend.ram.set_dumped(false);
         }
         if backend.prealloc.get() {
-            backend.ram.populate();
+            backend.populate();
         }
         Ok(backend)
     }
@@ -220,6 +220,10 @@ impl MemoryBackend {
             host_nodes: Vec::new(),
             policy: api::HostMemPolicy::Default,
         }
+    }
+
+    fn populate(&self) {
+        self.ram.populate(0..self.ram.size());
     }
 
     pub(super) fn kind(&self) -> &'static str {
@@ -280,7 +284,7 @@ impl MemoryBackend {
                 |this| &this.prealloc,
                 |this, on| {
                     if on && !this.prealloc.replace(true) {
-                        this.ram.populate();
+                        this.populate();
                     }
                 },
             ),

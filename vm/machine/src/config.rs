@@ -10,6 +10,7 @@ use tinamou_memory::Ram;
 
 use crate::loader::Payload;
 use crate::run_state::Actions;
+use crate::virt::{RAM_BASE, Range};
 
 /// The machine type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,6 +76,11 @@ pub struct MachineConfig {
     pub accelerator: Accelerator,
     /// Bytes of RAM.
     pub ram_size: u64,
+    /// Bytes of RAM and of all memory devices together; no more than
+    /// [`ram_size`](Self::ram_size) if there can be no memory devices.
+    pub max_ram_size: u64,
+    /// Slots for memory modules, for which addresses are set aside.
+    pub ram_slots: u64,
     /// The main memory, if it is there already; it has [`ram_size`](Self::ram_size) bytes.
     pub main_memory: Option<MainMemory>,
     /// Harts.
@@ -118,6 +124,26 @@ pub struct MainMemory {
 }
 
 impl MachineConfig {
+    /// Where memory devices go: above RAM, with a gigabyte for each slot so that every device can
+    /// be aligned. Nowhere if there can be none.
+    #[must_use]
+    pub fn device_memory(&self) -> Option<Range> {
+        const GIB: u64 = 1 << 30;
+        let size = self.max_ram_size.checked_sub(self.ram_size)?;
+        let ram_end = RAM_BASE.saturating_add(self.ram_size);
+        (size > 0).then(|| Range {
+            base: ram_end.checked_next_multiple_of(GIB).unwrap_or(u64::MAX),
+            size: size.saturating_add(self.ram_slots.saturating_mul(GIB)),
+        })
+    }
+
+    /// The first address behind RAM and memory devices.
+    pub(crate) fn memory_end(&self) -> u64 {
+        let ram_end = RAM_BASE.saturating_add(self.ram_size);
+        let devices = self.device_memory();
+        devices.map_or(ram_end, |range| range.base.saturating_add(range.size))
+    }
+
     /// Whether of the ACLINT devices only the timer is there, as it is beside interrupt files.
     pub(crate) fn has_timer_only(&self) -> bool {
         self.aclint && self.aia == Aia::AplicImsic
@@ -130,6 +156,8 @@ impl Default for MachineConfig {
             board: BoardKind::default(),
             accelerator: Accelerator::default(),
             ram_size: 128 << 20,
+            max_ram_size: 0,
+            ram_slots: 0,
             main_memory: None,
             cpus: 1,
             isa: Isa::default(),

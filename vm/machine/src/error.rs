@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::device_memory::PlaceError;
+
 /// A failure to make or change a machine.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -50,6 +52,25 @@ pub enum Error {
     /// The machine has no device tree to dump.
     #[error("This machine doesn't have an FDT")]
     NoDeviceTree,
+    /// A memory device has no place.
+    #[error(transparent)]
+    DeviceMemory(#[from] PlaceError),
+    /// Memory devices would be beyond the last address.
+    #[error("Address space limit {limit:#x} < {last:#x} phys-bits too low ({bits})")]
+    AddressBits {
+        /// The last address that they may have.
+        limit: u64,
+        /// The last that they would have.
+        last: u64,
+        /// The bits of a physical address.
+        bits: u32,
+    },
+    /// The machine was made without room for memory devices.
+    #[error(
+        "the configuration is not prepared for memory devices (e.g., for memory hotplug), \
+         consider specifying the maxmem option"
+    )]
+    NoDeviceMemory,
     /// More harts than the board can have.
     #[error("Invalid SMP CPUs {cpus}. The max CPUs supported by machine '{machine}' is {limit}")]
     TooManyCpus {

@@ -7,6 +7,7 @@
 mod boot;
 pub mod config;
 mod cpu;
+mod device_memory;
 mod error;
 pub mod fdt;
 mod loader;
@@ -19,9 +20,10 @@ mod under_test;
 mod virt;
 
 pub use config::{MachineConfig, MainMemory};
+pub use device_memory::{NewMemory, PlaceError, Plugged};
 pub use error::{Error, LoadError};
 pub use loader::{Payload, Rom};
-pub use machine::{Machine, Observer, Progress};
+pub use machine::{Machine, Observer, Progress, ResetHook};
 pub use requests::Requests;
 pub use run_state::{Event, RunState, RunStateCell, ShutdownCause};
 pub use under_test::LineReport;

@@ -1,6 +1,6 @@
 //! The machine: board, harts, clock and run state, owned by the main loop.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use tinamou_devices::{Clock, Gate};
@@ -11,6 +11,7 @@ use tinamou_pci::devices::PanicEvent;
 use crate::Error;
 use crate::config::{Accelerator, Aia, Bios, BoardKind, MachineConfig};
 use crate::cpu::Cpu;
+use crate::device_memory::{DeviceMemory, NewMemory, Plugged};
 use crate::requests::{Requests, Shutdown};
 use crate::run_state::{
     Actions, Event, GuestPanicAction, PanicAction, RebootAction, RunState, RunStateCell,
@@ -32,6 +33,9 @@ pub enum Progress {
 /// Told of everything that happens, on the thread that owns the machine and in order.
 pub type Observer = Box<dyn Fn(Event) + Send>;
 
+/// Called whenever the machine is reset, while it stands still. It goes when its owner drops it.
+pub type ResetHook = dyn Fn() + Send + Sync;
+
 /// A machine. Dropping it stops the harts and ends their threads.
 pub struct Machine {
     config: MachineConfig,
@@ -43,6 +47,8 @@ pub struct Machine {
     requests: Arc<Requests>,
     space: Arc<AddressSpace>,
     virt: Option<Virt>,
+    device_memory: Option<DeviceMemory>,
+    reset_hooks: Vec<Weak<ResetHook>>,
     cpus: Vec<Cpu>,
     timers: Option<JoinHandle<()>>,
     pub(crate) test: TestState,
@@ -66,6 +72,8 @@ impl Machine {
             requests: Arc::default(),
             space: Arc::new(AddressSpace::new("memory")),
             virt: None,
+            device_memory: DeviceMemory::new(&config)?,
+            reset_hooks: Vec::new(),
             cpus: Vec::new(),
             timers: None,
             test: TestState::default(),
@@ -136,6 +144,22 @@ impl Machine {
     #[must_use]
     pub fn virt(&self) -> Option<&Virt> {
         self.virt.as_ref()
+    }
+
+    /// Plugs in the memory of a memory device.
+    ///
+    /// # Errors
+    /// When there is no place for it.
+    pub fn plug_memory(&self, new: &NewMemory<'_>) -> Result<Plugged, Error> {
+        let memory = self.device_memory.as_ref();
+        let memory = memory.ok_or(Error::NoDeviceMemory)?;
+        memory.plug(&self.space, new)
+    }
+
+    /// Has a part of the machine told of resets, for as long as the hook is there.
+    pub fn on_reset(&mut self, hook: Weak<ResetHook>) {
+        self.reset_hooks.retain(|hook| hook.strong_count() > 0);
+        self.reset_hooks.push(hook);
     }
 
     /// The device tree blob.
@@ -377,6 +401,9 @@ impl Machine {
     fn reset_parts(&mut self) {
         let Some(virt) = &mut self.virt else { return };
         virt.reset(&self.space, &self.config);
+        for hook in self.reset_hooks.iter().filter_map(Weak::upgrade) {
+            hook();
+        }
         let starts = std::iter::once(virt.boot.first).chain(std::iter::repeat(virt.boot.others));
         for (cpu, start) in self.cpus.iter().zip(starts) {
             cpu.with_hart(|hart| hart.reset(start));

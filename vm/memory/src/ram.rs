@@ -7,6 +7,7 @@
     reason = "guest RAM is host memory mapped by hand and shared between threads"
 )]
 
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -133,9 +134,9 @@ impl Ram {
         })
     }
 
-    /// Takes every page from the host now rather than when it is first used.
-    pub fn populate(&self) {
-        for offset in (0..self.size()).step_by(4096) {
+    /// Takes the pages of a range from the host now rather than when they are first used.
+    pub fn populate(&self, range: Range<u64>) {
+        for offset in range.step_by(4096) {
             if let Some(byte) = self.atomic::<u8>(offset) {
                 byte.fetch_or(0, Relaxed);
             }
@@ -397,7 +398,7 @@ mod tests {
         let mut bytes = [0; 24];
         rustix::io::pread(&file, &mut bytes, 4096).unwrap();
         assert_eq!((bytes[8], bytes[16]), (1, 0));
-        shared.populate();
+        shared.populate(0..4096);
         shared.discard(0, 4096).unwrap();
         assert_eq!(shared.load(8, 8), Ok(0));
         assert!(matches!(copy.discard(0, 4096), Err(Error::Discard(_))));

@@ -24,6 +24,11 @@ pub trait VirtioDevice: Send + Sync {
         0
     }
 
+    /// Those among them that a driver must choose before it may begin.
+    fn required_features(&self) -> u64 {
+        0
+    }
+
     /// How many queues there are, and how many descriptors each has at first. Asked once.
     fn queue_sizes(&self) -> Vec<u16>;
 

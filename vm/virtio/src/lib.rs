@@ -42,6 +42,7 @@ pub mod blk;
 pub mod driver;
 pub mod gpu;
 pub mod input;
+pub mod mem;
 pub mod mmio;
 pub mod net;
 pub mod pci;

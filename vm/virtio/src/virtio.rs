@@ -139,10 +139,11 @@ impl Virtio {
         self.device.set_features(features)
     }
 
-    /// Whether a driver may begin with what it has chosen: it must not bypass an IOMMU.
+    /// Whether a driver may begin with what it has chosen: it must not bypass an IOMMU, nor leave
+    /// out what the device insists on.
     fn is_acceptable(&self) -> bool {
-        let features = self.features();
-        self.offered() & !features & feature::ACCESS_PLATFORM == 0
+        let required = feature::ACCESS_PLATFORM | self.device.required_features();
+        self.offered() & !self.features() & required == 0
     }
 
     /// The device status.

@@ -29,7 +29,7 @@ use interrupts::Files;
 pub use pci::PciWindows;
 
 /// A range of guest physical addresses.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     /// The first address.
     pub base: u64,
@@ -208,7 +208,6 @@ impl Virt {
     }
 
     fn map(&self, site: &Site<'_>, memory: MainMemory) -> Result<(), Error> {
-        let ram_size = memory.ram.size();
         let requests = Arc::clone(site.requests);
         let finisher = Arc::new(TestFinisher::new(move |finish| requests.finish(finish)));
         let regions = [
@@ -232,7 +231,7 @@ impl Virt {
         let interrupts = self.controller.regions().into_iter();
         let timers = self.timers(site).into_iter();
         let told = self.fw_cfg.regions(FW_CFG.base);
-        let pci = pci::regions(&self.pci, ram_size);
+        let pci = pci::regions(&self.pci, site.config.memory_end());
         let all = regions.into_iter().chain(timers).chain(interrupts);
         for region in all.chain(slots).chain(button).chain(told).chain(pci) {
             site.space.add(region)?;

@@ -8,7 +8,8 @@ use tinamou_memory::Region;
 use tinamou_pci::PciHost;
 
 use super::tree::Handles;
-use super::{RAM_BASE, Range};
+use super::Range;
+use crate::config::MachineConfig;
 use crate::fdt::Node;
 
 const ECAM: Range = Range {
@@ -45,23 +46,21 @@ pub struct PciWindows {
 }
 
 impl PciWindows {
-    /// The windows of a board with so much RAM.
+    /// The windows of a board.
     #[must_use]
-    pub fn new(ram: u64) -> Self {
+    pub fn new(config: &MachineConfig) -> Self {
         Self {
             ecam: ECAM,
             pio: PIO,
             mmio: MMIO,
-            high_mmio: high_mmio(ram),
+            high_mmio: high_mmio(config.memory_end()),
         }
     }
 }
 
-/// The window for what can be placed above 4 GiB lies above RAM.
-fn high_mmio(ram: u64) -> Range {
-    let base = RAM_BASE
-        .saturating_add(ram)
-        .checked_next_multiple_of(HIGH_MMIO_SIZE);
+/// The window for what can be placed above 4 GiB lies above all memory.
+fn high_mmio(memory_end: u64) -> Range {
+    let base = memory_end.checked_next_multiple_of(HIGH_MMIO_SIZE);
     Range {
         // Nobody has RAM up to the end of the address space.
         base: base.unwrap_or(HIGH_MMIO_SIZE),
@@ -79,8 +78,8 @@ pub(super) fn host(inputs: &[IrqLine], messages: Arc<dyn MsiSink>) -> PciHost {
 }
 
 /// The windows through which harts reach the host.
-pub(super) fn regions(host: &PciHost, ram: u64) -> [Region; 4] {
-    let high = high_mmio(ram);
+pub(super) fn regions(host: &PciHost, memory_end: u64) -> [Region; 4] {
+    let high = high_mmio(memory_end);
     let memory = |name, range: Range| {
         Region::mmio(name, range.base, range.size, host.memory_window(range.base))
     };
@@ -93,14 +92,14 @@ pub(super) fn regions(host: &PciHost, ram: u64) -> [Region; 4] {
 }
 
 /// The node of the host in the device tree.
-pub(super) fn node(ram: u64, handles: &Handles) -> Node {
+pub(super) fn node(memory_end: u64, handles: &Handles) -> Node {
     /// Of an address: slot bits 1 and 0 (PCI Bus Binding §2.2.1).
     const SLOT_MASK: u32 = 0x1800;
     const PIN_MASK: u32 = 7;
     let node = Node::new(format!("pci@{:x}", ECAM.base))
         .cells("interrupt-map-mask", &[SLOT_MASK, 0, 0, PIN_MASK])
         .cells("interrupt-map", &interrupt_map(handles))
-        .cells("ranges", &ranges(ram))
+        .cells("ranges", &ranges(memory_end))
         .reg(ECAM.base, ECAM.size)
         .flag("dma-coherent")
         .cells("bus-range", &[0, (ECAM.size >> 20) as u32 - 1])
@@ -129,12 +128,12 @@ fn interrupt_map(handles: &Handles) -> Vec<u32> {
     entries.flatten().collect()
 }
 
-fn ranges(ram: u64) -> Vec<u32> {
+fn ranges(memory_end: u64) -> Vec<u32> {
     // The kinds of addresses (PCI Bus Binding §2.2.1.1).
     const IO: u32 = 0x100_0000;
     const MEMORY_32: u32 = 0x200_0000;
     const MEMORY_64: u32 = 0x300_0000;
-    let high = high_mmio(ram);
+    let high = high_mmio(memory_end);
     let windows = [
         (IO, 0, PIO),
         (MEMORY_32, MMIO.base, MMIO),
@@ -153,11 +152,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_high_window_begins_above_ram() {
-        let check = |gib: u64, base: u64| assert_eq!(high_mmio(gib << 30).base, base << 30);
-        check(1, 16);
-        check(14, 16);
-        check(15, 32);
-        check(64, 80);
+    fn the_high_window_begins_above_memory() {
+        let check = |ram: u64, max_ram: u64, slots: u64, base: u64| {
+            let config = MachineConfig {
+                ram_size: ram << 30,
+                max_ram_size: max_ram << 30,
+                ram_slots: slots,
+                ..MachineConfig::default()
+            };
+            assert_eq!(PciWindows::new(&config).high_mmio.base, base << 30);
+        };
+        check(1, 0, 0, 16);
+        check(14, 14, 0, 16);
+        check(15, 0, 0, 32);
+        check(64, 0, 0, 80);
+        check(1, 14, 0, 16);
+        check(1, 14, 1, 32);
+        check(1, 15, 0, 32);
     }
 }

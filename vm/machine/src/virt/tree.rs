@@ -220,7 +220,7 @@ fn soc(config: &MachineConfig, handles: &Handles) -> Node {
         .children(gpio)
         .children(interrupt_controllers(handles))
         .children(timers(config, handles))
-        .child(pci::node(config.ram_size, handles))
+        .child(pci::node(config.memory_end(), handles))
 }
 
 fn gpio_controller(handles: &Handles) -> Node {
