@@ -17,6 +17,7 @@ pub const EVENTS: &[&str] = &[
     api::StopEvent::NAME,
     api::ResumeEvent::NAME,
     api::BalloonChangeEvent::NAME,
+    api::MemoryDeviceSizeChangeEvent::NAME,
     api::VserportChangeEvent::NAME,
     api::BlockImageCorruptedEvent::NAME,
     api::BlockIoErrorEvent::NAME,

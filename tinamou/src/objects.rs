@@ -18,7 +18,7 @@ use crate::devices;
 use crate::options::Config;
 use crate::options::config::{Firmware, MachineKind};
 pub use iothread::Iothread;
-pub use memory::MemoryBackend;
+pub use memory::{Lease, MemoryBackend};
 pub use secret::Secret;
 pub use user::{Objects, TYPES, UserType, find_type};
 
@@ -139,9 +139,9 @@ fn machine_properties(tree: &mut Tree, config: &Config) -> Result<()> {
         config.memory.slots,
         config.memory.max_size,
     );
-    // What cannot grow has a size and nothing else.
+    // As with QEMU, what has no slots has a size and nothing else.
     let growth = [("slots", slots), ("max-size", max_size)];
-    let growth = growth.iter().filter(|_| max_size > size);
+    let growth = growth.iter().filter(|_| slots > 0);
     let memory: Object = [("size", size)]
         .iter()
         .chain(growth)

@@ -1291,6 +1291,202 @@ impl Command for QueryMemorySizeSummary {
     type Return = crate::MemoryInfo;
 }
 
+/// Struct `VirtioMEMDeviceInfo`.
+///
+/// A virtio-mem device.
+///
+/// Since: 5.1
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VirtioMEMDeviceInfo {
+    /// id of the device
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// physical address
+    pub memaddr: u64,
+    /// bytes the guest is asked to use
+    #[serde(rename = "requested-size")]
+    pub requested_size: u64,
+    /// bytes it uses
+    pub size: u64,
+    /// most bytes it could use
+    #[serde(rename = "max-size")]
+    pub max_size: u64,
+    /// the unit in which memory comes and goes
+    #[serde(rename = "block-size")]
+    pub block_size: u64,
+    /// its NUMA node
+    pub node: i64,
+    /// object path of its memory backend
+    pub memdev: String,
+}
+
+impl VisitMembers for VirtioMEMDeviceInfo {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            id: visit::optional(source, "id")?,
+            memaddr: visit::size(source, Some("memaddr"))?,
+            requested_size: visit::size(source, Some("requested-size"))?,
+            size: visit::size(source, Some("size"))?,
+            max_size: visit::size(source, Some("max-size"))?,
+            block_size: visit::size(source, Some("block-size"))?,
+            node: Visit::visit(source, Some("node"))?,
+            memdev: Visit::visit(source, Some("memdev"))?,
+        })
+    }
+}
+
+impl Visit for VirtioMEMDeviceInfo {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
+/// Enumeration `MemoryDeviceInfoKind`.
+///
+/// The kinds of memory device.
+///
+/// Since: 2.1
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum MemoryDeviceInfoKind {
+    /// virtio-mem (since 5.1)
+    #[serde(rename = "virtio-mem")]
+    VirtioMem,
+}
+
+impl MemoryDeviceInfoKind {
+    /// Every value with its name on the wire.
+    pub const ALL: &[(&str, Self)] = &[("virtio-mem", Self::VirtioMem)];
+
+    /// The name on the wire.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::VirtioMem => "virtio-mem",
+        }
+    }
+}
+
+impl Visit for MemoryDeviceInfoKind {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::enumeration(source, name, Self::ALL)
+    }
+}
+
+/// Struct `VirtioMEMDeviceInfoWrapper`.
+///
+/// Holds @VirtioMEMDeviceInfo.
+///
+/// Since: 2.1
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VirtioMEMDeviceInfoWrapper {
+    /// what is held
+    pub data: crate::VirtioMEMDeviceInfo,
+}
+
+impl VisitMembers for VirtioMEMDeviceInfoWrapper {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        Ok(Self {
+            data: Visit::visit(source, Some("data"))?,
+        })
+    }
+}
+
+impl Visit for VirtioMEMDeviceInfoWrapper {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
+/// Union `MemoryDeviceInfo`.
+///
+/// A memory device.
+///
+/// Since: 2.1
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MemoryDeviceInfo {
+    /// What `type` says it is.
+    #[serde(flatten)]
+    pub branch: MemoryDeviceInfoBranch,
+}
+
+/// The branches of [`MemoryDeviceInfo`].
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "type")]
+pub enum MemoryDeviceInfoBranch {
+    /// Branch `virtio-mem`.
+    #[serde(rename = "virtio-mem")]
+    VirtioMem(crate::VirtioMEMDeviceInfoWrapper),
+}
+
+impl MemoryDeviceInfoBranch {
+    /// Which branch it is.
+    pub fn kind(&self) -> crate::MemoryDeviceInfoKind {
+        match self {
+            Self::VirtioMem(_) => crate::MemoryDeviceInfoKind::VirtioMem,
+        }
+    }
+}
+
+impl VisitMembers for MemoryDeviceInfo {
+    fn visit_members<S: Source>(source: &mut S) -> Result<Self> {
+        let r#type: crate::MemoryDeviceInfoKind = Visit::visit(source, Some("type"))?;
+        let branch = match r#type {
+            crate::MemoryDeviceInfoKind::VirtioMem => {
+                MemoryDeviceInfoBranch::VirtioMem(VisitMembers::visit_members(source)?)
+            }
+        };
+        Ok(Self { branch })
+    }
+}
+
+impl Visit for MemoryDeviceInfo {
+    fn visit<S: Source>(source: &mut S, name: Name<'_>) -> Result<Self> {
+        visit::structure(source, name)
+    }
+}
+
+/// Command `query-memory-devices`.
+///
+/// List the memory devices.
+///
+/// Since: 2.1
+#[derive(Clone, Copy, Debug)]
+pub struct QueryMemoryDevices;
+
+impl Command for QueryMemoryDevices {
+    const SPEC: CommandSpec = CommandSpec {
+        name: "query-memory-devices",
+        allow_oob: false,
+        allow_preconfig: false,
+        success_response: true,
+        deprecated: false,
+        unstable: false,
+    };
+    type Arguments = ();
+    type Return = Vec<crate::MemoryDeviceInfo>;
+}
+
+/// Event `MEMORY_DEVICE_SIZE_CHANGE`.
+///
+/// A memory device has grown or shrunk.
+///
+/// Since: 5.1
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MemoryDeviceSizeChangeEvent {
+    /// id of the device
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// its new size in bytes
+    pub size: u64,
+    /// its object path (since 6.2)
+    #[serde(rename = "qom-path")]
+    pub qom_path: String,
+}
+
+impl Event for MemoryDeviceSizeChangeEvent {
+    const NAME: &'static str = "MEMORY_DEVICE_SIZE_CHANGE";
+    const HAS_DATA: bool = true;
+}
+
 /// The arguments of `dumpdtb`.
 ///
 /// Write the machine's device tree to a file, in its binary form.

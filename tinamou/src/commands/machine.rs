@@ -220,14 +220,6 @@ pub fn reason(error: &std::io::Error) -> String {
         .to_owned()
 }
 
-/// `query-memory-size-summary`
-pub fn query_memory_size_summary(vm: &mut Vm, _: &mut Call, (): ()) -> Result<api::MemoryInfo> {
-    Ok(api::MemoryInfo {
-        base_memory: vm.config.memory.size,
-        plugged_memory: None,
-    })
-}
-
 /// `dumpdtb`
 pub fn dumpdtb(vm: &mut Vm, _: &mut Call, args: api::DumpdtbArguments) -> Result<api::Empty> {
     save_device_tree(vm, &args.filename)?;

@@ -7,6 +7,7 @@ mod block_core;
 mod char;
 mod control;
 pub mod machine;
+pub mod memory_devices;
 mod misc;
 pub mod net;
 mod object;
@@ -84,7 +85,8 @@ pub fn table() -> Table<Vm, Shared> {
         .main::<api::Balloon>(balloon::balloon)
         .main::<api::QueryBalloon>(balloon::query_balloon)
         .main::<api::QueryMemdev>(object::query_memdev)
-        .main::<api::QueryMemorySizeSummary>(machine::query_memory_size_summary)
+        .main::<api::QueryMemorySizeSummary>(memory_devices::query_memory_size_summary)
+        .main::<api::QueryMemoryDevices>(memory_devices::query_memory_devices)
         .main::<api::Dumpdtb>(machine::dumpdtb)
         .shared::<api::QueryCpuDefinitions>(machine::query_cpu_definitions)
         .main::<api::SetLink>(net::set_link)

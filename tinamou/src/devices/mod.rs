@@ -32,6 +32,7 @@ pub mod virtio_balloon;
 pub mod virtio_blk;
 mod virtio_gpu;
 mod virtio_input;
+pub mod virtio_mem;
 mod virtio_net;
 mod virtio_pci;
 mod virtio_rng;
@@ -122,6 +123,9 @@ pub static CLASSES: Classes<Make> = Classes::new(&[
     &virtio_net::PCI,
     &virtio_net::PCI_TRANSITIONAL,
     &virtio_net::PCI_NON_TRANSITIONAL,
+    &virtio_mem::DEVICE,
+    &virtio_mem::PCI_BASE,
+    &virtio_mem::PCI,
     &virtio_balloon::DEVICE,
     &virtio_balloon::PCI_BASE,
     &virtio_balloon::PCI,
@@ -227,6 +231,14 @@ pub trait Plugged: Any {
     /// Lines of `info qtree` after the properties.
     fn details(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// Whether the device, or the one that it is built into, may be taken out now.
+    ///
+    /// # Errors
+    /// It may not.
+    fn check_unplug(&self) -> Result<()> {
+        Ok(())
     }
 
     /// Begins to take the device out.

@@ -183,6 +183,21 @@ impl Devices {
         self.entry_mut(device).ticket = Some(ticket.number());
     }
 
+    /// Whether a device may be taken out now, with the one that is built into it.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn check_unplug(&self, device: DeviceId) -> Result<()> {
+        let entry = self.entry(device);
+        entry.device.check_unplug()?;
+        if CLASSES.inner(entry.class).is_none() {
+            return Ok(());
+        }
+        let buses = self.topology.buses_of(device);
+        let mut inner = buses.flat_map(|bus| self.topology.devices_on(bus));
+        inner.try_for_each(|device| self.entry(device).device.check_unplug())
+    }
+
     /// Takes a device out with everything below it: what is to be told of, the
     /// innermost first.
     pub fn remove(&mut self, qom: &mut Tree, device: DeviceId) -> Vec<Removed> {

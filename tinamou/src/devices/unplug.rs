@@ -26,6 +26,7 @@ impl Vm {
             let desc = format!("Device '{}' does not support hotplugging", class.name);
             return Err(Error::generic(desc));
         }
+        self.devices.check_unplug(device)?;
         match self.devices.entry_mut(device).device.unplug()? {
             Unplug::Done => self.remove_device(device),
             // The guest may have had nothing to let go of.

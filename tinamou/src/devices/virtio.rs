@@ -163,6 +163,10 @@ impl Plugged for Backend {
         self.device.details()
     }
 
+    fn check_unplug(&self) -> Result<()> {
+        self.device.check_unplug()
+    }
+
     fn unplug(&mut self) -> Result<Unplug> {
         self.device.unplug()
     }

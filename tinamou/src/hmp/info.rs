@@ -8,8 +8,9 @@ use tinamou_qom::ObjectId;
 
 use super::Entry;
 use super::{block, mtree, pci, registers};
+use crate::commands::memory_devices::memory_size_summary as summary;
 use crate::commands::{PACKAGE, machine::uuid_text};
-use crate::devices::{self, virtio_balloon};
+use crate::devices::{self, virtio_balloon, virtio_mem};
 use crate::options::QEMU_VERSION;
 use crate::vm::Vm;
 
@@ -107,6 +108,20 @@ const COMMANDS: &[Entry] = &[
         },
     ),
     (
+        "memory-devices",
+        "",
+        "",
+        "the devices that add memory",
+        memory_devices,
+    ),
+    (
+        "memory_size_summary",
+        "",
+        "",
+        "how much memory the guest has",
+        memory_size_summary,
+    ),
+    (
         "qtree",
         "brief:-b",
         "[-b]",
@@ -153,6 +168,33 @@ fn status(vm: &mut Vm, console: &mut Console<'_>, _: &Arguments) -> Result<()> {
         other => format!("VM status: paused ({})\n", other.name()),
     };
     console.print(&line);
+    Ok(())
+}
+
+fn memory_devices(vm: &mut Vm, console: &mut Console<'_>, _: &Arguments) -> Result<()> {
+    for device in virtio_mem::list(vm) {
+        let id = device.id.as_deref().unwrap_or_default();
+        console.print(&format!(
+            "Memory device [virtio-mem]: \"{id}\"\n  memaddr: {:#x}\n  node: {}\n  \
+             requested-size: {}\n  size: {}\n  max-size: {}\n  block-size: {}\n  memdev: {}\n",
+            device.memaddr,
+            device.node,
+            device.requested_size,
+            device.size,
+            device.max_size,
+            device.block_size,
+            device.memdev,
+        ));
+    }
+    Ok(())
+}
+
+fn memory_size_summary(vm: &mut Vm, console: &mut Console<'_>, _: &Arguments) -> Result<()> {
+    let summary = summary(vm);
+    console.print(&format!("base memory: {}\n", summary.base_memory));
+    if let Some(plugged) = summary.plugged_memory {
+        console.print(&format!("plugged memory: {plugged}\n"));
+    }
     Ok(())
 }
 

@@ -139,9 +139,19 @@ pub struct MemoryBackend {
     share: bool,
     reserve: bool,
     threads: u32,
+    leased: Cell<bool>,
     /// `mem-path`, `offset` and `align`, with what becomes of the file.
     file: Option<FileOptions>,
     seal: Option<bool>,
+}
+
+/// Memory that a device has; dropping this gives it back.
+pub struct Lease(Rc<MemoryBackend>);
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.0.leased.set(false);
+    }
 }
 
 struct FileOptions {
@@ -176,6 +186,7 @@ impl MemoryBackend {
             share,
             reserve,
             threads: common.prealloc_threads.unwrap_or(1),
+            leased: Cell::new(false),
             file: match kind {
                 Kind::File(options) => Some(FileOptions {
                     path: options.mem_path.clone(),
@@ -230,9 +241,25 @@ impl MemoryBackend {
         self.kind
     }
 
+    /// Takes it for a machine or device, unless another has it.
+    pub fn lease(this: &Rc<Self>) -> Option<Lease> {
+        let leased = this.leased.replace(true);
+        (!leased).then(|| Lease(Rc::clone(this)))
+    }
+
+    /// Takes it for as long as there is a machine.
+    pub(super) fn keep(&self) {
+        self.leased.set(true);
+    }
+
     /// Whether a machine or device has it.
     pub(super) fn in_use(&self) -> bool {
-        Arc::strong_count(&self.ram) > 1
+        self.leased.get()
+    }
+
+    /// Whether reads of what was never written cost no memory of the host.
+    pub fn shares_zeroes(&self) -> bool {
+        self.kind == RAM.name && !self.share
     }
 
     pub(super) fn properties(this: &Rc<Self>) -> Vec<(&'static str, Property)> {

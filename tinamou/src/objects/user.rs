@@ -238,11 +238,21 @@ impl Objects {
 
     /// The memory with that id, to be the machine's own.
     pub fn main_memory(&self, id: &str) -> Option<MainMemory> {
-        match self.list.get(id)? {
-            UserObject::Memory(memory) => Some(MainMemory {
-                name: id.to_owned(),
-                ram: Arc::clone(memory.ram()),
-            }),
+        let UserObject::Memory(memory) = self.list.get(id)? else {
+            return None;
+        };
+        memory.keep();
+        Some(MainMemory {
+            name: id.to_owned(),
+            ram: Arc::clone(memory.ram()),
+        })
+    }
+
+    /// The memory at a path of the object tree, with its id.
+    pub fn memory_backend(&self, tree: &Tree, path: &str) -> Option<(String, Rc<MemoryBackend>)> {
+        let id = id_at(tree, path)?;
+        match self.list.get(&id)? {
+            UserObject::Memory(memory) => Some((id, Rc::clone(memory))),
             _ => None,
         }
     }

@@ -77,9 +77,15 @@ pub(crate) fn resolve_memory(params: &Params, nested: &[(String, String)]) -> Re
             "invalid value of maxmem: maximum memory size ({max_size:#x}) must be at least the initial memory size ({size:#x})"
         )));
     }
+    let slots = slots.unwrap_or(0);
+    if slots > 0 && max_size == size {
+        return Err(Error::new(format!(
+            "invalid value of maxmem: memory slots were specified but maximum memory size ({max_size:#x}) is equal to the initial memory size ({size:#x})"
+        )));
+    }
     Ok(MemoryConfig {
         size,
-        slots: slots.unwrap_or(0),
+        slots,
         max_size,
     })
 }

@@ -75,6 +75,8 @@ fn parts(config: &Config) -> MachineConfig {
             config::Accel::Qtest => Accelerator::Qtest,
         },
         ram_size: config.memory.size,
+        max_ram_size: config.memory.max_size,
+        ram_slots: config.memory.slots,
         cpus: config.smp.cpus as usize,
         isa: config.cpu.isa,
         bios: bios(&config.firmware),

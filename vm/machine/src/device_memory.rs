@@ -2,11 +2,14 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tinamou_memory::{AddressSpace, Ram, Region, RegionId};
+use tinamou_memory::{AddressSpace, PAGE_SIZE, Ram, Region, RegionId};
 
 use crate::Error;
 use crate::config::MachineConfig;
 use crate::virt::Range;
+
+/// The most slots that a machine can have; QEMU's limit.
+const SLOTS_MAX: u64 = 256;
 
 /// Physical addresses have so many bits (RISC-V privileged specification, Sv39 and its siblings).
 const ADDRESS_BITS: u32 = 56;
@@ -103,14 +106,14 @@ pub enum PlaceError {
 
 /// A memory device in its place; dropping it takes its memory out.
 #[derive(Debug)]
-pub struct Plugged {
+pub struct PlacedMemory {
     memory: DeviceMemory,
     space: Arc<AddressSpace>,
     region: RegionId,
     address: u64,
 }
 
-impl Plugged {
+impl PlacedMemory {
     /// Where its memory begins.
     #[must_use]
     pub fn address(&self) -> u64 {
@@ -118,7 +121,7 @@ impl Plugged {
     }
 }
 
-impl Drop for Plugged {
+impl Drop for PlacedMemory {
     fn drop(&mut self) {
         self.space.remove(self.region);
         self.memory
@@ -133,6 +136,12 @@ impl DeviceMemory {
     /// # Errors
     /// When so much cannot be addressed.
     pub(crate) fn new(config: &MachineConfig) -> Result<Option<Self>, Error> {
+        if config.ram_slots > SLOTS_MAX {
+            return Err(Error::MemorySlots(config.ram_slots));
+        }
+        if !config.max_ram_size.is_multiple_of(PAGE_SIZE) {
+            return Err(Error::MaxMemory(PAGE_SIZE));
+        }
         let Some(range) = config.device_memory() else {
             return Ok(None);
         };
@@ -159,7 +168,7 @@ impl DeviceMemory {
         &self,
         space: &Arc<AddressSpace>,
         new: &NewMemory<'_>,
-    ) -> Result<Plugged, Error> {
+    ) -> Result<PlacedMemory, Error> {
         let mut places = self.places();
         let size = new.ram.size();
         let address = self.0.place(&places, new)?;
@@ -171,7 +180,7 @@ impl DeviceMemory {
             size,
         };
         places.insert(index, place);
-        Ok(Plugged {
+        Ok(PlacedMemory {
             memory: self.clone(),
             space: Arc::clone(space),
             region,

@@ -55,6 +55,12 @@ pub enum Error {
     /// A memory device has no place.
     #[error(transparent)]
     DeviceMemory(#[from] PlaceError),
+    /// More slots for memory than a board can have.
+    #[error("unsupported amount of memory slots: {0}")]
+    MemorySlots(u64),
+    /// The most memory that there can be is not made of pages; the words are QEMU's.
+    #[error("maximum memory size must by aligned to multiple of {0} bytes")]
+    MaxMemory(u64),
     /// Memory devices would be beyond the last address.
     #[error("Address space limit {limit:#x} < {last:#x} phys-bits too low ({bits})")]
     AddressBits {

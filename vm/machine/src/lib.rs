@@ -20,7 +20,7 @@ mod under_test;
 mod virt;
 
 pub use config::{MachineConfig, MainMemory};
-pub use device_memory::{NewMemory, PlaceError, Plugged};
+pub use device_memory::{NewMemory, PlaceError, PlacedMemory};
 pub use error::{Error, LoadError};
 pub use loader::{Payload, Rom};
 pub use machine::{Machine, Observer, Progress, ResetHook};

@@ -11,7 +11,7 @@ use tinamou_pci::devices::PanicEvent;
 use crate::Error;
 use crate::config::{Accelerator, Aia, Bios, BoardKind, MachineConfig};
 use crate::cpu::Cpu;
-use crate::device_memory::{DeviceMemory, NewMemory, Plugged};
+use crate::device_memory::{DeviceMemory, NewMemory, PlacedMemory};
 use crate::requests::{Requests, Shutdown};
 use crate::run_state::{
     Actions, Event, GuestPanicAction, PanicAction, RebootAction, RunState, RunStateCell,
@@ -72,7 +72,7 @@ impl Machine {
             requests: Arc::default(),
             space: Arc::new(AddressSpace::new("memory")),
             virt: None,
-            device_memory: DeviceMemory::new(&config)?,
+            device_memory: None,
             reset_hooks: Vec::new(),
             cpus: Vec::new(),
             timers: None,
@@ -150,7 +150,7 @@ impl Machine {
     ///
     /// # Errors
     /// When there is no place for it.
-    pub fn plug_memory(&self, new: &NewMemory<'_>) -> Result<Plugged, Error> {
+    pub fn plug_memory(&self, new: &NewMemory<'_>) -> Result<PlacedMemory, Error> {
         let memory = self.device_memory.as_ref();
         let memory = memory.ok_or(Error::NoDeviceMemory)?;
         memory.plug(&self.space, new)
@@ -412,6 +412,7 @@ impl Machine {
 
     fn populate(&mut self) -> Result<(), Error> {
         let config = &self.config;
+        self.device_memory = DeviceMemory::new(config)?;
         if !(1..=CPUS_MAX).contains(&config.cpus) {
             let (cpus, machine) = (config.cpus, config.board.name());
             return Err(Error::TooManyCpus {

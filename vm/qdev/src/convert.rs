@@ -83,6 +83,22 @@ impl Convert for Option<String> {
     }
 }
 
+/// A number of bytes that may be left to the device, which no listing shows.
+impl Convert for Option<u64> {
+    const KIND: Kind = Kind::Size;
+
+    fn from_value(value: &Value) -> Option<Self> {
+        match value {
+            Value::Null => Some(None),
+            _ => u64::from_value(value).map(Some),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        self.as_ref().map_or(Value::Null, u64::to_value)
+    }
+}
+
 /// A value of a kind that has no type of its own here.
 impl Convert for Value {
     const KIND: Kind = Kind::List;

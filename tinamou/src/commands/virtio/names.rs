@@ -267,6 +267,17 @@ pub fn status(bits: u8) -> api::VirtioDeviceStatus {
     }
 }
 
+const MEM: &[Named] = &[
+    (
+        2,
+        "VIRTIO_MEM_F_PERSISTENT_SUSPND: Plugged memory will remain plugged when suspending+resuming",
+    ),
+    (
+        1,
+        "VIRTIO_MEM_F_UNPLUGGED_INACCESSIBLE: Unplugged memory cannot be accessed",
+    ),
+];
+
 /// The features of a kind of device.
 pub fn features(kind: DeviceType, bits: u64) -> api::VirtioDeviceFeatures {
     let (transports, rest) = split(bits, TRANSPORTS);
@@ -290,7 +301,7 @@ fn device(kind: DeviceType) -> Option<&'static [Named]> {
         DeviceType::Scsi => Some(SCSI),
         DeviceType::Gpu => Some(GPU),
         DeviceType::Vsock => Some(VSOCK),
-        DeviceType::Mem => None,
+        DeviceType::Mem => Some(MEM),
     }
 }
 
