@@ -157,13 +157,16 @@ fn unknown(class: &'static Class, name: &str) -> Error {
         "hotplugged",
         "hotpluggable",
     ];
-    let is_child = name == "virtio-backend" && CLASSES.inner(class).is_some();
-    let fault = if fixed.contains(&name) || is_child {
+    let inner = CLASSES.inner(class);
+    let is_child = name == "virtio-backend" && inner.is_some();
+    let shown = |class: &&Class| class.live.iter().any(|(live, _)| *live == name);
+    let owner = inner.filter(shown);
+    let fault = if fixed.contains(&name) || is_child || owner.is_some() {
         "is not writable"
     } else {
         "not found"
     };
-    let class = class.name;
+    let class = owner.unwrap_or(class).name;
     Error::generic(format!("Property '{class}.{name}' {fault}"))
 }
 

@@ -10,6 +10,7 @@ mod human;
 mod linux;
 mod liveness;
 mod log;
+mod memory;
 mod network;
 mod options;
 mod pci;

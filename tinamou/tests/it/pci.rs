@@ -19,7 +19,8 @@ type Place = (u64, u64, u64);
 /// A machine that a test drives through the qtest protocol.
 pub struct Driven {
     _vm: Vm,
-    qmp: Qmp,
+    /// A session with it.
+    pub qmp: Qmp,
     qtest: BufReader<UnixStream>,
 }
 

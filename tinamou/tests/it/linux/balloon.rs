@@ -1,7 +1,5 @@
 //! The first story: memory that the guest gives back, and gets back.
 
-use std::fs;
-
 use serde_json::json;
 
 use super::{Boot, Guest, Kernel, Program, on_both};
@@ -24,14 +22,6 @@ fn boot(program: Program, kernel: Kernel, more: &str) -> Option<Guest> {
         .up()
 }
 
-/// Resident memory of the machine's process.
-fn resident(guest: &Guest) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", guest.vm.pid())).expect("Linux");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().nth(1));
-    kib.expect("a size").parse::<u64>().expect("a number") << 10
-}
-
 /// Sets the target and reads events until the guest has reached it.
 fn balloon(guest: &mut Guest, target: u64) {
     guest.qmp("balloon", json!({"value": target}));
@@ -50,14 +40,14 @@ fn inflating_frees_memory_of_the_host(program: Program) {
     assert_eq!(error["desc"], "Parameter 'value' expects a size");
 
     guest.run("t touch 350");
-    let used = resident(&guest);
+    let used = guest.resident();
     balloon(&mut guest, 192 * MIB);
-    let inflated = resident(&guest);
+    let inflated = guest.resident();
     assert!(used - inflated > 250 * MIB, "{used} to {inflated}");
 
     balloon(&mut guest, 512 * MIB);
     guest.run("t touch 350");
-    let deflated = resident(&guest);
+    let deflated = guest.resident();
     assert!(deflated - inflated > 250 * MIB, "{inflated} to {deflated}");
     guest.power_off();
 }
@@ -119,9 +109,9 @@ fn free_pages_are_reported_by_themselves(program: Program) {
         return;
     };
     guest.run("t touch 350");
-    let used = resident(&guest);
+    let used = guest.resident();
     // The kernel reports some seconds after pages were freed.
-    while used.saturating_sub(resident(&guest)) < 250 * MIB {
+    while used.saturating_sub(guest.resident()) < 250 * MIB {
         guest.run("usleep 100000");
     }
     let actual = guest.qmp("query-balloon", json!({}));

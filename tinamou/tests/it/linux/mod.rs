@@ -5,6 +5,7 @@
 //! the program that is to run the machine; [`on_both!`] makes a test of it that
 //! shows that the story is true, and one that shows it of tinamou.
 
+use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -20,6 +21,7 @@ mod client;
 mod hotplug;
 mod images;
 mod input;
+mod memory;
 mod rx_filter;
 mod screen;
 mod serial;
@@ -267,6 +269,14 @@ impl Guest {
             .into_iter()
             .map(|mut event| (name(&event), event["data"].take()))
             .collect()
+    }
+
+    /// Resident memory of the machine's process.
+    fn resident(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.vm.pid())).expect("Linux");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().nth(1));
+        kib.expect("a size").parse::<u64>().expect("a number") << 10
     }
 
     /// Ends the guest in order; the machine must end with it.
