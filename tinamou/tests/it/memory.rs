@@ -220,7 +220,10 @@ fn unplugged_memory_is_empty() {
     assert_eq!(rig.read('q', MEMORY), 7);
     rig.qmp("system_reset", json!({}));
     assert_eq!(rig.read('q', MEMORY), 0);
-    assert_eq!(rig.qmp("query-memory-devices", json!({}))[0]["data"]["size"], 0);
+    assert_eq!(
+        rig.qmp("query-memory-devices", json!({}))[0]["data"]["size"],
+        0
+    );
 }
 
 #[test]

@@ -293,12 +293,7 @@ mod tests {
     }
 
     /// Where a device of `size` MiB goes among those there are.
-    fn place(
-        taken: &[(u64, u64)],
-        size: u64,
-        address: u64,
-        align: u64,
-    ) -> Result<u64, PlaceError> {
+    fn place(taken: &[(u64, u64)], size: u64, address: u64, align: u64) -> Result<u64, PlaceError> {
         let ram = Arc::new(Ram::new(size).unwrap());
         let new = NewMemory {
             id: None,
@@ -342,8 +337,19 @@ mod tests {
         check(&[], 3 * MIB, 1, 0, PlaceError::Size(ALIGN));
         check(&[], 2 * MIB, BASE + MIB, 0, PlaceError::Unaligned(ALIGN));
         let eight = 8 * MIB;
-        check(&[], eight, BASE + ALIGN, eight, PlaceError::Unaligned(eight));
-        for first in [ALIGN, BASE - ALIGN, BASE + 2 * GIB - ALIGN, u64::MAX - ALIGN + 1] {
+        check(
+            &[],
+            eight,
+            BASE + ALIGN,
+            eight,
+            PlaceError::Unaligned(eight),
+        );
+        for first in [
+            ALIGN,
+            BASE - ALIGN,
+            BASE + 2 * GIB - ALIGN,
+            u64::MAX - ALIGN + 1,
+        ] {
             check(&[], 64 * MIB, first, 0, outside(first));
         }
         let taken = [(64, 64)];

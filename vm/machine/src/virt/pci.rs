@@ -7,8 +7,8 @@ use tinamou_devices::{IrqLine, MsiSink};
 use tinamou_memory::Region;
 use tinamou_pci::PciHost;
 
-use super::tree::Handles;
 use super::Range;
+use super::tree::Handles;
 use crate::config::MachineConfig;
 use crate::fdt::Node;
 
