@@ -22,6 +22,9 @@ fn boot(more: &str) -> Option<Guest> {
 
 const DEVICE: &str = "-device virtio-mem-pci,id=vmem0,memdev=mem0";
 
+const PORTS: &str = "-device pcie-root-port,id=rp1,chassis=1,slot=1 \
+                     -device pcie-root-port,id=rp2,chassis=2,slot=2";
+
 /// Asks for a size and reads events until the guest uses so much.
 fn resize(guest: &mut Guest, size: u64) {
     request(guest, size);
@@ -87,8 +90,13 @@ fn a_reset_takes_everything_and_the_guest_takes_it_again() {
     while sizes(&guest.qmp("query-memory-devices", json!({}))) != [size] {
         guest.run("usleep 100000");
     }
-    guest.qmp("system_reset", json!({}));
-    while guest.event("MEMORY_DEVICE_SIZE_CHANGE")["size"] != 0 {}
+    // Stopped, or the guest might have it again before it is asked for.
+    for command in ["stop", "system_reset"] {
+        guest.qmp(command, json!({}));
+    }
+    let devices = guest.qmp("query-memory-devices", json!({}));
+    assert_eq!(sizes(&devices), [0]);
+    guest.qmp("cont", json!({}));
     guest.prompt();
     while sizes(&guest.qmp("query-memory-devices", json!({}))) != [size] {
         guest.run("usleep 100000");
@@ -105,11 +113,11 @@ fn sizes(devices: &Value) -> Vec<u64> {
 
 #[test]
 fn a_device_comes_and_goes() {
-    let Some(mut guest) = boot("-device pcie-root-port,id=port") else {
+    let Some(mut guest) = boot(PORTS) else {
         return;
     };
     let mut device = json!({
-        "driver": "virtio-mem-pci", "id": "vmem0", "memdev": "mem0", "bus": "port",
+        "driver": "virtio-mem-pci", "id": "vmem0", "memdev": "mem0", "bus": "rp1",
     });
     guest.qmp("device_add", device.clone());
     resize(&mut guest, SECTION);
@@ -128,7 +136,9 @@ fn a_device_comes_and_goes() {
     let devices = guest.qmp("query-memory-devices", json!({}));
     assert_eq!(devices, json!([]));
 
-    // Its place and its memory are free again.
+    // Its place and its memory are free again. The slot is not: the guest's driver overlooks what
+    // comes within a second of what has gone.
+    device["bus"] = json!("rp2");
     device["requested-size"] = json!(SECTION);
     guest.qmp("device_add", device);
     while guest.event("MEMORY_DEVICE_SIZE_CHANGE")["size"] != SECTION {}
