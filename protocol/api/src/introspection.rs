@@ -702,10 +702,24 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
+            name: "query-memory-devices",
+            features: &[],
+            shape: EntryShape::Command {
+                arguments: 0,
+                returns: 87,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "MEMORY_DEVICE_SIZE_CHANGE",
+            features: &[],
+            shape: EntryShape::Event { data: 88 },
+        },
+        Entry {
             name: "dumpdtb",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 87,
+                arguments: 89,
                 returns: 0,
                 allow_oob: false,
             },
@@ -715,7 +729,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 88,
+                returns: 90,
                 allow_oob: false,
             },
         },
@@ -723,7 +737,7 @@ pub static SCHEMA: Schema = Schema {
             name: "yank",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 89,
+                arguments: 91,
                 returns: 0,
                 allow_oob: true,
             },
@@ -733,7 +747,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 90,
+                returns: 92,
                 allow_oob: true,
             },
         },
@@ -742,7 +756,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 91,
+                returns: 93,
                 allow_oob: false,
             },
         },
@@ -751,7 +765,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 92,
+                returns: 94,
                 allow_oob: false,
             },
         },
@@ -786,7 +800,7 @@ pub static SCHEMA: Schema = Schema {
             name: "human-monitor-command",
             features: &["savevm-monitor-nodes"],
             shape: EntryShape::Command {
-                arguments: 93,
+                arguments: 95,
                 returns: 35,
                 allow_oob: false,
             },
@@ -795,7 +809,7 @@ pub static SCHEMA: Schema = Schema {
             name: "getfd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 94,
+                arguments: 96,
                 returns: 0,
                 allow_oob: false,
             },
@@ -804,7 +818,7 @@ pub static SCHEMA: Schema = Schema {
             name: "closefd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 95,
+                arguments: 97,
                 returns: 0,
                 allow_oob: false,
             },
@@ -813,8 +827,8 @@ pub static SCHEMA: Schema = Schema {
             name: "add-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 96,
-                returns: 97,
+                arguments: 98,
+                returns: 99,
                 allow_oob: false,
             },
         },
@@ -822,7 +836,7 @@ pub static SCHEMA: Schema = Schema {
             name: "remove-fd",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 98,
+                arguments: 100,
                 returns: 0,
                 allow_oob: false,
             },
@@ -832,7 +846,7 @@ pub static SCHEMA: Schema = Schema {
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 99,
+                returns: 101,
                 allow_oob: false,
             },
         },
@@ -840,22 +854,22 @@ pub static SCHEMA: Schema = Schema {
             name: "query-command-line-options",
             features: &[],
             shape: EntryShape::Command {
-                arguments: 100,
-                returns: 101,
+                arguments: 102,
+                returns: 103,
                 allow_oob: false,
             },
         },
         Entry {
             name: "RTC_CHANGE",
             features: &[],
-            shape: EntryShape::Event { data: 102 },
+            shape: EntryShape::Event { data: 104 },
         },
         Entry {
             name: "query-pci",
             features: &[],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 103,
+                returns: 105,
                 allow_oob: false,
             },
         },
@@ -864,21 +878,12 @@ pub static SCHEMA: Schema = Schema {
             features: &["unstable"],
             shape: EntryShape::Command {
                 arguments: 0,
-                returns: 104,
-                allow_oob: false,
-            },
-        },
-        Entry {
-            name: "x-query-virtio-status",
-            features: &["unstable"],
-            shape: EntryShape::Command {
-                arguments: 105,
                 returns: 106,
                 allow_oob: false,
             },
         },
         Entry {
-            name: "x-query-virtio-queue-status",
+            name: "x-query-virtio-status",
             features: &["unstable"],
             shape: EntryShape::Command {
                 arguments: 107,
@@ -887,7 +892,7 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "x-query-virtio-vhost-queue-status",
+            name: "x-query-virtio-queue-status",
             features: &["unstable"],
             shape: EntryShape::Command {
                 arguments: 109,
@@ -896,11 +901,20 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Entry {
-            name: "x-query-virtio-queue-element",
+            name: "x-query-virtio-vhost-queue-status",
             features: &["unstable"],
             shape: EntryShape::Command {
                 arguments: 111,
                 returns: 112,
+                allow_oob: false,
+            },
+        },
+        Entry {
+            name: "x-query-virtio-queue-element",
+            features: &["unstable"],
+            shape: EntryShape::Command {
+                arguments: 113,
+                returns: 114,
                 allow_oob: false,
             },
         },
@@ -922,13 +936,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "running",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "status",
-                        ty: 114,
+                        ty: 116,
                         optional: false,
                         features: &[],
                     },
@@ -944,13 +958,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 115,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -966,13 +980,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "guest",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 115,
+                        ty: 117,
                         optional: false,
                         features: &[],
                     },
@@ -987,7 +1001,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "action",
-                    ty: 116,
+                    ty: 118,
                     optional: false,
                     features: &[],
                 }],
@@ -1001,7 +1015,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "action",
-                    ty: 116,
+                    ty: 118,
                     optional: false,
                     features: &[],
                 }],
@@ -1016,25 +1030,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "reboot",
-                        ty: 117,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "shutdown",
-                        ty: 118,
-                        optional: true,
-                        features: &[],
-                    },
-                    Member {
-                        name: "panic",
                         ty: 119,
                         optional: true,
                         features: &[],
                     },
                     Member {
+                        name: "shutdown",
+                        ty: 120,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "panic",
+                        ty: 121,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
                         name: "watchdog",
-                        ty: 116,
+                        ty: 118,
                         optional: true,
                         features: &[],
                     },
@@ -1050,13 +1064,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "action",
-                        ty: 120,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "info",
-                        ty: 121,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -1072,13 +1086,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "action",
-                        ty: 120,
+                        ty: 122,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "info",
-                        ty: 121,
+                        ty: 123,
                         optional: true,
                         features: &[],
                     },
@@ -1106,7 +1120,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -1134,7 +1148,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -1232,13 +1246,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "force",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-only-mode",
-                        ty: 122,
+                        ty: 124,
                         optional: true,
                         features: &[],
                     },
@@ -1266,7 +1280,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "tray-open",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
@@ -1294,115 +1308,115 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "bps",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -1430,31 +1444,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "boundaries",
-                        ty: 124,
+                        ty: 126,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-read",
-                        ty: 124,
+                        ty: 126,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-write",
-                        ty: 124,
+                        ty: 126,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-zap",
-                        ty: 124,
+                        ty: 126,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "boundaries-flush",
-                        ty: 124,
+                        ty: 126,
                         optional: true,
                         features: &[],
                     },
@@ -1466,7 +1480,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockInfoList",
             features: &[],
-            shape: Shape::Array(125),
+            shape: Shape::Array(127),
         },
         Type {
             name: "query-blockstats-arg",
@@ -1474,7 +1488,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "query-nodes",
-                    ty: 113,
+                    ty: 115,
                     optional: true,
                     features: &[],
                 }],
@@ -1485,7 +1499,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockStatsList",
             features: &[],
-            shape: Shape::Array(126),
+            shape: Shape::Array(128),
         },
         Type {
             name: "block_resize-arg",
@@ -1506,7 +1520,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -1521,7 +1535,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "flat",
-                    ty: 113,
+                    ty: 115,
                     optional: true,
                     features: &[],
                 }],
@@ -1532,7 +1546,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceInfoList",
             features: &[],
-            shape: Shape::Array(127),
+            shape: Shape::Array(129),
         },
         Type {
             name: "BlockdevOptions",
@@ -1541,7 +1555,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "driver",
-                        ty: 128,
+                        ty: 130,
                         optional: false,
                         features: &[],
                     },
@@ -1553,53 +1567,53 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "discard",
-                        ty: 129,
+                        ty: 131,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cache",
-                        ty: 130,
+                        ty: 132,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-only",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "auto-read-only",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "force-share",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "detect-zeroes",
-                        ty: 131,
+                        ty: 133,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("driver"),
                 variants: &[
-                    ("blkdebug", 132),
-                    ("copy-on-read", 133),
-                    ("file", 134),
-                    ("host_device", 134),
-                    ("nbd", 135),
-                    ("null-aio", 136),
-                    ("null-co", 136),
-                    ("qcow2", 137),
-                    ("raw", 138),
-                    ("throttle", 139),
+                    ("blkdebug", 134),
+                    ("copy-on-read", 135),
+                    ("file", 136),
+                    ("host_device", 136),
+                    ("nbd", 137),
+                    ("null-aio", 138),
+                    ("null-co", 138),
+                    ("qcow2", 139),
+                    ("raw", 140),
+                    ("throttle", 141),
                 ],
             },
         },
@@ -1609,7 +1623,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "options",
-                    ty: 140,
+                    ty: 142,
                     optional: false,
                     features: &[],
                 }],
@@ -1656,19 +1670,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "offset",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "fatal",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
@@ -1702,19 +1716,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "operation",
-                        ty: 141,
+                        ty: 143,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "action",
-                        ty: 142,
+                        ty: 144,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "nospace",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -1742,13 +1756,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "amount-exceeded",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -1770,7 +1784,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "write-threshold",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -1782,12 +1796,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ChardevInfoList",
             features: &[],
-            shape: Shape::Array(143),
+            shape: Shape::Array(145),
         },
         Type {
             name: "ChardevBackendInfoList",
             features: &[],
-            shape: Shape::Array(144),
+            shape: Shape::Array(146),
         },
         Type {
             name: "ringbuf-write-arg",
@@ -1808,7 +1822,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format",
-                        ty: 145,
+                        ty: 147,
                         optional: true,
                         features: &[],
                     },
@@ -1830,13 +1844,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 145,
+                        ty: 147,
                         optional: true,
                         features: &[],
                     },
@@ -1863,7 +1877,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backend",
-                        ty: 146,
+                        ty: 148,
                         optional: false,
                         features: &[],
                     },
@@ -1899,7 +1913,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backend",
-                        ty: 146,
+                        ty: 148,
                         optional: false,
                         features: &[],
                     },
@@ -1949,7 +1963,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "open",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
@@ -1971,7 +1985,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "up",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
@@ -1993,21 +2007,21 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 147,
+                        ty: 149,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("type"),
                 variants: &[
-                    ("nic", 148),
-                    ("user", 149),
-                    ("tap", 150),
-                    ("socket", 151),
-                    ("stream", 152),
-                    ("dgram", 153),
-                    ("bridge", 154),
-                    ("hubport", 155),
+                    ("nic", 150),
+                    ("user", 151),
+                    ("tap", 152),
+                    ("socket", 153),
+                    ("stream", 154),
+                    ("dgram", 155),
+                    ("bridge", 156),
+                    ("hubport", 157),
                     ("none", 0),
                 ],
             },
@@ -2043,7 +2057,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "RxFilterInfoList",
             features: &[],
-            shape: Shape::Array(156),
+            shape: Shape::Array(158),
         },
         Type {
             name: "NIC_RX_FILTER_CHANGED-arg",
@@ -2074,31 +2088,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "initial",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rounds",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "step",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "interfaces",
-                        ty: 157,
+                        ty: 159,
                         optional: true,
                         features: &[],
                     },
@@ -2126,7 +2140,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "addr",
-                        ty: 158,
+                        ty: 160,
                         optional: false,
                         features: &[],
                     },
@@ -2168,13 +2182,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "head",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 159,
+                        ty: 161,
                         optional: true,
                         features: &[],
                     },
@@ -2186,7 +2200,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MouseInfoList",
             features: &[],
-            shape: Shape::Array(160),
+            shape: Shape::Array(162),
         },
         Type {
             name: "send-key-arg",
@@ -2195,13 +2209,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "keys",
-                        ty: 161,
+                        ty: 163,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "hold-time",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -2223,13 +2237,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "head",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "events",
-                        ty: 162,
+                        ty: 164,
                         optional: false,
                         features: &[],
                     },
@@ -2244,7 +2258,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "enable",
-                    ty: 163,
+                    ty: 165,
                     optional: true,
                     features: &[],
                 }],
@@ -2259,7 +2273,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qemu",
-                        ty: 164,
+                        ty: 166,
                         optional: false,
                         features: &[],
                     },
@@ -2277,12 +2291,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandInfoList",
             features: &[],
-            shape: Shape::Array(165),
+            shape: Shape::Array(167),
         },
         Type {
             name: "SchemaInfoList",
             features: &[],
-            shape: Shape::Array(166),
+            shape: Shape::Array(168),
         },
         Type {
             name: "qom-list-arg",
@@ -2301,7 +2315,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectPropertyInfoList",
             features: &[],
-            shape: Shape::Array(167),
+            shape: Shape::Array(169),
         },
         Type {
             name: "qom-get-arg",
@@ -2371,7 +2385,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -2383,7 +2397,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "ObjectTypeInfoList",
             features: &[],
-            shape: Shape::Array(168),
+            shape: Shape::Array(170),
         },
         Type {
             name: "qom-list-properties-arg",
@@ -2406,7 +2420,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "qom-type",
-                        ty: 169,
+                        ty: 171,
                         optional: false,
                         features: &[],
                     },
@@ -2419,19 +2433,19 @@ pub static SCHEMA: Schema = Schema {
                 ],
                 tag: Some("qom-type"),
                 variants: &[
-                    ("authz-list", 170),
-                    ("authz-listfile", 171),
-                    ("authz-simple", 172),
-                    ("filter-dump", 173),
-                    ("iothread", 174),
-                    ("memory-backend-file", 175),
-                    ("memory-backend-memfd", 176),
-                    ("memory-backend-ram", 177),
-                    ("rng-builtin", 178),
-                    ("rng-random", 179),
-                    ("secret", 180),
-                    ("throttle-group", 181),
-                    ("tls-creds-x509", 182),
+                    ("authz-list", 172),
+                    ("authz-listfile", 173),
+                    ("authz-simple", 174),
+                    ("filter-dump", 175),
+                    ("iothread", 176),
+                    ("memory-backend-file", 177),
+                    ("memory-backend-memfd", 178),
+                    ("memory-backend-ram", 179),
+                    ("rng-builtin", 180),
+                    ("rng-random", 181),
+                    ("secret", 182),
+                    ("throttle-group", 183),
+                    ("tls-creds-x509", 184),
                 ],
             },
         },
@@ -2552,7 +2566,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuInfoFastList",
             features: &[],
-            shape: Shape::Array(183),
+            shape: Shape::Array(185),
         },
         Type {
             name: "query-machines-arg",
@@ -2560,7 +2574,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "compat-props",
-                    ty: 113,
+                    ty: 115,
                     optional: true,
                     features: &["unstable"],
                 }],
@@ -2571,7 +2585,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MachineInfoList",
             features: &[],
-            shape: Shape::Array(184),
+            shape: Shape::Array(186),
         },
         Type {
             name: "TargetInfo",
@@ -2579,7 +2593,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "arch",
-                    ty: 185,
+                    ty: 187,
                     optional: false,
                     features: &[],
                 }],
@@ -2608,13 +2622,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "enabled",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "present",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
@@ -2630,13 +2644,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -2648,7 +2662,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -2664,13 +2678,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "val",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -2688,7 +2702,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "MemdevList",
             features: &[],
-            shape: Shape::Array(186),
+            shape: Shape::Array(188),
         },
         Type {
             name: "balloon-arg",
@@ -2696,7 +2710,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "value",
-                    ty: 123,
+                    ty: 125,
                     optional: false,
                     features: &[],
                 }],
@@ -2710,7 +2724,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 123,
+                    ty: 125,
                     optional: false,
                     features: &[],
                 }],
@@ -2724,7 +2738,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "actual",
-                    ty: 123,
+                    ty: 125,
                     optional: false,
                     features: &[],
                 }],
@@ -2739,14 +2753,47 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base-memory",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "plugged-memory",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
+            name: "MemoryDeviceInfoList",
+            features: &[],
+            shape: Shape::Array(189),
+        },
+        Type {
+            name: "MEMORY_DEVICE_SIZE_CHANGE-arg",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "id",
+                        ty: 35,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "size",
+                        ty: 125,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "qom-path",
+                        ty: 35,
+                        optional: false,
                         features: &[],
                     },
                 ],
@@ -2771,7 +2818,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CpuDefinitionInfoList",
             features: &[],
-            shape: Shape::Array(187),
+            shape: Shape::Array(190),
         },
         Type {
             name: "yank-arg",
@@ -2779,7 +2826,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "instances",
-                    ty: 90,
+                    ty: 92,
                     optional: false,
                     features: &[],
                 }],
@@ -2790,7 +2837,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "YankInstanceList",
             features: &[],
-            shape: Shape::Array(188),
+            shape: Shape::Array(191),
         },
         Type {
             name: "NameInfo",
@@ -2809,7 +2856,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "IOThreadInfoList",
             features: &[],
-            shape: Shape::Array(189),
+            shape: Shape::Array(192),
         },
         Type {
             name: "human-monitor-command-arg",
@@ -2824,7 +2871,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cpu-index",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -2868,7 +2915,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -2890,13 +2937,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -2912,13 +2959,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fd",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -2930,7 +2977,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetInfoList",
             features: &[],
-            shape: Shape::Array(190),
+            shape: Shape::Array(193),
         },
         Type {
             name: "query-command-line-options-arg",
@@ -2949,7 +2996,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CommandLineOptionInfoList",
             features: &[],
-            shape: Shape::Array(191),
+            shape: Shape::Array(194),
         },
         Type {
             name: "RTC_CHANGE-arg",
@@ -2958,7 +3005,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "offset",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -2976,12 +3023,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciInfoList",
             features: &[],
-            shape: Shape::Array(192),
+            shape: Shape::Array(195),
         },
         Type {
             name: "VirtioInfoList",
             features: &[],
-            shape: Shape::Array(193),
+            shape: Shape::Array(196),
         },
         Type {
             name: "x-query-virtio-status-arg",
@@ -3010,13 +3057,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "device-id",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vhost-started",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
@@ -3028,85 +3075,85 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "guest-features",
-                        ty: 194,
+                        ty: 197,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "host-features",
-                        ty: 194,
+                        ty: 197,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend-features",
-                        ty: 194,
+                        ty: 197,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "num-vqs",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "status",
-                        ty: 195,
+                        ty: 198,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "isr",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "queue-sel",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vm-running",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "broken",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "disabled",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "use-started",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "started",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "start-on-kick",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "disable-legacy-check",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
@@ -3118,13 +3165,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "use-guest-notifier-mask",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vhost-dev",
-                        ty: 196,
+                        ty: 199,
                         optional: true,
                         features: &[],
                     },
@@ -3146,7 +3193,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "queue",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -3168,79 +3215,79 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "queue-index",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "inuse",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-num",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-num-default",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-align",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-desc",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-avail",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vring-used",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "last-avail-idx",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "shadow-avail-idx",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "used-idx",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "signalled-used",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "signalled-used-valid",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
@@ -3262,7 +3309,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "queue",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -3284,73 +3331,73 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "kick",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "call",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "desc",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avail",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "used",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "num",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "desc-phys",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "desc-size",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avail-phys",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avail-size",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "used-phys",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "used-size",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -3372,13 +3419,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "queue",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "index",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -3400,25 +3447,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "index",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "descs",
-                        ty: 197,
+                        ty: 200,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avail",
-                        ty: 198,
+                        ty: 201,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "used",
-                        ty: 199,
+                        ty: 202,
                         optional: false,
                         features: &[],
                     },
@@ -3660,12 +3707,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 200,
+                    ty: 203,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("hyper-v", 201), ("s390", 202)],
+                variants: &[("hyper-v", 204), ("s390", 205)],
             },
         },
         Type {
@@ -3694,7 +3741,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "intList",
             features: &[],
-            shape: Shape::Array(123),
+            shape: Shape::Array(125),
         },
         Type {
             name: "BlockInfo",
@@ -3721,31 +3768,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "removable",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "locked",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "inserted",
-                        ty: 127,
+                        ty: 129,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tray_open",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "io-status",
-                        ty: 203,
+                        ty: 206,
                         optional: true,
                         features: &[],
                     },
@@ -3779,25 +3826,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "stats",
-                        ty: 204,
+                        ty: 207,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "driver-specific",
-                        ty: 205,
+                        ty: 208,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "parent",
-                        ty: 126,
+                        ty: 128,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 126,
+                        ty: 128,
                         optional: true,
                         features: &[],
                     },
@@ -3825,7 +3872,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "ro",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
@@ -3843,145 +3890,145 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "backing_file_depth",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "active",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "detect_zeroes",
-                        ty: 131,
+                        ty: 133,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "image",
-                        ty: 206,
+                        ty: 209,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bps_max",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_max_length",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_rd_max_length",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps_wr_max_length",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_max_length",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_rd_max_length",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_wr_max_length",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops_size",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -3993,13 +4040,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "cache",
-                        ty: 207,
+                        ty: 210,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "write_threshold",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -4075,13 +4122,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "direct",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -4115,25 +4162,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "image",
-                        ty: 208,
+                        ty: 211,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "align",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "inject-error",
-                        ty: 209,
+                        ty: 212,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "set-state",
-                        ty: 210,
+                        ty: 213,
                         optional: true,
                         features: &[],
                     },
@@ -4148,7 +4195,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "file",
-                    ty: 208,
+                    ty: 211,
                     optional: false,
                     features: &[],
                 }],
@@ -4169,25 +4216,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "locking",
-                        ty: 211,
+                        ty: 214,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio",
-                        ty: 212,
+                        ty: 215,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "aio-max-batch",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drop-cache",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -4203,7 +4250,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "server",
-                        ty: 158,
+                        ty: 160,
                         optional: false,
                         features: &[],
                     },
@@ -4215,13 +4262,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "reconnect-delay",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "open-timeout",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -4237,19 +4284,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "size",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "latency-ns",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "read-zeroes",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -4265,49 +4312,49 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 208,
+                        ty: 211,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backing",
-                        ty: 213,
+                        ty: 216,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-request",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-snapshot",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "pass-discard-other",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cache-size",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "l2-cache-size",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-cache-size",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -4323,19 +4370,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "file",
-                        ty: 208,
+                        ty: 211,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "offset",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -4357,7 +4404,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "file",
-                        ty: 208,
+                        ty: 211,
                         optional: false,
                         features: &[],
                     },
@@ -4422,7 +4469,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "frontend-open",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
@@ -4465,34 +4512,34 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 214,
+                    ty: 217,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("file", 215),
-                    ("serial", 216),
-                    ("parallel", 216),
-                    ("pipe", 216),
-                    ("socket", 217),
-                    ("udp", 218),
-                    ("pty", 219),
-                    ("null", 220),
-                    ("mux", 221),
-                    ("hub", 222),
-                    ("msmouse", 220),
-                    ("wctablet", 220),
-                    ("braille", 220),
-                    ("testdev", 220),
-                    ("stdio", 223),
-                    ("spicevmc", 224),
-                    ("spiceport", 225),
-                    ("qemu-vdagent", 226),
-                    ("dbus", 227),
-                    ("vc", 228),
-                    ("ringbuf", 229),
-                    ("memory", 229),
+                    ("file", 218),
+                    ("serial", 219),
+                    ("parallel", 219),
+                    ("pipe", 219),
+                    ("socket", 220),
+                    ("udp", 221),
+                    ("pty", 222),
+                    ("null", 223),
+                    ("mux", 224),
+                    ("hub", 225),
+                    ("msmouse", 223),
+                    ("wctablet", 223),
+                    ("braille", 223),
+                    ("testdev", 223),
+                    ("stdio", 226),
+                    ("spicevmc", 227),
+                    ("spiceport", 228),
+                    ("qemu-vdagent", 229),
+                    ("dbus", 230),
+                    ("vc", 231),
+                    ("ringbuf", 232),
+                    ("memory", 232),
                 ],
             },
         },
@@ -4569,7 +4616,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "vectors",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -4591,19 +4638,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "restrict",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv4",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv6",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -4651,7 +4698,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "dnssearch",
-                        ty: 230,
+                        ty: 233,
                         optional: true,
                         features: &[],
                     },
@@ -4669,7 +4716,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "ipv6-prefixlen",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -4687,13 +4734,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "hostfwd",
-                        ty: 230,
+                        ty: 233,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "guestfwd",
-                        ty: 230,
+                        ty: 233,
                         optional: true,
                         features: &[],
                     },
@@ -4757,19 +4804,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "sndbuf",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "vnet_hdr",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "queues",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -4831,25 +4878,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "addr",
-                        ty: 158,
+                        ty: 160,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "server",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reconnect",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "reconnect-ms",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -4865,13 +4912,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "local",
-                        ty: 158,
+                        ty: 160,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "remote",
-                        ty: 158,
+                        ty: 160,
                         optional: true,
                         features: &[],
                     },
@@ -4909,7 +4956,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "hubid",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -4937,43 +4984,43 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "promiscuous",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "multicast",
-                        ty: 231,
+                        ty: 234,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast",
-                        ty: 231,
+                        ty: 234,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vlan",
-                        ty: 231,
+                        ty: 234,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "broadcast-allowed",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "multicast-overflow",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast-overflow",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
@@ -4985,19 +5032,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "vlan-table",
-                        ty: 124,
+                        ty: 126,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unicast-table",
-                        ty: 157,
+                        ty: 159,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "multicast-table",
-                        ty: 157,
+                        ty: 159,
                         optional: false,
                         features: &[],
                     },
@@ -5017,12 +5064,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 232,
+                    ty: 235,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 233), ("unix", 234), ("vsock", 235), ("fd", 236)],
+                variants: &[("inet", 236), ("unix", 237), ("vsock", 238), ("fd", 239)],
             },
         },
         Type {
@@ -5052,19 +5099,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "index",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "current",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "absolute",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
@@ -5076,17 +5123,17 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "KeyValueList",
             features: &[],
-            shape: Shape::Array(237),
+            shape: Shape::Array(240),
         },
         Type {
             name: "InputEventList",
             features: &[],
-            shape: Shape::Array(238),
+            shape: Shape::Array(241),
         },
         Type {
             name: "QMPCapabilityList",
             features: &[],
-            shape: Shape::Array(239),
+            shape: Shape::Array(242),
         },
         Type {
             name: "VersionTriple",
@@ -5095,19 +5142,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "major",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "minor",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "micro",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -5143,26 +5190,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "meta-type",
-                        ty: 240,
+                        ty: 243,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 157,
+                        ty: 159,
                         optional: true,
                         features: &[],
                     },
                 ],
                 tag: Some("meta-type"),
                 variants: &[
-                    ("builtin", 241),
-                    ("enum", 242),
-                    ("array", 243),
-                    ("object", 244),
-                    ("alternate", 245),
-                    ("command", 246),
-                    ("event", 247),
+                    ("builtin", 244),
+                    ("enum", 245),
+                    ("array", 246),
+                    ("object", 247),
+                    ("alternate", 248),
+                    ("command", 249),
+                    ("event", 250),
                 ],
             },
         },
@@ -5213,7 +5260,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -5293,13 +5340,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "policy",
-                        ty: 248,
+                        ty: 251,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "rules",
-                        ty: 249,
+                        ty: 252,
                         optional: true,
                         features: &[],
                     },
@@ -5321,7 +5368,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "refresh",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -5357,7 +5404,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "queue",
-                        ty: 250,
+                        ty: 253,
                         optional: true,
                         features: &[],
                     },
@@ -5375,7 +5422,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "insert",
-                        ty: 251,
+                        ty: 254,
                         optional: true,
                         features: &[],
                     },
@@ -5387,7 +5434,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "maxlen",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -5403,37 +5450,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "aio-max-batch",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-pool-min",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-pool-max",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-max-ns",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-grow",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "poll-shrink",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -5449,73 +5496,73 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "dump",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 124,
+                        ty: 126,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 252,
+                        ty: 255,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "align",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "offset",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "discard-data",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -5527,7 +5574,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "readonly",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -5543,61 +5590,61 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "dump",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 124,
+                        ty: 126,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 252,
+                        ty: 255,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "seal",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -5613,55 +5660,55 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "dump",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 124,
+                        ty: 126,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 252,
+                        ty: 255,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "prealloc-threads",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -5700,7 +5747,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "format",
-                        ty: 253,
+                        ty: 256,
                         optional: true,
                         features: &[],
                     },
@@ -5739,7 +5786,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "limits",
-                    ty: 254,
+                    ty: 257,
                     optional: true,
                     features: &[],
                 }],
@@ -5754,7 +5801,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "verify-peer",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -5766,7 +5813,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "endpoint",
-                        ty: 255,
+                        ty: 258,
                         optional: true,
                         features: &[],
                     },
@@ -5782,7 +5829,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-index",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -5794,26 +5841,26 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "thread-id",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "props",
-                        ty: 256,
+                        ty: 259,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "target",
-                        ty: 185,
+                        ty: 187,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: Some("target"),
                 variants: &[
-                    ("s390x", 257),
+                    ("s390x", 260),
                     ("aarch64", 0),
                     ("alpha", 0),
                     ("arm", 0),
@@ -5864,31 +5911,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "is-default",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cpu-max",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "hotpluggable-cpus",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "numa-mem-supported",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "deprecated",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
@@ -5906,13 +5953,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "acpi",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compat-props",
-                        ty: 258,
+                        ty: 261,
                         optional: true,
                         features: &["unstable"],
                     },
@@ -6056,55 +6103,69 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "size",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "merge",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dump",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prealloc",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "share",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reserve",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "host-nodes",
-                        ty: 124,
+                        ty: 126,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "policy",
-                        ty: 252,
+                        ty: 255,
                         optional: false,
                         features: &[],
                     },
                 ],
                 tag: None,
                 variants: &[],
+            },
+        },
+        Type {
+            name: "MemoryDeviceInfo",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "type",
+                    ty: 262,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: Some("type"),
+                variants: &[("virtio-mem", 263)],
             },
         },
         Type {
@@ -6120,19 +6181,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "migration-safe",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "static",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unavailable-features",
-                        ty: 157,
+                        ty: 159,
                         optional: true,
                         features: &[],
                     },
@@ -6150,7 +6211,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "deprecated",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
@@ -6165,12 +6226,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 259,
+                    ty: 264,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("block-node", 260), ("chardev", 261), ("migration", 0)],
+                variants: &[("block-node", 265), ("chardev", 266), ("migration", 0)],
             },
         },
         Type {
@@ -6186,31 +6247,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "thread-id",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "poll-max-ns",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "poll-grow",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "poll-shrink",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "aio-max-batch",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -6226,13 +6287,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "fdset-id",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "fds",
-                        ty: 262,
+                        ty: 267,
                         optional: false,
                         features: &[],
                     },
@@ -6254,7 +6315,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "parameters",
-                        ty: 263,
+                        ty: 268,
                         optional: false,
                         features: &[],
                     },
@@ -6270,13 +6331,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 264,
+                        ty: 269,
                         optional: false,
                         features: &[],
                     },
@@ -6314,19 +6375,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "transports",
-                        ty: 157,
+                        ty: 159,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dev-features",
-                        ty: 157,
+                        ty: 159,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "unknown-dev-features",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -6342,13 +6403,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "statuses",
-                        ty: 157,
+                        ty: 159,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unknown-statuses",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -6364,73 +6425,73 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "n-mem-sections",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "n-tmp-sections",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "nvqs",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vq-index",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "features",
-                        ty: 194,
+                        ty: 197,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "acked-features",
-                        ty: 194,
+                        ty: 197,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend-features",
-                        ty: 194,
+                        ty: 197,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "protocol-features",
-                        ty: 265,
+                        ty: 270,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max-queues",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "backend-cap",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "log-enabled",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "log-size",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -6442,7 +6503,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "VirtioRingDescList",
             features: &[],
-            shape: Shape::Array(266),
+            shape: Shape::Array(271),
         },
         Type {
             name: "VirtioRingAvail",
@@ -6451,19 +6512,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "flags",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idx",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "ring",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -6479,13 +6540,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "flags",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idx",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -6515,31 +6576,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "arg1",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg2",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg3",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg4",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "arg5",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -6555,25 +6616,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "core",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-mask",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "psw-addr",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "reason",
-                        ty: 267,
+                        ty: 272,
                         optional: false,
                         features: &[],
                     },
@@ -6607,223 +6668,223 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "rd_bytes",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_bytes",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_bytes",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_bytes",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_operations",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_operations",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_operations",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_operations",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_operations",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_total_time_ns",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_total_time_ns",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_total_time_ns",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flush_total_time_ns",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_total_time_ns",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_highest_offset",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_merged",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "wr_merged",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_merged",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unmap_merged",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "idle_time_ns",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "failed_rd_operations",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_wr_operations",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_zone_append_operations",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_flush_operations",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "failed_unmap_operations",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_rd_operations",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_wr_operations",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_zone_append_operations",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_flush_operations",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "invalid_unmap_operations",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_invalid",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "account_failed",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "timed_stats",
-                        ty: 268,
+                        ty: 273,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "rd_latency_histogram",
-                        ty: 269,
+                        ty: 274,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wr_latency_histogram",
-                        ty: 269,
+                        ty: 274,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "zone_append_latency_histogram",
-                        ty: 269,
+                        ty: 274,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "flush_latency_histogram",
-                        ty: 269,
+                        ty: 274,
                         optional: true,
                         features: &[],
                     },
@@ -6838,14 +6899,14 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "driver",
-                    ty: 128,
+                    ty: 130,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("driver"),
                 variants: &[
-                    ("file", 270),
-                    ("host_device", 270),
+                    ("file", 275),
+                    ("host_device", 275),
                     ("blkdebug", 0),
                     ("copy-on-read", 0),
                     ("nbd", 0),
@@ -6876,37 +6937,37 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "dirty-flag",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "actual-size",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "virtual-size",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "cluster-size",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "encrypted",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "compressed",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -6930,13 +6991,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "format-specific",
-                        ty: 271,
+                        ty: 276,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "backing-image",
-                        ty: 206,
+                        ty: 209,
                         optional: true,
                         features: &[],
                     },
@@ -6952,19 +7013,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "writeback",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "direct",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "no-flush",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
@@ -6981,12 +7042,12 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlkdebugInjectErrorOptionsList",
             features: &[],
-            shape: Shape::Array(272),
+            shape: Shape::Array(277),
         },
         Type {
             name: "BlkdebugSetStateOptionsList",
             features: &[],
-            shape: Shape::Array(273),
+            shape: Shape::Array(278),
         },
         Type {
             name: "OnOffAuto",
@@ -7027,7 +7088,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockdevRefOrNull",
             features: &[],
-            shape: Shape::Alternate(&[24, 35, 274]),
+            shape: Shape::Alternate(&[24, 35, 279]),
         },
         Type {
             name: "ChardevBackendKind",
@@ -7129,7 +7190,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 275,
+                    ty: 280,
                     optional: false,
                     features: &[],
                 }],
@@ -7143,7 +7204,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 276,
+                    ty: 281,
                     optional: false,
                     features: &[],
                 }],
@@ -7157,7 +7218,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 277,
+                    ty: 282,
                     optional: false,
                     features: &[],
                 }],
@@ -7171,7 +7232,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 278,
+                    ty: 283,
                     optional: false,
                     features: &[],
                 }],
@@ -7185,7 +7246,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 279,
+                    ty: 284,
                     optional: false,
                     features: &[],
                 }],
@@ -7199,7 +7260,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 280,
+                    ty: 285,
                     optional: false,
                     features: &[],
                 }],
@@ -7213,7 +7274,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 281,
+                    ty: 286,
                     optional: false,
                     features: &[],
                 }],
@@ -7227,7 +7288,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 282,
+                    ty: 287,
                     optional: false,
                     features: &[],
                 }],
@@ -7241,7 +7302,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 283,
+                    ty: 288,
                     optional: false,
                     features: &[],
                 }],
@@ -7255,7 +7316,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 284,
+                    ty: 289,
                     optional: false,
                     features: &[],
                 }],
@@ -7269,7 +7330,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 285,
+                    ty: 290,
                     optional: false,
                     features: &[],
                 }],
@@ -7283,7 +7344,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 286,
+                    ty: 291,
                     optional: false,
                     features: &[],
                 }],
@@ -7297,7 +7358,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 287,
+                    ty: 292,
                     optional: false,
                     features: &[],
                 }],
@@ -7311,7 +7372,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 288,
+                    ty: 293,
                     optional: false,
                     features: &[],
                 }],
@@ -7325,7 +7386,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 289,
+                    ty: 294,
                     optional: false,
                     features: &[],
                 }],
@@ -7336,7 +7397,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "StringList",
             features: &[],
-            shape: Shape::Array(290),
+            shape: Shape::Array(295),
         },
         Type {
             name: "RxState",
@@ -7397,37 +7458,37 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "numeric",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "to",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv4",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "ipv6",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "keep-alive",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mptcp",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -7449,13 +7510,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "abstract",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tight",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -7506,12 +7567,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 291,
+                    ty: 296,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("number", 292), ("qcode", 293)],
+                variants: &[("number", 297), ("qcode", 298)],
             },
         },
         Type {
@@ -7520,17 +7581,17 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 294,
+                    ty: 299,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
                 variants: &[
-                    ("key", 295),
-                    ("btn", 296),
-                    ("rel", 297),
-                    ("abs", 297),
-                    ("mtt", 298),
+                    ("key", 300),
+                    ("btn", 301),
+                    ("rel", 302),
+                    ("abs", 302),
+                    ("mtt", 303),
                 ],
             },
         },
@@ -7582,7 +7643,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "json-type",
-                    ty: 299,
+                    ty: 304,
                     optional: false,
                     features: &[],
                 }],
@@ -7597,13 +7658,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 300,
+                        ty: 305,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "values",
-                        ty: 157,
+                        ty: 159,
                         optional: false,
                         features: &["deprecated"],
                     },
@@ -7633,7 +7694,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "members",
-                        ty: 301,
+                        ty: 306,
                         optional: false,
                         features: &[],
                     },
@@ -7645,7 +7706,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "variants",
-                        ty: 302,
+                        ty: 307,
                         optional: true,
                         features: &[],
                     },
@@ -7660,7 +7721,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "members",
-                    ty: 303,
+                    ty: 308,
                     optional: false,
                     features: &[],
                 }],
@@ -7687,7 +7748,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "allow-oob",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -7727,7 +7788,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "QAuthZListRuleList",
             features: &[],
-            shape: Shape::Array(304),
+            shape: Shape::Array(309),
         },
         Type {
             name: "NetFilterDirection",
@@ -7804,115 +7865,115 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "iops-total",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-total-max",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-total-max-length",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-read",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-read-max",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-read-max-length",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-write",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-write-max",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-write-max-length",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-total",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-total-max",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-total-max-length",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-read",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-read-max",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-read-max-length",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-write",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-write-max",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "bps-write-max-length",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iops-size",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -7942,55 +8003,55 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "node-id",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "drawer-id",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "book-id",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "socket-id",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "die-id",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cluster-id",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "module-id",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "core-id",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "thread-id",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -8006,19 +8067,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "cpu-state",
-                        ty: 305,
+                        ty: 310,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "dedicated",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "entitlement",
-                        ty: 306,
+                        ty: 311,
                         optional: true,
                         features: &[],
                     },
@@ -8030,7 +8091,29 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "CompatPropertyList",
             features: &[],
-            shape: Shape::Array(307),
+            shape: Shape::Array(312),
+        },
+        Type {
+            name: "MemoryDeviceInfoKind",
+            features: &[],
+            shape: Shape::Enum(&[EnumValue {
+                name: "virtio-mem",
+                features: &[],
+            }]),
+        },
+        Type {
+            name: "VirtioMEMDeviceInfoWrapper",
+            features: &[],
+            shape: Shape::Object {
+                members: &[Member {
+                    name: "data",
+                    ty: 313,
+                    optional: false,
+                    features: &[],
+                }],
+                tag: None,
+                variants: &[],
+            },
         },
         Type {
             name: "YankInstanceType",
@@ -8081,17 +8164,17 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "FdsetFdInfoList",
             features: &[],
-            shape: Shape::Array(308),
+            shape: Shape::Array(314),
         },
         Type {
             name: "CommandLineParameterInfoList",
             features: &[],
-            shape: Shape::Array(309),
+            shape: Shape::Array(315),
         },
         Type {
             name: "PciDeviceInfoList",
             features: &[],
-            shape: Shape::Array(310),
+            shape: Shape::Array(316),
         },
         Type {
             name: "VhostDeviceProtocols",
@@ -8100,13 +8183,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "protocols",
-                        ty: 157,
+                        ty: 159,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "unknown-protocols",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -8122,19 +8205,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "addr",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "len",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "flags",
-                        ty: 157,
+                        ty: 159,
                         optional: false,
                         features: &[],
                     },
@@ -8172,7 +8255,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "BlockDeviceTimedStatsList",
             features: &[],
-            shape: Shape::Array(311),
+            shape: Shape::Array(317),
         },
         Type {
             name: "BlockLatencyHistogramInfo",
@@ -8181,13 +8264,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "boundaries",
-                        ty: 124,
+                        ty: 126,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "bins",
-                        ty: 124,
+                        ty: 126,
                         optional: false,
                         features: &[],
                     },
@@ -8203,19 +8286,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "discard-nb-ok",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-nb-failed",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "discard-bytes-ok",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -8230,12 +8313,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 312,
+                    ty: 318,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("qcow2", 313), ("file", 314)],
+                variants: &[("qcow2", 319), ("file", 320)],
             },
         },
         Type {
@@ -8245,43 +8328,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 315,
+                        ty: 321,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "iotype",
-                        ty: 316,
+                        ty: 322,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "errno",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "sector",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "once",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "immediately",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -8297,19 +8380,19 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "event",
-                        ty: 315,
+                        ty: 321,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "state",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "new_state",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -8336,7 +8419,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -8354,7 +8437,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "append",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -8376,7 +8459,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -8404,13 +8487,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "addr",
-                        ty: 317,
+                        ty: 323,
                         optional: false,
                         features: &[],
                     },
@@ -8428,49 +8511,49 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "server",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "wait",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "nodelay",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "telnet",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "tn3270",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "websocket",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "reconnect",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &["deprecated"],
                     },
                     Member {
                         name: "reconnect-ms",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -8492,19 +8575,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "remote",
-                        ty: 317,
+                        ty: 323,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "local",
-                        ty: 317,
+                        ty: 323,
                         optional: true,
                         features: &[],
                     },
@@ -8526,7 +8609,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -8554,7 +8637,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -8576,7 +8659,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -8604,13 +8687,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "chardevs",
-                        ty: 157,
+                        ty: 159,
                         optional: false,
                         features: &[],
                     },
@@ -8632,13 +8715,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "signal",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -8660,7 +8743,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -8688,7 +8771,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -8716,19 +8799,19 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mouse",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "clipboard",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -8750,7 +8833,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -8778,31 +8861,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "width",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "height",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "cols",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "rows",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -8824,13 +8907,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "logappend",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -8873,7 +8956,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 123,
+                    ty: 125,
                     optional: false,
                     features: &[],
                 }],
@@ -8887,7 +8970,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 318,
+                    ty: 324,
                     optional: false,
                     features: &[],
                 }],
@@ -8927,7 +9010,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 319,
+                    ty: 325,
                     optional: false,
                     features: &[],
                 }],
@@ -8941,7 +9024,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 320,
+                    ty: 326,
                     optional: false,
                     features: &[],
                 }],
@@ -8955,7 +9038,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 321,
+                    ty: 327,
                     optional: false,
                     features: &[],
                 }],
@@ -8969,7 +9052,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 322,
+                    ty: 328,
                     optional: false,
                     features: &[],
                 }],
@@ -9018,22 +9101,22 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "SchemaInfoEnumMemberList",
             features: &[],
-            shape: Shape::Array(323),
+            shape: Shape::Array(329),
         },
         Type {
             name: "SchemaInfoObjectMemberList",
             features: &[],
-            shape: Shape::Array(324),
+            shape: Shape::Array(330),
         },
         Type {
             name: "SchemaInfoObjectVariantList",
             features: &[],
-            shape: Shape::Array(325),
+            shape: Shape::Array(331),
         },
         Type {
             name: "SchemaInfoAlternateMemberList",
             features: &[],
-            shape: Shape::Array(326),
+            shape: Shape::Array(332),
         },
         Type {
             name: "QAuthZListRule",
@@ -9048,13 +9131,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "policy",
-                        ty: 248,
+                        ty: 251,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "format",
-                        ty: 327,
+                        ty: 333,
                         optional: true,
                         features: &[],
                     },
@@ -9140,13 +9223,71 @@ pub static SCHEMA: Schema = Schema {
             },
         },
         Type {
+            name: "VirtioMEMDeviceInfo",
+            features: &[],
+            shape: Shape::Object {
+                members: &[
+                    Member {
+                        name: "id",
+                        ty: 35,
+                        optional: true,
+                        features: &[],
+                    },
+                    Member {
+                        name: "memaddr",
+                        ty: 125,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "requested-size",
+                        ty: 125,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "size",
+                        ty: 125,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "max-size",
+                        ty: 125,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "block-size",
+                        ty: 125,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "node",
+                        ty: 125,
+                        optional: false,
+                        features: &[],
+                    },
+                    Member {
+                        name: "memdev",
+                        ty: 35,
+                        optional: false,
+                        features: &[],
+                    },
+                ],
+                tag: None,
+                variants: &[],
+            },
+        },
+        Type {
             name: "FdsetFdInfo",
             features: &[],
             shape: Shape::Object {
                 members: &[
                     Member {
                         name: "fd",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -9174,7 +9315,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "type",
-                        ty: 328,
+                        ty: 334,
                         optional: false,
                         features: &[],
                     },
@@ -9202,43 +9343,43 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "slot",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "function",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "class_info",
-                        ty: 329,
+                        ty: 335,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "id",
-                        ty: 330,
+                        ty: 336,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "irq",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "irq_pin",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -9250,13 +9391,13 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "pci_bridge",
-                        ty: 331,
+                        ty: 337,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "regions",
-                        ty: 332,
+                        ty: 338,
                         optional: false,
                         features: &[],
                     },
@@ -9272,97 +9413,97 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "interval_length",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_rd_latency_ns",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_rd_latency_ns",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_latency_ns",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_wr_latency_ns",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_wr_latency_ns",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_latency_ns",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_zone_append_latency_ns",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_zone_append_latency_ns",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_latency_ns",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "min_flush_latency_ns",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "max_flush_latency_ns",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_flush_latency_ns",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_rd_queue_depth",
-                        ty: 333,
+                        ty: 339,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_wr_queue_depth",
-                        ty: 333,
+                        ty: 339,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "avg_zone_append_queue_depth",
-                        ty: 333,
+                        ty: 339,
                         optional: false,
                         features: &[],
                     },
@@ -9391,7 +9532,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 334,
+                    ty: 340,
                     optional: false,
                     features: &[],
                 }],
@@ -9405,7 +9546,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 335,
+                    ty: 341,
                     optional: false,
                     features: &[],
                 }],
@@ -9487,12 +9628,12 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "type",
-                    ty: 232,
+                    ty: 235,
                     optional: false,
                     features: &[],
                 }],
                 tag: Some("type"),
-                variants: &[("inet", 336), ("unix", 337), ("vsock", 338), ("fd", 339)],
+                variants: &[("inet", 342), ("unix", 343), ("vsock", 344), ("fd", 345)],
             },
         },
         Type {
@@ -10156,13 +10297,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "key",
-                        ty: 237,
+                        ty: 240,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "down",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
@@ -10178,13 +10319,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "button",
-                        ty: 340,
+                        ty: 346,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "down",
-                        ty: 113,
+                        ty: 115,
                         optional: false,
                         features: &[],
                     },
@@ -10200,13 +10341,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "axis",
-                        ty: 341,
+                        ty: 347,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "value",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -10222,31 +10363,31 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "type",
-                        ty: 342,
+                        ty: 348,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "slot",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "tracking-id",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "axis",
-                        ty: 341,
+                        ty: 347,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "value",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -10268,7 +10409,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 157,
+                        ty: 159,
                         optional: true,
                         features: &[],
                     },
@@ -10302,7 +10443,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "features",
-                        ty: 157,
+                        ty: 159,
                         optional: true,
                         features: &[],
                     },
@@ -10396,7 +10537,7 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "class",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -10412,25 +10553,25 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "device",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "vendor",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "subsystem",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "subsystem-vendor",
-                        ty: 123,
+                        ty: 125,
                         optional: true,
                         features: &[],
                     },
@@ -10446,13 +10587,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bus",
-                        ty: 343,
+                        ty: 349,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "devices",
-                        ty: 264,
+                        ty: 269,
                         optional: true,
                         features: &[],
                     },
@@ -10464,7 +10605,7 @@ pub static SCHEMA: Schema = Schema {
         Type {
             name: "PciMemoryRegionList",
             features: &[],
-            shape: Shape::Array(344),
+            shape: Shape::Array(350),
         },
         Type {
             name: "number",
@@ -10484,31 +10625,31 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "extended-l2",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "lazy-refcounts",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "corrupt",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "refcount-bits",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "compression-type",
-                        ty: 345,
+                        ty: 351,
                         optional: false,
                         features: &[],
                     },
@@ -10523,7 +10664,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "extent-size-hint",
-                    ty: 123,
+                    ty: 125,
                     optional: true,
                     features: &[],
                 }],
@@ -10537,7 +10678,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 233,
+                    ty: 236,
                     optional: false,
                     features: &[],
                 }],
@@ -10551,7 +10692,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 234,
+                    ty: 237,
                     optional: false,
                     features: &[],
                 }],
@@ -10565,7 +10706,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 235,
+                    ty: 238,
                     optional: false,
                     features: &[],
                 }],
@@ -10579,7 +10720,7 @@ pub static SCHEMA: Schema = Schema {
             shape: Shape::Object {
                 members: &[Member {
                     name: "data",
-                    ty: 236,
+                    ty: 239,
                     optional: false,
                     features: &[],
                 }],
@@ -10680,37 +10821,37 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "number",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "secondary",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "subordinate",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "io_range",
-                        ty: 346,
+                        ty: 352,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "memory_range",
-                        ty: 346,
+                        ty: 352,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetchable_range",
-                        ty: 346,
+                        ty: 352,
                         optional: false,
                         features: &[],
                     },
@@ -10726,7 +10867,7 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "bar",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
@@ -10738,25 +10879,25 @@ pub static SCHEMA: Schema = Schema {
                     },
                     Member {
                         name: "address",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "size",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "prefetch",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
                     Member {
                         name: "mem_type_64",
-                        ty: 113,
+                        ty: 115,
                         optional: true,
                         features: &[],
                     },
@@ -10780,13 +10921,13 @@ pub static SCHEMA: Schema = Schema {
                 members: &[
                     Member {
                         name: "base",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
                     Member {
                         name: "limit",
-                        ty: 123,
+                        ty: 125,
                         optional: false,
                         features: &[],
                     },
