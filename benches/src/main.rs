@@ -3,7 +3,8 @@
 //! `cargo run --release -p tinamou-benches` builds both ends. What takes a
 //! Linux guest is measured when `TINAMOU_GUEST` names what `guest/linux` makes.
 //! Words name the groups wanted: monitor, guest, devices, disk, network; or
-//! `proxy`: `qmp proxy` in front of QEMU, measured alone.
+//! `proxy`: `qmp proxy` in front of QEMU, measured alone; or `start`: `qmp run`
+//! and `qmp shell` beside QEMU's `qmp-shell`.
 
 mod devices;
 mod disk;
@@ -14,6 +15,7 @@ mod monitor;
 mod network;
 mod peer;
 mod proxy;
+mod start;
 mod table;
 
 use std::io;
@@ -53,6 +55,9 @@ fn run() -> io::Result<()> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     if wanted == ["proxy"] {
         return proxy::measure(&theirs, &build("tinamou-tools", "qmp")?);
+    }
+    if wanted == ["start"] {
+        return start::measure(&theirs, &build("tinamou-tools", "qmp")?);
     }
     if let Some(word) = wanted.iter().find(|word| !is_group(word)) {
         return Err(io::Error::other(format!("{word} is no group")));
