@@ -31,7 +31,7 @@ proc shown {text} {
     puts "not shown: $text"
     exit 103
 }
-set script {"$QMP" top "$ADDRESS" --interval 0.2; echo "code=$?"; stty -a}
+set script {"$QMP" top "$ADDRESS" --interval 0.2 --timeout 60; echo "code=$?"; stty -a}
 spawn -noecho sh -c $script
 shown "MEMORY"
 shown "prelaunch"
