@@ -43,7 +43,14 @@ send ":query-status\r"
 shown "\"running\":"
 send ":nonsense\r"
 shown "found"
-send "?"
+# A key that comes along with a change of size is not held back.
+send ":"
+for {set typed a} {[string length $typed] < 16} {append typed a} {
+    stty rows 23 columns 90 < $spawn_out(slave,name)
+    send "a"
+    shown ":$typed"
+}
+send "\003?"
 shown "this"
 send "xq"
 await "\033\[?1049l"
