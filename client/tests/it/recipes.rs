@@ -1,6 +1,7 @@
-//! The recipes, with real QEMU.
+//! The recipes, with real QEMU where it has what they are for.
 
 use crate::peer::Qemu;
+use crate::server::Server;
 use serde_json::json;
 use std::io::Write;
 use std::time::Duration;
@@ -139,6 +140,29 @@ async fn unplugs() {
         error.to_string(),
         "no answer within 200ms: waited for the event to device_del"
     );
+}
+
+#[tokio::test]
+async fn a_guest_that_is_busy_is_asked_again() {
+    let (mut server, client) = Server::with_client().await;
+    let serve = async {
+        for _ in 0..2 {
+            let request = server.hear().await;
+            let (id, class) = (&request["id"], "GenericError");
+            let desc = "Hot-unplug failed: guest is busy (power indicator blinking)";
+            let error = json!({"error": {"class": class, "desc": desc}, "id": id});
+            server.say(&error.to_string()).await;
+        }
+        let request = server.hear().await;
+        assert_eq!(request["arguments"], json!({"id": "nic0"}));
+        server.answer(&request, "{}").await;
+        let time = json!({"seconds": 1, "microseconds": 0});
+        let data = json!({"device": "nic0", "path": "/machine/peripheral/nic0"});
+        let event = json!({"timestamp": time, "event": "DEVICE_DELETED", "data": data});
+        server.say(&event.to_string()).await;
+    };
+    let (unplugged, ()) = tokio::join!(recipes::unplug(&client, "nic0", SOON), serve);
+    unplugged.unwrap();
 }
 
 /// A disk of nothing, somewhere to copy it to, and somewhere that refuses.
