@@ -57,6 +57,8 @@ impl End {
             log::tell(&self.program, format_args!("terminating on {name}"));
             let Some(requests) = self.machine.get() else {
                 self.chardevs.close();
+                // One may just be being opened.
+                tinamou_chardev::restore_terminal();
                 std::process::exit(1);
             };
             requests.quit(ShutdownCause::HostSignal);

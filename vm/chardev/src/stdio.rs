@@ -21,16 +21,30 @@ use crate::open::duplicate;
 
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// The terminal's mode while it is ours.
-static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+/// Who sets the terminal's mode. It is changed under this lock only.
+static TERMINAL: Mutex<Terminal> = Mutex::new(Terminal::Others);
 
-/// Gives the terminal its mode back. For a process that ends in disorder; in good order the
-/// device does it when it is closed.
-pub fn restore_terminal() {
-    if let Some(before) = lock(&BEFORE).take() {
-        // Fails only when the terminal is gone.
-        let _ = tcsetattr(stdin(), OptionalActions::Now, &before);
+enum Terminal {
+    Others,
+    /// We do; this is the mode that it had.
+    Ours(Termios),
+    /// Others, since the process ends.
+    Left,
+}
+
+impl Terminal {
+    fn give_back(&mut self, next: Self) {
+        if let Self::Ours(before) = std::mem::replace(self, next) {
+            // Fails only when the terminal is gone.
+            let _ = tcsetattr(stdin(), OptionalActions::Now, &before);
+        }
     }
+}
+
+/// Gives the terminal its mode back, for good. For a process that ends from anywhere; in good
+/// order the device does it when it is closed.
+pub fn restore_terminal() {
+    lock(&TERMINAL).give_back(Terminal::Left);
 }
 
 /// The one use of standard input and output; its drop gives the terminal its mode back.
@@ -50,17 +64,21 @@ impl Claim {
     /// Makes a terminal raw, now and whenever the process is resumed: the shell has set its own
     /// mode meanwhile.
     fn make_raw(&mut self, signals: bool) -> io::Result<()> {
-        let Ok(before) = tcgetattr(stdin()) else {
+        let mut terminal = lock(&TERMINAL);
+        let (Terminal::Others, Ok(before)) = (&*terminal, tcgetattr(stdin())) else {
             return Ok(());
         };
         let mode = raw(before.clone(), signals);
         tcsetattr(stdin(), OptionalActions::Now, &mode)?;
-        *lock(&BEFORE) = Some(before);
+        *terminal = Terminal::Ours(before);
+        drop(terminal);
         let mut resumed = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?;
         let task = tokio::spawn(async move {
             while resumed.recv().await.is_some() {
-                // Fails only when the terminal is gone, and its input with it.
-                let _ = tcsetattr(stdin(), OptionalActions::Now, &mode);
+                if let Terminal::Ours(_) = *lock(&TERMINAL) {
+                    // Fails only when the terminal is gone, and its input with it.
+                    let _ = tcsetattr(stdin(), OptionalActions::Now, &mode);
+                }
             }
         });
         self.resumer = Some(task.abort_handle());
@@ -73,7 +91,11 @@ impl Drop for Claim {
         if let Some(resumer) = &self.resumer {
             resumer.abort();
         }
-        restore_terminal();
+        let mut terminal = lock(&TERMINAL);
+        if let Terminal::Ours(_) = *terminal {
+            terminal.give_back(Terminal::Others);
+        }
+        drop(terminal);
         TAKEN.store(false, Ordering::Release);
     }
 }
