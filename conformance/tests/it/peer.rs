@@ -101,7 +101,8 @@ async fn relay(client: UnixStream, mock: Mock, mangle: &Mangle) {
         tokio::select! {
             count = from_client.read(&mut input), if reading => match count {
                 Ok(count @ 1..) => {
-                    // Pieces of one request are one; a reply begins another.
+                    // Pieces of one request are one; a reply begins another. The greeting is
+                    // none: a request may be faster.
                     asked.extend_from_slice(&input[..count]);
                     if to_mock.write_all(&input[..count]).await.is_err() {
                         return;
@@ -124,7 +125,7 @@ async fn relay(client: UnixStream, mock: Mock, mangle: &Mangle) {
                     let text: Vec<u8> = line.drain(..=end).collect();
                     let text = String::from_utf8_lossy(&text).into_owned();
                     let changed = mangle(&String::from_utf8_lossy(&asked), &text);
-                    if !text.contains("\"event\"") {
+                    if !["\"event\"", "\"QMP\""].iter().any(|kind| text.contains(kind)) {
                         asked.clear();
                     }
                     if to_client.write_all(changed.as_bytes()).await.is_err() {

@@ -63,8 +63,13 @@ fn qemu_passes_but_for_what_is_known() {
     let Some(mut known) = known("qemu-system-riscv64", MACHINE) else {
         return;
     };
-    // This one depends on who is faster.
-    known.retain(|id| id != "\"connections/gone-unread\"");
+    // These depend on who is faster.
+    let races = [
+        "connections/gone-unread",
+        "events/not-before-negotiation",
+        "stream/quiet",
+    ];
+    known.retain(|id| !races.contains(&id.trim_matches('"')));
     let expected = [
         "\"json/huge-number\"",
         "\"json/zero-exponent\"",
