@@ -88,13 +88,11 @@ fn statistics_come_at_the_asked_interval(program: Program) {
     let mut interval = property("guest-stats-polling-interval");
     interval["value"] = json!(1);
     guest.qmp("qom-set", interval);
-    let stats = loop {
-        let stats = guest.qmp("qom-get", property("guest-stats"));
-        if stats["last-update"] != first["last-update"] {
-            break stats;
-        }
-        guest.run("usleep 100000");
-    };
+    let mut stats = first.clone();
+    guest.until("newer statistics", |guest| {
+        stats = guest.qmp("qom-get", property("guest-stats"));
+        stats["last-update"] != first["last-update"]
+    });
     let total = guest.run("awk '/MemTotal/ { print $2 * 1024 }' /proc/meminfo");
     let stat = |name: &str| stats["stats"][name].as_u64().expect("a number");
     assert_eq!(stat("stat-total-memory").to_string(), total.trim());
@@ -108,12 +106,14 @@ fn free_pages_are_reported_by_themselves(program: Program) {
     let Some(mut guest) = boot(program, Kernel::Small, ",free-page-reporting=on") else {
         return;
     };
+    let before = guest.peak_resident();
     guest.run("t touch 350");
-    let used = guest.resident();
-    // The kernel reports some seconds after pages were freed.
-    while used.saturating_sub(guest.resident()) < 250 * MIB {
-        guest.run("usleep 100000");
-    }
+    // The kernel reports some seconds after pages were freed, which may be now.
+    let used = guest.peak_resident();
+    assert!(used - before > 250 * MIB, "{before} to {used}");
+    guest.until("pages reported", |guest| {
+        used - guest.resident() > 250 * MIB
+    });
     let actual = guest.qmp("query-balloon", json!({}));
     assert_eq!(actual, json!({"actual": 512 * MIB}));
     guest.power_off();

@@ -65,14 +65,21 @@ fn deleted(guest: &mut Guest) {
     );
 }
 
-/// Takes the device away again, then what was behind it. A driver may be bound
-/// before the guest is done with the slot.
-fn unplug(guest: &mut Guest, kind: &str, driver: &str) {
+/// Asks the guest to let go of the device. It may be seen, even have its
+/// driver, before the guest is done with the slot.
+fn ask_back(guest: &mut Guest) {
     let busy = "Hot-unplug failed: guest is busy (power indicator blinking)";
-    while let Err(error) = guest.qmp.execute("device_del", json!({"id": "hot"})) {
-        assert_eq!(error["desc"], busy);
-        guest.run("sleep 1");
-    }
+    guest.until("ready", |guest| {
+        let asked = guest.qmp.execute("device_del", json!({"id": "hot"}));
+        asked
+            .map_err(|error| assert_eq!(error["desc"], busy))
+            .is_ok()
+    });
+}
+
+/// Takes the device away again, then what was behind it.
+fn unplug(guest: &mut Guest, kind: &str, driver: &str) {
+    ask_back(guest);
     deleted(guest);
     let (output, status) = guest.try_run(&format!("t bound {driver}"));
     assert_eq!(status, "1", "{driver} is still bound: {output}");
@@ -236,7 +243,7 @@ fn what_has_no_driver_comes_and_goes(program: Program) {
         };
         for _ in 0..2 {
             plug_plain(&mut guest);
-            guest.qmp("device_del", json!({"id": "hot"}));
+            ask_back(&mut guest);
             plain_deleted(&mut guest);
             guest.run(&format!("while {SEEN}; do usleep 20000; done"));
         }

@@ -124,9 +124,10 @@ fn limits_hold_requests_back(program: Program) {
         // The first request passes, and the second waits for an hour; reads know no limit.
         let before = round as u64 * 8 * 4096;
         guest.run("t io write 0 4096 8 >/tmp/io &");
-        while written(&mut guest) != json!(before + 4096) {}
+        let first = json!(before + 4096);
+        guest.until("the first write", |guest| written(guest) == first);
         guest.run("t io read 0 4096 50");
-        assert_eq!(written(&mut guest), json!(before + 4096), "{name}");
+        assert_eq!(written(&mut guest), first, "{name}");
         limit(&mut guest, name, value);
         guest.run("t until grep done=8 /tmp/io");
         assert_eq!(written(&mut guest), json!(before + 8 * 4096), "{name}");

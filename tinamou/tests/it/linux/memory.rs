@@ -1,7 +1,7 @@
 //! Memory that the guest takes and gives back as it is asked to. QEMU has the device on other
 //! architectures only, so these stories are told of tinamou alone.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Boot, Guest, Kernel, Program};
 
@@ -87,24 +87,21 @@ fn a_reset_takes_everything_and_the_guest_takes_it_again() {
         return;
     };
     // The kernel has what was asked for before it is up, or soon after.
-    while sizes(&guest.qmp("query-memory-devices", json!({}))) != [size] {
-        guest.run("usleep 100000");
-    }
+    guest.until("plugged", |guest| sizes(guest) == [size]);
     // Stopped, or the guest might have it again before it is asked for.
     for command in ["stop", "system_reset"] {
         guest.qmp(command, json!({}));
     }
-    let devices = guest.qmp("query-memory-devices", json!({}));
-    assert_eq!(sizes(&devices), [0]);
+    assert_eq!(sizes(&mut guest), [0]);
     guest.qmp("cont", json!({}));
     guest.prompt();
-    while sizes(&guest.qmp("query-memory-devices", json!({}))) != [size] {
-        guest.run("usleep 100000");
-    }
+    guest.until("plugged", |guest| sizes(guest) == [size]);
     guest.power_off();
 }
 
-fn sizes(devices: &Value) -> Vec<u64> {
+/// How much each memory device has plugged.
+fn sizes(guest: &mut Guest) -> Vec<u64> {
+    let devices = guest.qmp("query-memory-devices", json!({}));
     let devices = devices.as_array().into_iter().flatten();
     devices
         .filter_map(|device| device["data"]["size"].as_u64())

@@ -7,11 +7,12 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-use crate::support::{Console, QEMU, Qmp, Vm, installed, skip, tinamou};
+use crate::support::{Console, PATIENCE, QEMU, Qmp, Vm, installed, skip, tinamou};
 
 mod balloon;
 mod block;
@@ -271,10 +272,29 @@ impl Guest {
             .collect()
     }
 
+    /// Asks again and again until something is so.
+    #[track_caller]
+    fn until(&mut self, what: &str, mut is_so: impl FnMut(&mut Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so(self) {
+            assert!(Instant::now() < deadline, "never: {what}");
+            self.run("usleep 100000");
+        }
+    }
+
     /// Resident memory of the machine's process.
     fn resident(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most that it ever was.
+    fn peak_resident(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, kind: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.vm.pid())).expect("Linux");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let line = status.lines().find(|line| line.starts_with(kind));
         let kib = line.and_then(|line| line.split_whitespace().nth(1));
         kib.expect("a size").parse::<u64>().expect("a number") << 10
     }
