@@ -254,31 +254,47 @@ impl<C: 'static, S: Send + Sync + 'static> Monitor<C, S> {
     /// Serves a client from now on. It is done on the server's I/O runtime,
     /// so this may be called from any thread.
     pub fn attach(&self, connection: Connection) {
-        self.0.clients.fetch_add(1, Ordering::AcqRel);
-        let peer = connection.peer.clone();
         let core = Arc::clone(&self.0.core);
+        let io = core.io.clone();
+        let visit = Visit::begin(&self.0, connection.peer.clone());
         // Boxed, since what a task awaits takes its room twice.
         match self.0.mode {
             Mode::Control { style, oob } => {
                 let mut control = Box::new(Control::new(core, self.0.id, (style, oob), connection));
-                self.spawn(peer, async move { control.run().await });
+                io.spawn(async move { visit.end(control.run().await) });
             }
             Mode::Readline => {
                 let mut readline = Box::new(Readline::new(core, self.0.id, connection));
-                self.spawn(peer, async move { readline.run().await });
+                io.spawn(async move { visit.end(readline.run().await) });
             }
         }
     }
+}
 
-    fn spawn(&self, peer: String, session: impl Future<Output = io::Result<()>> + Send + 'static) {
-        let place = Arc::clone(&self.0);
-        self.0.core.io.spawn(async move {
-            let result = session.await;
-            place.clients.fetch_sub(1, Ordering::AcqRel);
-            if let Err(error) = result {
-                tracing::info!(monitor = place.label, peer, %error, "client disconnected");
-            }
-        });
+/// One client's time at a monitor.
+struct Visit<C, S> {
+    place: Arc<Place<C, S>>,
+    peer: String,
+}
+
+impl<C, S> Visit<C, S> {
+    fn begin(place: &Arc<Place<C, S>>, peer: String) -> Self {
+        place.clients.fetch_add(1, Ordering::AcqRel);
+        let place = Arc::clone(place);
+        Self { place, peer }
+    }
+
+    fn end(self, result: io::Result<()>) {
+        if let Err(error) = result {
+            let (monitor, peer) = (&self.place.label, &self.peer);
+            tracing::info!(monitor, peer, %error, "client disconnected");
+        }
+    }
+}
+
+impl<C, S> Drop for Visit<C, S> {
+    fn drop(&mut self) {
+        self.place.clients.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -113,7 +113,8 @@ impl Session {
             oob: false,
             reader: Reader::new(),
             ended: false,
-            queue: VecDeque::new(),
+            // Seldom does more than one request wait.
+            queue: VecDeque::with_capacity(1),
             in_band: None,
             out_of_band: None,
             tickets: 0,
