@@ -15,7 +15,7 @@
 enum { CAP_ID = 0x10, FLAGS = 0x02, LINK_STATUS = 0x12, SLOT_CAP = 0x14, SLOT_CONTROL = 0x18, SLOT_STATUS = 0x1a };
 enum { FLAGS_SLOT = 0x100, HOT_PLUG_CAPABLE = 0x40 };
 enum { POWER_INDICATOR = 0x300, POWER_INDICATOR_ON = 0x100, POWER_INDICATOR_OFF = 0x300, POWER_OFF = 0x400 };
-enum { ATTENTION = 0x01, EVENTS = 0x1f, PRESENT = 0x40 };
+enum { ATTENTION = 0x01, PRESENCE_CHANGED = 0x08, EVENTS = 0x1f, PRESENT = 0x40 };
 
 struct slot {
     char address[16];
@@ -87,9 +87,11 @@ static void power_on(struct slot *slot, uint32_t control) {
 
 static void power_off(struct slot *slot, uint32_t control) {
     functions(slot, 1);
-    pci_write(slot->config, slot->cap + SLOT_CONTROL, 2, control | POWER_INDICATOR_OFF | POWER_OFF);
-    slot->occupied = !!(pci_read(slot->config, slot->cap + SLOT_STATUS, 2) & PRESENT);
     pci_write(slot->config, slot->cap + SLOT_STATUS, 2, EVENTS);
+    pci_write(slot->config, slot->cap + SLOT_CONTROL, 2, control | POWER_INDICATOR_OFF | POWER_OFF);
+    /* What is there after a change is another device, whose events are still to be served. */
+    uint32_t status = pci_read(slot->config, slot->cap + SLOT_STATUS, 2);
+    slot->occupied = (status & (PRESENT | PRESENCE_CHANGED)) == PRESENT;
 }
 
 static void serve(struct slot *slot) {
