@@ -78,6 +78,13 @@ impl Stream {
         }
     }
 
+    fn set_read_timeout(&self, patience: Duration) -> io::Result<()> {
+        match self {
+            Self::Unix(stream) => stream.set_read_timeout(Some(patience)),
+            Self::Tcp(stream) => stream.set_read_timeout(Some(patience)),
+        }
+    }
+
     pub(crate) fn set_write_timeout(&self, patience: Duration) -> io::Result<()> {
         match self {
             Self::Unix(stream) => stream.set_write_timeout(Some(patience)),
@@ -177,7 +184,22 @@ impl Started {
             .spawn()?;
         let mut started = Self { child, dir };
         started.wait_for_socket(patience)?;
+        started.knock(patience)?;
         Ok(started)
+    }
+
+    /// Connects until it is served. QEMU forgets some of those who come while
+    /// it starts; who serves nobody at all is for the checks to find.
+    fn knock(&mut self, patience: Duration) -> io::Result<()> {
+        const TIMES: u32 = 3;
+        for _ in 0..TIMES {
+            let mut stream = self.connect(patience)?;
+            stream.set_read_timeout(patience / TIMES)?;
+            if matches!(io::Read::read(&mut stream, &mut [0]), Ok(1)) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn socket(&self) -> PathBuf {
