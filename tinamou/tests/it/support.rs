@@ -51,6 +51,9 @@ pub fn installed(program: &str) -> bool {
 pub struct Vm {
     child: Child,
     dir: TempDir,
+    /// How often to connect for a greeting: QEMU forgets some of those who
+    /// come while it starts.
+    tries: u32,
 }
 
 impl Vm {
@@ -73,7 +76,8 @@ impl Vm {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the machine starts");
-        let mut vm = Self { child, dir };
+        let tries = if program == Path::new(QEMU) { 3 } else { 1 };
+        let mut vm = Self { child, dir, tries };
         vm.wait_for_file(first);
         vm
     }
@@ -85,7 +89,9 @@ impl Vm {
 
     /// A new connection to the QMP socket, not yet negotiated.
     pub fn connect(&self) -> Qmp {
-        Qmp::connect(&self.path("qmp.sock"))
+        let path = self.path("qmp.sock");
+        let mut greeted = (0..self.tries).map(|_| Qmp::greeted(&path, PATIENCE / self.tries));
+        greeted.find_map(|qmp| qmp).expect("a greeting")
     }
 
     /// A new, negotiated QMP session.
@@ -155,6 +161,11 @@ pub struct Qmp {
 impl Qmp {
     /// Connects and reads the greeting.
     pub fn connect(path: &Path) -> Self {
+        Self::greeted(path, PATIENCE).expect("a greeting")
+    }
+
+    /// The same, unless the greeting takes too long.
+    fn greeted(path: &Path, limit: Duration) -> Option<Self> {
         let writer = connect_stream(path);
         let reader = BufReader::new(writer.try_clone().expect("clone"));
         let mut qmp = Self {
@@ -163,8 +174,18 @@ impl Qmp {
             greeting: Value::Null,
             events: VecDeque::new(),
         };
-        qmp.greeting = qmp.read().expect("a greeting");
-        qmp
+        qmp.limit(limit);
+        // Nothing is taken out: the greeting is read like any message.
+        qmp.reader.fill_buf().ok()?;
+        qmp.limit(PATIENCE);
+        qmp.greeting = qmp.read()?;
+        Some(qmp)
+    }
+
+    fn limit(&self, time: Duration) {
+        self.writer
+            .set_read_timeout(Some(time))
+            .expect("a read timeout");
     }
 
     /// Sends bytes as they are.
