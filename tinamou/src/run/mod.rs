@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tinamou_block::Graph;
-use tinamou_chardev::Chardevs;
+use tinamou_chardev::{Chardevs, HeldInput};
 use tinamou_machine::ShutdownCause;
 use tinamou_monitor::{EventBus, IoThread};
 use tinamou_net::Network;
@@ -150,6 +150,7 @@ struct Start<'a> {
 
 impl Start<'_> {
     fn run(self) -> Result<u8, Failure> {
+        let held = self.chardevs.hold_input();
         self.open_chardevs()?;
         self.open_images()?;
         let frontends = self.claim_frontends()?;
@@ -167,14 +168,21 @@ impl Start<'_> {
             .enable_all()
             .build()
             .map_err(Failure::new)?;
-        runtime.block_on(self.live(service, frontends))
+        runtime.block_on(self.live(service, frontends, held))
     }
 
     /// The machine's life, on the main loop.
-    async fn live(&self, mut service: Service, frontends: Frontends) -> Result<u8, Failure> {
+    async fn live(
+        &self,
+        mut service: Service,
+        frontends: Frontends,
+        held: HeldInput,
+    ) -> Result<u8, Failure> {
         let chores = Chores::new(&service.vm);
         self.signals.ask(service.vm.machine.requests());
         self.obey_exit_keys(&service);
+        // What was typed meanwhile has somewhere to go now.
+        drop(held);
         self.wait_for_clients(&chores).await;
         if self.config.daemonize {
             daemon::detach().map_err(Failure::new)?;

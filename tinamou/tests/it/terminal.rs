@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, getsid, kill_process};
@@ -63,43 +63,20 @@ impl OnTerminal {
 
     fn type_and_see(&mut self, keys: &[u8], wanted: &str) {
         self.keyboard.write_all(keys).expect("typed");
-        assert!(
-            self.sees(wanted, PATIENCE),
-            "{wanted:?} is not in {:?}",
-            self.seen
-        );
-    }
-
-    /// Whether something is shown before nothing more comes for so long.
-    fn sees(&mut self, wanted: &str, limit: Duration) -> bool {
-        let limit = Timespec::try_from(limit).expect("a time");
+        let limit = Timespec::try_from(PATIENCE).expect("a time");
         while !self.seen.contains(wanted) {
             let mut polled = [PollFd::from_borrowed_fd(
                 self.keyboard.as_fd(),
                 PollFlags::IN,
             )];
-            if poll(&mut polled, Some(&limit)).expect("a poll") == 0 {
-                return false;
-            }
+            let ready = poll(&mut polled, Some(&limit)).expect("a poll");
+            assert!(ready > 0, "{wanted:?} is not in {:?}", self.seen);
             let mut bytes = [0; 1024];
             let count = self.keyboard.read(&mut bytes).expect("output");
             self.seen
                 .push_str(&String::from_utf8_lossy(&bytes[..count]));
         }
         self.seen.clear();
-        true
-    }
-
-    /// Goes to the monitor. Until it is there, Ctrl-A c leads nowhere.
-    fn go_to_monitor(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            self.keyboard.write_all(b"\x01c").expect("typed");
-            if self.sees("(qemu) ", Duration::from_secs(2)) {
-                return;
-            }
-            assert!(Instant::now() < deadline, "no prompt in {:?}", self.seen);
-        }
     }
 }
 
@@ -119,7 +96,7 @@ fn the_terminal_is_raw_and_its_escapes_work() {
     assert!(!local.intersects(LocalModes::ECHO | LocalModes::ISIG | LocalModes::IEXTEN));
     assert!(!input.intersects(InputModes::ICRNL | InputModes::IXON));
     on.type_and_see(b"\x01h", "Ctrl-A x");
-    on.go_to_monitor();
+    on.type_and_see(b"\x01c", "(qemu) ");
     on.type_and_see(b"info status\r", "VM status: paused (prelaunch)");
     // Ctrl-C is for whoever has the input, not for the process.
     on.type_and_see(b"\x03\rinfo name\r\x01c\x01c", "(qemu) ");
@@ -138,7 +115,7 @@ fn the_terminal_gets_its_mode_back() {
         match signal {
             // The prompt says that the machine is there to be ended.
             None => {
-                on.go_to_monitor();
+                on.type_and_see(b"\x01c", "(qemu) ");
                 on.type_and_see(b"\x01x", "");
             }
             // It may come before there is a machine, or after.

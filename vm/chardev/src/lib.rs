@@ -39,7 +39,7 @@ pub use error::{Error, Result};
 pub use fd::SocketStream;
 pub use frontend::{Clients, Frontend};
 pub use plain::{Caller, Listener, Peer};
-pub use registry::Chardevs;
+pub use registry::{Chardevs, HeldInput};
 pub use serial::{SerialEvent, SerialPipe};
 pub use stdio::restore_terminal;
 pub use tls::{Authorizer, Endpoint, TlsCreds, TlsFiles};

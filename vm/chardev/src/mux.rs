@@ -60,8 +60,12 @@ pub(crate) struct Slot {
 }
 
 impl Mux {
-    /// Claims `base` and shares it.
-    pub(crate) fn open(base: &Chardev, exit: Arc<Bell>) -> Result<Arc<Self>> {
+    /// Claims `base` and shares it; takes input when `open` says so.
+    pub(crate) fn open(
+        base: &Chardev,
+        exit: Arc<Bell>,
+        open: watch::Receiver<bool>,
+    ) -> Result<Arc<Self>> {
         let frontend = base.claim(Clients::One)?;
         let runtime = base.port().runtime.clone();
         let (output, queue) = mpsc::channel(SLOTS);
@@ -79,7 +83,7 @@ impl Mux {
                 mux.send_break();
             }
         });
-        let task = runtime.spawn(run(Arc::downgrade(&mux), frontend, queue));
+        let task = runtime.spawn(run(Arc::downgrade(&mux), frontend, queue, open));
         *lock(&mux.task) = Some(task.abort_handle());
         Ok(mux)
     }
@@ -230,7 +234,12 @@ async fn forward(
 }
 
 /// Serves one peer of the device after the other; between them output vanishes.
-async fn run(mux: Weak<Mux>, mut base: Frontend, mut queue: mpsc::Receiver<Vec<u8>>) {
+async fn run(
+    mux: Weak<Mux>,
+    mut base: Frontend,
+    mut queue: mpsc::Receiver<Vec<u8>>,
+    mut open: watch::Receiver<bool>,
+) {
     loop {
         let connection = tokio::select! {
             connection = base.accept() => connection,
@@ -241,14 +250,16 @@ async fn run(mux: Weak<Mux>, mut base: Frontend, mut queue: mpsc::Receiver<Vec<u
         };
         let (mut reader, mut writer) = split(connection.stream);
         tokio::select! {
-            () = steer(&mux, &mut reader) => {}
+            () = steer(&mux, &mut reader, &mut open) => {}
             () = show(&mux, &mut writer, &mut queue) => {}
         }
     }
 }
 
 /// Reads the device's input, obeys commands and passes the rest to whoever has its turn.
-async fn steer(mux: &Weak<Mux>, reader: &mut ReadHalf<Stream>) {
+async fn steer(mux: &Weak<Mux>, reader: &mut ReadHalf<Stream>, open: &mut watch::Receiver<bool>) {
+    // Fails only when the registry is gone, and the mux is about to be.
+    let _ = open.wait_for(|&open| open).await;
     let mut buffer = [0; BUFFER];
     let mut escaped = false;
     while let Ok(count @ 1..) = reader.read(&mut buffer).await {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use crate::chardev::{Arrival, Chardev, Info, Port};
 use crate::config::{Backend, Config};
@@ -22,6 +23,19 @@ struct Inner {
     runtime: Handle,
     list: Mutex<Vec<Chardev>>,
     exit: Arc<Bell>,
+    /// Whether muxes take input.
+    open: Arc<watch::Sender<bool>>,
+}
+
+/// While it lives, muxes leave their input where it is.
+#[derive(Debug)]
+#[must_use = "dropping it lets the input in"]
+pub struct HeldInput(Arc<watch::Sender<bool>>);
+
+impl Drop for HeldInput {
+    fn drop(&mut self) {
+        self.0.send_replace(true);
+    }
 }
 
 impl Chardevs {
@@ -31,7 +45,14 @@ impl Chardevs {
             runtime,
             list: Mutex::default(),
             exit: Arc::default(),
+            open: Arc::new(watch::Sender::new(true)),
         }))
+    }
+
+    /// Keeps what is typed at muxes for the front ends that are still to come.
+    pub fn hold_input(&self) -> HeldInput {
+        self.0.open.send_replace(false);
+        HeldInput(Arc::clone(&self.0.open))
     }
 
     /// Has `on_exit` called when someone types a mux's exit command, Ctrl-A x.
@@ -166,7 +187,8 @@ impl Chardevs {
         let kind = match config.backend {
             Backend::Mux { chardev } => {
                 let base = self.find(&chardev).ok_or(Error::MuxBase(chardev))?;
-                Kind::Mux(Mux::open(&base, Arc::clone(&self.0.exit))?)
+                let (exit, open) = (Arc::clone(&self.0.exit), self.0.open.subscribe());
+                Kind::Mux(Mux::open(&base, exit, open)?)
             }
             Backend::Hub { chardevs } => return self.open_hub(port, chardevs, log),
             backend => return open::backend(port, backend, log),

@@ -40,6 +40,27 @@ fn mux_gives_turns() {
 }
 
 #[test]
+fn mux_keeps_what_comes_before_its_front_ends() {
+    let host = Host::new();
+    let held = host.chardevs.hold_input();
+    let path = host.path("s");
+    host.add("base", server(unix(&path)));
+    let over_base = Backend::Mux {
+        chardev: "base".to_owned(),
+    };
+    let mux = host.add("m", over_base);
+    let mut peer = UnixStream::connect(&path).unwrap();
+    peer.write_all(b"\x01cinfo").unwrap();
+    // Time enough to lose it.
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    let mut monitor_end = mux.claim(many(1)).unwrap();
+    let mut monitor = host.accept(&mut monitor_end);
+    let _console = host.serial(&mux);
+    drop(held);
+    assert_eq!(host.receive(&mut monitor, 4), b"info");
+}
+
+#[test]
 fn change_replaces_the_peer() {
     let host = Host::new();
     let path = host.path("s");
