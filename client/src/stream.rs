@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The bytes to and from a server, as [`Builder::dial`](crate::Builder::dial)
-/// makes them.
+/// and [`Listener::accept_stream`](crate::Listener::accept_stream) make them.
 pub struct Stream(Box<dyn Transport>);
 
 impl Stream {

@@ -5,7 +5,7 @@ use super::unix::{self, Unix};
 #[cfg(target_os = "linux")]
 use super::vsock::VsockListener;
 use super::{Foreign, Tls, Transport, refused, unsupported};
-use crate::{Address, Builder, Client, Result};
+use crate::{Address, Builder, Client, Result, Stream};
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -70,12 +70,25 @@ impl Listener {
     /// # Errors
     /// Who connected does not answer in time, or is no QMP server.
     pub async fn accept(&self) -> Result<Client> {
-        let accepted = self.accept_stream().await;
-        let stream = accepted.map_err(|error| refused(&self.address, error))?;
+        let stream = self.accept_transport().await?;
         self.builder.clone().over(stream, None).await
     }
 
-    async fn accept_stream(&self) -> io::Result<Box<dyn Transport>> {
+    /// Waits for a server, and leaves it at that: nothing is read or written.
+    /// Dropping the future is safe.
+    ///
+    /// # Errors
+    /// Who connected makes no TLS of it, or nobody can connect any more.
+    pub async fn accept_stream(&self) -> Result<Stream> {
+        Ok(Stream::new(self.accept_transport().await?))
+    }
+
+    async fn accept_transport(&self) -> Result<Box<dyn Transport>> {
+        let accepted = self.try_accept().await;
+        accepted.map_err(|error| refused(&self.address, error))
+    }
+
+    async fn try_accept(&self) -> io::Result<Box<dyn Transport>> {
         match &self.socket {
             Socket::Unix(socket) => Ok(Box::new(Unix::new(socket.accept().await?.0)?)),
             Socket::Tcp(socket) => Ok(Box::new(Tcp(accept_tcp(socket).await?))),

@@ -9,6 +9,7 @@ mod interface;
 mod liars;
 mod peer;
 mod qemu;
+mod ready;
 mod recipes;
 mod reconnect;
 mod schema;

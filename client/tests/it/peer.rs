@@ -1,5 +1,6 @@
 //! Real programs to talk to.
 
+use crate::ready::Ready;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -32,13 +33,16 @@ impl Qemu {
             return None;
         }
         let monitor = format!("unix:{},server=on,wait=off", socket.display());
+        let waiting = tempfile::tempdir().expect("a directory can be made");
+        let ready = Ready::listen(waiting.path());
         let child = Command::new(QEMU)
             .args(["-display", "none", "-nodefaults", "-qmp", &monitor])
+            .args(ready.options())
             .args(options)
             .stdin(Stdio::null())
             .spawn()
             .expect("QEMU starts");
-        wait_for(&socket);
+        ready.wait();
         Some(Self {
             child,
             directory: None,

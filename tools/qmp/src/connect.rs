@@ -1,5 +1,7 @@
 //! Connecting, with the options that all subcommands share.
 
+use std::time::Duration;
+
 use tinamou_client::{Address, Builder, Client, Deadlines, Request};
 
 use crate::{Error, Global};
@@ -34,6 +36,17 @@ pub fn builder(address: &Address, global: &Global) -> Result<Builder, Error> {
         Address::Tls { .. } => builder.tls(global.credentials.client()?),
         _ => builder,
     })
+}
+
+/// A client of a server that is being started, which has this long to greet
+/// and to obey for the first time, unless the command line wishes otherwise.
+pub fn starting(global: &Global, time: Duration) -> Builder {
+    let mut deadlines = deadlines(global);
+    if global.timeout.is_none() {
+        deadlines.greeting = time;
+        deadlines.negotiation = time;
+    }
+    Client::builder().deadlines(deadlines)
 }
 
 /// How long to wait for what, as the command line wishes.

@@ -142,6 +142,7 @@ fn editor(
         .with_quick_completions(true)
         .with_validator(Box::new(Whole))
         .with_external_printer(printer)
+        .use_bracketed_paste(true)
         .with_poll_interval(POLL)
         .with_break_signal(stop);
     let editor = match coloured {
@@ -184,13 +185,22 @@ fn type_lines(
     asked: &Receiver<String>,
     lines: &mpsc::UnboundedSender<Input>,
 ) {
+    // What was pasted may be many lines, each of which is asked for.
+    let mut pasted = io::Cursor::new(Vec::new());
     while let Ok(text) = asked.recv() {
         let prompt = Plain { text };
-        let input = match editor.read_line(&prompt) {
-            Ok(Signal::Success(line)) => Input::Line(line),
-            Ok(Signal::CtrlC) => Input::Interrupt,
-            Ok(_) => Input::End,
-            Err(error) => Input::Failed(io::Error::other(error)),
+        let input = match read_whole(&mut pasted) {
+            Input::End => match editor.read_line(&prompt) {
+                Ok(Signal::Success(lines)) if lines.is_empty() => Input::Line(lines),
+                Ok(Signal::Success(lines)) => {
+                    pasted = io::Cursor::new(lines.into_bytes());
+                    read_whole(&mut pasted)
+                }
+                Ok(Signal::CtrlC) => Input::Interrupt,
+                Ok(_) => Input::End,
+                Err(error) => Input::Failed(io::Error::other(error)),
+            },
+            next => next,
         };
         if lines.send(input).is_err() {
             return;

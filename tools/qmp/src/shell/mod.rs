@@ -15,7 +15,8 @@ use std::io::Write;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tinamou_client::{Address, Client, Error as ClientError, EventMessage, Events, Schema};
+use tinamou_client::{Client, Error as ClientError, EventMessage, Events, Schema};
+use tokio::process::Child;
 use tokio::runtime::Handle;
 
 use crate::commands::shell::Options;
@@ -28,16 +29,7 @@ use line::{Line, Reader, Request};
 
 /// Runs the shell until its user leaves or the server ends.
 pub(crate) async fn run(options: Options, global: &Global, output: &Output) -> Result<Exit, Error> {
-    let mut machine = None;
-    let address = match &options.address {
-        Some(address) => address.clone(),
-        None => {
-            let (address, started) = wrap::start(&options.command).await?;
-            machine = Some(started);
-            address
-        }
-    };
-    let client = connect_to(&address, &options, global).await?;
+    let (client, machine) = connect_to(&options, global).await?;
     let mut shell = Shell {
         schema: client.schema().await.ok(),
         events: client.events_after(0),
@@ -53,31 +45,43 @@ pub(crate) async fn run(options: Options, global: &Global, output: &Output) -> R
     let exit = shell.converse().await;
     if let Some(mut machine) = machine {
         shell.client.close().await;
-        let _ = machine.child.start_kill();
-        let _ = machine.child.wait().await;
+        let _ = machine.kill().await;
     }
     exit
 }
 
-/// Connects, through a tape if all is to be recorded.
-async fn connect_to(
-    address: &Address,
-    options: &Options,
-    global: &Global,
-) -> Result<Client, Error> {
-    let mut builder = connect::builder(address, global)?;
-    if options.skip_negotiation {
-        builder = builder.agent();
-    }
-    let Some(path) = &options.record else {
-        return Ok(builder.connect(address).await?);
+/// Connects, through a tape if all is to be recorded; to a machine that is
+/// started for it if there is no address.
+async fn connect_to(options: &Options, global: &Global) -> Result<(Client, Option<Child>), Error> {
+    let (stream, builder, machine) = match &options.address {
+        Some(address) => {
+            let builder = connect::builder(address, global)?;
+            (builder.dial(address).await?, builder, None)
+        }
+        None => {
+            let builder = connect::starting(global, wrap::START);
+            let (stream, machine) = wrap::start(&options.command, builder.clone()).await?;
+            (stream, builder, Some(machine))
+        }
     };
-    let stream = builder.dial(address).await?;
+    let builder = match options.skip_negotiation {
+        true => builder.agent(),
+        false => builder,
+    };
+    let Some(path) = &options.record else {
+        return Ok((builder.connect_over(stream).await?, machine));
+    };
+    let server = match &options.address {
+        Some(address) => address.to_string(),
+        // Its options may tell secrets.
+        None => options.command.first().cloned().unwrap_or_default(),
+    };
     let redactor = Redactor::new(options.redact.clone());
-    let recorder = Recorder::create(path, &address.to_string());
+    let recorder = Recorder::create(path, &server);
     let tape = recorder.and_then(|it| Tape::new(Arc::new(it), 0, "qmp shell", redactor));
     let tape = tape.map_err(Error::io(path.display().to_string()))?;
-    Ok(builder.connect_over(Taped::new(stream, tape)).await?)
+    let client = builder.connect_over(Taped::new(stream, tape)).await?;
+    Ok((client, machine))
 }
 
 fn open_log(path: &std::path::Path) -> Result<File, Error> {

@@ -7,6 +7,8 @@ mod peers;
 mod proxy;
 mod qmp_shell;
 mod qom;
+#[path = "../../../../client/tests/it/ready.rs"]
+mod ready;
 mod record;
 mod run;
 mod schema;

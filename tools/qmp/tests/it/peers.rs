@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::ready::Ready;
+
 /// How long anything here may take before it counts as hanging.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -46,9 +48,11 @@ impl Peer {
         let directory = TempDir::new().expect("a temporary directory can be made");
         let socket = |name| directory.path().join(name);
         let monitor = |name| format!("unix:{},server=on,wait=off", socket(name).display());
+        let ready = Ready::listen(directory.path());
         let child = Command::new(program)
             .args(["-M", "virt", "-S", "-display", "none", "-name", "peer"])
             .args(["-qmp", &monitor(FIRST), "-qmp", &monitor(SECOND)])
+            .args(ready.options())
             .args(options)
             .stdin(Stdio::null())
             .spawn();
@@ -60,7 +64,7 @@ impl Peer {
                 return None;
             }
         };
-        eventually(|| socket(SECOND).exists());
+        ready.wait();
         Some(Self {
             name,
             child,

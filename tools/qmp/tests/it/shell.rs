@@ -53,6 +53,9 @@ fn play(options: &[&str], story: &str) {
             }}
             set seen [string range $seen [expr {{$place + [string length $text]}}] end]
         }}
+        # An empty line to type in: what is typed before it may yet belong to
+        # the line that Ctrl-C throws away.
+        proc fresh {{prompt}} {{ await "$prompt\x1b7\x1b8" }}
         spawn -noecho {qmp} shell {options}
         {story}
         send "exit\r"
@@ -186,24 +189,24 @@ fn what_was_recorded_can_be_replayed() {
 fn a_narrow_terminal_will_do() {
     for peer in Peer::both(&[]) {
         let story = r#"
-            await "(QEMU) "
+            fresh "(QEMU) "
             stty columns 40 rows 10 < $spawn_out(slave,name)
             send "qom-li\t\t"
             await "qom-list-types"
             send "\x03"
-            await "(QEMU) "
+            fresh "(QEMU) "
             send "device_add \t"
             await "id= "
             stty columns 20 rows 4 < $spawn_out(slave,name)
             send "\x03"
-            await "(QEMU) "
+            fresh "(QEMU) "
             send "query-name\r"
             await "peer"
-            await "(QEMU) "
+            fresh "(QEMU) "
             stty columns 3 rows 2 < $spawn_out(slave,name)
             send "query-name\r"
             await "peer"
-            await "(QEMU) "
+            fresh "(QEMU) "
         "#;
         play(&[&peer.address()], story);
     }
@@ -213,19 +216,19 @@ fn a_narrow_terminal_will_do() {
 fn completion_tells_what_things_mean() {
     for peer in Peer::both(&[]) {
         let story = r#"
-            await "(QEMU) "
+            fresh "(QEMU) "
             stty columns 100 < $spawn_out(slave,name)
             send "qom-list-\t"
             await "List the types of objects. "
             send "\x03"
-            await "(QEMU) "
+            fresh "(QEMU) "
             send "qom-list-types \t"
             await "boolean, optional: "
             send "\x03"
-            await "(QEMU) "
+            fresh "(QEMU) "
             send "help qom-list-types\r"
             await "implements: string, optional"
-            await "(QEMU) "
+            fresh "(QEMU) "
         "#;
         play(&[&peer.address()], story);
     }
@@ -267,20 +270,20 @@ fn a_person_has_completion_history_and_events() {
         let qmp = env!("CARGO_BIN_EXE_qmp");
         let story = format!(
             r#"
-            await "(QEMU) "
+            fresh "(QEMU) "
             # A command, an argument and a path are completed.
             send "qom-li\t\t"
             await "qom-list-types"
             send "\x15"
             send "qom-get pat\t/machine/unatt\t property=type\r"
             await "container"
-            await "(QEMU) "
+            fresh "(QEMU) "
             # The line before is at hand.
             send "\x1b\[A"
             await "/machine/unattached"
             # Ctrl-C throws it away.
             send "\x03"
-            await "(QEMU) "
+            fresh "(QEMU) "
             # An event does not break the line that is being typed.
             send "query-na"
             exec {qmp} run {second} cont
@@ -288,15 +291,22 @@ fn a_person_has_completion_history_and_events() {
             await "query-na"
             send "me\r"
             await "peer"
-            await "(QEMU) "
+            fresh "(QEMU) "
             send "help device_del\r"
             await "returns nothing"
-            await "(QEMU) "
+            fresh "(QEMU) "
             # Messages may have many lines.
             send "{{'execute':\r"
             send "'query-name'}}\r"
             await "peer"
-            await "(QEMU) "
+            fresh "(QEMU) "
+            # What is pasted waits for Enter, and is obeyed line by line.
+            send "\x1b\[200~query-name\rquery-uuid\x1b\[201~"
+            await "query-uuid"
+            send "\r"
+            await "peer"
+            await "UUID"
+            fresh "(QEMU) "
             "#
         );
         play(&[&peer.address()], &story);
@@ -307,11 +317,11 @@ fn a_person_has_completion_history_and_events() {
 fn the_human_monitor_has_a_shell_too() {
     for peer in Peer::both(&[]) {
         let story = r#"
-            await "(qemu) "
+            fresh "(qemu) "
             send "info uui\t"
             send "\r"
             await "00000000-0000"
-            await "(qemu) "
+            fresh "(qemu) "
         "#;
         play(&["-H", &peer.address()], story);
     }
