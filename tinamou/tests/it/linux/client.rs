@@ -1,6 +1,8 @@
 //! The client library and guests: an agent behind a virtio-serial port, and
 //! devices that the guest must let go of.
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
@@ -34,7 +36,46 @@ fn the_agent_is_synchronised_with(program: Program) {
         let open = agent.execute("guest-file-open", json!({"path": "/no/such"}));
         assert!(open.is_err(), "{open:?}");
     }
+    if let Some(qmp) = toolbox() {
+        programs_and_files(&qmp, &guest.vm.path("agent.sock"));
+    }
     guest.power_off();
+}
+
+/// The binary `qmp`; `None`, said aloud, where it has not been built.
+fn toolbox() -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_BIN_EXE_tinamou")).with_file_name("qmp");
+    if path.exists() {
+        return Some(path);
+    }
+    assert!(std::env::var_os("CI").is_none(), "{path:?} is missing");
+    eprintln!("SKIPPED: qmp has not been built");
+    None
+}
+
+/// `qmp ga` runs programs in the guest, and copies files there and back.
+fn programs_and_files(qmp: &Path, agent: &Path) {
+    let ga = |words: &[&str]| {
+        let output = Command::new(qmp).arg("ga").arg(agent).args(words).output();
+        let output = output.expect("qmp can be run");
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        (printed, told, output.status.code())
+    };
+    let outcome = |printed: &str, told: &str, code| (printed.to_owned(), told.to_owned(), code);
+    assert_eq!(
+        ga(&["exec", "--", "sh", "-c", "uname -m; echo no >&2; exit 3"]),
+        outcome("riscv64\n", "no\n", Some(3))
+    );
+    let here = tempfile::NamedTempFile::new().expect("a file can be made");
+    let data = "from the host\n".repeat(10_000);
+    std::fs::write(&here, &data).expect("it can be written");
+    let here = here.path().to_string_lossy();
+    assert_eq!(
+        ga(&["copy", &here, "guest:/there"]),
+        outcome("", "", Some(0))
+    );
+    assert_eq!(ga(&["cat", "/there"]), outcome(&data, "", Some(0)));
 }
 
 fn unplugging_waits_for_the_guest(program: Program) {
