@@ -158,18 +158,26 @@ fn receive(socket: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, VecDequ
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut buffers = [IoSliceMut::new(buffer)];
-    let message = recvmsg(
-        socket,
-        &mut buffers,
-        &mut ancillary,
-        RecvFlags::CMSG_CLOEXEC,
-    )?;
+    let message = recvmsg(socket, &mut buffers, &mut ancillary, CLOSED_ON_EXEC)?;
     let rights = ancillary.drain().filter_map(|control| match control {
         RecvAncillaryMessage::ScmRights(received) => Some(received),
         _ => None,
     });
-    Ok((message.bytes, rights.flatten().collect()))
+    let fds: VecDeque<OwnedFd> = rights.flatten().collect();
+    #[cfg(not(target_os = "linux"))]
+    for fd in &fds {
+        rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC)?;
+    }
+    Ok((message.bytes, fds))
 }
+
+/// Programs that are started must not inherit what is received.
+#[cfg(target_os = "linux")]
+const CLOSED_ON_EXEC: RecvFlags = RecvFlags::CMSG_CLOEXEC;
+
+/// Elsewhere that takes a call of its own.
+#[cfg(not(target_os = "linux"))]
+const CLOSED_ON_EXEC: RecvFlags = RecvFlags::empty();
 
 impl AsyncWrite for Passing {
     fn poll_write(

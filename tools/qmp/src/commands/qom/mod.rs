@@ -1,5 +1,6 @@
 //! `qmp qom`: the object tree, listed, read, written, walked, and mounted.
 
+#[cfg(target_os = "linux")]
 mod fuse;
 mod object;
 mod property;
@@ -28,6 +29,7 @@ Examples:
   qmp qom set vm.sock /machine/peripheral/balloon0.guest-stats-polling-interval 2
   qmp qom set vm.sock /objects/throttle0 limits '{\"iops-total\": 100}'";
 
+#[cfg(target_os = "linux")]
 const FUSE_EXAMPLES: &str = "\
 An object is a directory, a property a file that is read and written, a link a
 symbolic link; one that leads nowhere points to `(unset)`. Writing sets the
@@ -59,6 +61,7 @@ enum Verb {
     /// Show an object and all below it, with the values of their properties
     Tree(Place),
     /// Mount the object tree as a file system
+    #[cfg(target_os = "linux")]
     #[command(after_help = FUSE_EXAMPLES)]
     Fuse(fuse::Options),
 }
@@ -121,6 +124,7 @@ pub(crate) async fn run(options: Options, global: &Global, output: &Output) -> R
             let client = connect::connect(&place.address, global).await?;
             tree::print(&client, place.path, output).await?;
         }
+        #[cfg(target_os = "linux")]
         Verb::Fuse(options) => return fuse::run(options, global, output).await,
     }
     Ok(Exit::Done)

@@ -102,7 +102,7 @@ async fn mount(
         MountOption::NoSuid,
         MountOption::NoExec,
     ];
-    config.n_threads = cfg!(target_os = "linux").then_some(THREADS);
+    config.n_threads = Some(THREADS);
     joined(spawn_blocking(move || Session::new(served, place, &config)).await)
 }
 
@@ -114,17 +114,11 @@ fn unmount(mut unmounter: SessionUnmounter, place: &Path) -> io::Result<()> {
     }
 }
 
-#[cfg(target_os = "linux")]
 fn detach(place: &Path) -> io::Result<()> {
     Ok(rustix::mount::unmount(
         place,
         rustix::mount::UnmountFlags::DETACH,
     )?)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn detach(_: &Path) -> io::Result<()> {
-    Err(io::ErrorKind::ResourceBusy.into())
 }
 
 fn joined<T>(result: Result<io::Result<T>, JoinError>) -> io::Result<T> {
