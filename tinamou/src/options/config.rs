@@ -117,6 +117,11 @@ impl MachineKind {
             Self::Virt => "virt",
         }
     }
+
+    /// Whether there is a serial port on it.
+    pub fn has_serial(self) -> bool {
+        self == Self::Virt
+    }
 }
 
 /// `-machine`

@@ -6,7 +6,8 @@
 use std::fmt;
 
 /// Where something was asked for: `-m 64X`, `guest.cfg:3`. It comes before
-/// the message about it, like a file name and line.
+/// the message about it, like a file name and line. The default is what goes
+/// without saying.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin(String);
 
@@ -63,9 +64,12 @@ impl Error {
         }
     }
 
-    /// Says where the fault is, unless that is known already.
+    /// Says where the fault is, unless that is known already, or the fault
+    /// is in what nobody has typed.
     pub(crate) fn at(mut self, origin: &Origin) -> Self {
-        self.origin.get_or_insert_with(|| origin.clone());
+        if *origin != Origin::default() {
+            self.origin.get_or_insert_with(|| origin.clone());
+        }
         self
     }
 

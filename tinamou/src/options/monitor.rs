@@ -2,7 +2,9 @@
 //! `-serial`, `-qtest`, and what there is when nothing is said about them.
 
 use super::chardev;
-use super::config::{ChardevBackend, ChardevConfig, Config, MonitorConfig, MonitorMode};
+use super::config::{
+    ChardevBackend, ChardevConfig, Config, MachineKind, MonitorConfig, MonitorMode,
+};
 use super::error::{Error, Origin, Result, Warning};
 use super::low::LowArgs;
 use super::params::{Group, Param, Params};
@@ -76,7 +78,7 @@ pub(crate) fn read_qtest(low: &mut LowArgs, device: &str, origin: &Origin) -> Re
 /// Connects monitors and serial ports, and makes the character devices that
 /// they imply.
 pub(crate) fn resolve(low: &mut LowArgs, config: &mut Config) -> Result<()> {
-    config.embedded_default = fill_in(low);
+    config.embedded_default = fill_in(low, config.machine.kind);
     let mut wiring = Wiring {
         config,
         warnings: &mut low.warnings,
@@ -100,7 +102,7 @@ pub(crate) fn resolve(low: &mut LowArgs, config: &mut Config) -> Result<()> {
 
 /// Asks for what was left out. Gives whether nothing was said about terminals
 /// at all, so that the user should be told what there is.
-fn fill_in(low: &mut LowArgs) -> bool {
+fn fill_in(low: &mut LowArgs, machine: MachineKind) -> bool {
     if low.no_defaults {
         return false;
     }
@@ -109,7 +111,11 @@ fn fill_in(low: &mut LowArgs) -> bool {
         low.monitors.is_empty() && !low.serials.iter().any(|(text, _)| text.starts_with("mon:"));
     let elsewhere = low.display_none || low.daemonize || low.qtest.is_some();
     let embedded = serial && monitor && !low.nographic && !elsewhere;
-    match (low.nographic || embedded, serial, monitor) {
+    match (
+        low.nographic || embedded,
+        serial && machine.has_serial(),
+        monitor,
+    ) {
         (true, true, true) => low.add_serial("mon:stdio"),
         (true, true, false) => low.add_serial("stdio"),
         (true, false, true) => low.add_monitor("stdio", MonitorMode::Readline),

@@ -74,6 +74,9 @@ pub(crate) fn resolve(low: &mut LowArgs) -> Result<Config> {
     for params in &low.chardevs {
         monitor::add_chardev(&mut config, chardev::resolve(params)?)?;
     }
+    if low.nographic && low.daemonize {
+        return Err(Error::new("-nographic cannot be used with -daemonize"));
+    }
     monitor::resolve(low, &mut config)?;
     object::resolve(low, &mut config)?;
     drive::resolve(low, &mut config)?;

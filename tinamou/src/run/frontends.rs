@@ -81,6 +81,9 @@ impl Start<'_> {
         let Some(Some(id)) = self.config.serials.first() else {
             return Ok(None);
         };
+        if !self.config.machine.kind.has_serial() {
+            return Ok(None);
+        }
         let frontend = self.claim(id, SerialPort::CLIENTS)?;
         Ok(Some(Arc::new(SerialPort::new(frontend))))
     }

@@ -13,7 +13,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{InputModes, LocalModes, tcgetattr};
 use serde_json::json;
 
-use crate::support::{PATIENCE, Qmp, connect_stream, run, tinamou};
+use crate::support::{PATIENCE, QEMU, Qmp, connect_stream, installed, run, skip, tinamou};
 
 /// A machine whose console and monitor share a terminal.
 struct OnTerminal {
@@ -196,6 +196,32 @@ fn a_daemon_that_cannot_start_says_so() {
     let (status, _, stderr) = run(tinamou(), &arguments);
     assert_eq!(status.code(), Some(1));
     assert!(stderr.contains("/nonexistent"), "{stderr}");
+}
+
+#[test]
+fn there_is_one_terminal_and_none_for_a_daemon() {
+    let refused = [
+        ("-daemonize", "-nographic cannot be used with -daemonize"),
+        (
+            "-chardev stdio,id=a",
+            "cannot use stdio by multiple character devices",
+        ),
+    ];
+    let mut programs = vec![("tinamou", tinamou())];
+    match installed(QEMU) {
+        true => programs.push((QEMU, QEMU.into())),
+        false => skip("qemu-system-riscv64 is not installed"),
+    }
+    for (name, program) in programs {
+        for (option, message) in refused {
+            let words = option.split(' ');
+            let arguments = ["-M", "virt", "-nographic"].into_iter().chain(words);
+            let (status, _, stderr) = run(&program, &arguments.collect::<Vec<_>>());
+            assert_eq!(status.code(), Some(1), "{name}");
+            let message = format!("{name}: {message}\n");
+            assert!(stderr.starts_with(&message), "{stderr}");
+        }
+    }
 }
 
 #[test]

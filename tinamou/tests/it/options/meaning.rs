@@ -114,6 +114,8 @@ fn terminals_are_wired_as_in_qemu() {
     let check = |line, expected: &str| assert_eq!(wiring(line), expected, "{line}");
     check("-nographic", "serial0 hmp=serial0");
     check("-nographic -serial none", "- hmp=compat_monitor0");
+    check("-M none -nographic", "hmp=compat_monitor0");
+    check("-M none -display none", "");
     check("-nographic -monitor none", "serial0");
     check(
         "-nographic -qmp unix:q.sock,server=on,wait=off",
