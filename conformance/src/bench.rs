@@ -107,7 +107,7 @@ impl Bench {
         }
         let server = match &mut self.server {
             Some(server) => server,
-            place => place.insert(Server::up(&self.target, self.patience)?),
+            place => place.insert(Server::up(&self.target, self.patience, &self.observed)?),
         };
         server.connect(self.patience)
     }
@@ -121,21 +121,53 @@ impl Bench {
             wire.begin();
             return Ok(wire);
         }
-        let mut wire = self.greeted()?;
-        match state {
-            State::Fresh => return Ok(wire),
-            State::Negotiated => negotiate(&mut wire, &json!({}))?,
-            State::Oob if self.offers("oob") => {
-                negotiate(&mut wire, &json!({"enable": ["oob"]}))?;
-            }
-            State::Oob => return Err(Trouble::skipped("the server does not offer oob")),
+        if state == State::Fresh {
+            return self.greeted();
         }
+        self.served("negotiation is not answered", |bench| {
+            bench.negotiated(state)
+        })
+    }
+
+    fn negotiated(&mut self, state: State) -> Result<Wire, Trouble> {
+        let mut wire = self.greeted()?;
+        let capabilities = match state {
+            State::Oob if self.offers("oob") => json!({"enable": ["oob"]}),
+            State::Oob => return Err(Trouble::skipped("the server does not offer oob")),
+            State::Fresh | State::Negotiated => json!({}),
+        };
+        negotiate(&mut wire, &capabilities)?;
         wire.begin();
         Ok(wire)
     }
 
+    /// Connects once more if a server that has served before keeps silent.
+    /// That this was needed is for one check alone to find, and not for
+    /// whichever came across it.
+    fn served(
+        &mut self,
+        what: &str,
+        connect: impl Fn(&mut Self) -> Result<Wire, Trouble>,
+    ) -> Result<Wire, Trouble> {
+        match connect(self) {
+            Err(Trouble::Silent(time)) if self.greeting.is_some() => {
+                let what = format!("{what} within {time:?}");
+                self.observed.unserved(what.as_str());
+                match connect(self) {
+                    Err(Trouble::Silent(_)) => Err(Trouble::broken(what + ", twice")),
+                    outcome => outcome,
+                }
+            }
+            outcome => outcome,
+        }
+    }
+
     /// A connection whose greeting was read.
     pub(crate) fn greeted(&mut self) -> Result<Wire, Trouble> {
+        self.served("no greeting comes", Self::greeted_once)
+    }
+
+    fn greeted_once(&mut self) -> Result<Wire, Trouble> {
         let mut wire = self.connect()?;
         let greeting = greeting(&mut wire).inspect_err(|_| self.failures += 1)?;
         if greeting.get("QMP").is_none() {

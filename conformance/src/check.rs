@@ -1,6 +1,7 @@
 //! What a check is: a rule, where it rests, and what can come of it.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::bench::Bench;
 use crate::script::Script;
@@ -92,6 +93,8 @@ pub(crate) enum Trouble {
     Skipped(String),
     /// The server broke the rule.
     Broken(Vec<Finding>),
+    /// The server broke it by saying nothing for so long.
+    Silent(Duration),
 }
 
 /// One way in which a rule was broken.
@@ -114,11 +117,26 @@ impl Trouble {
     pub(crate) fn skipped(why: impl Into<String>) -> Self {
         Self::Skipped(why.into())
     }
+
+    /// In which ways the rule is broken; an error says why it was skipped.
+    pub(crate) fn findings(self) -> Result<Vec<Finding>, String> {
+        match self {
+            Self::Skipped(why) => Err(why),
+            Self::Broken(findings) => Ok(findings),
+            Self::Silent(time) => {
+                let what = WireError::Silence(time).to_string();
+                Ok(vec![Finding { case: None, what }])
+            }
+        }
+    }
 }
 
 impl From<WireError> for Trouble {
     fn from(error: WireError) -> Self {
-        Self::broken(error.to_string())
+        match error {
+            WireError::Silence(time) => Self::Silent(time),
+            other => Self::broken(other.to_string()),
+        }
     }
 }
 

@@ -27,6 +27,8 @@ pub(crate) enum Habit {
     Event,
     /// No event comes before negotiation.
     Quiet,
+    /// Who connects is served.
+    Service,
 }
 
 /// The breaches seen so far; clones share them.
@@ -101,6 +103,11 @@ impl Observed {
     /// The last event of every name.
     pub(crate) fn events(&self) -> Vec<Value> {
         self.state().events.values().cloned().collect()
+    }
+
+    /// Takes a connection that was made and not served.
+    pub(crate) fn unserved(&self, what: impl Into<String>) {
+        self.breach(Habit::Service, what.into());
     }
 
     fn breach(&self, habit: Habit, what: String) {

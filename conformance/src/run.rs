@@ -138,10 +138,10 @@ fn run_check(bench: &mut Bench, check: Check, known: &[Deviation], strict: bool)
         Body::Script(script) => script.play(bench),
         Body::Code(program) => program(bench),
     };
-    let verdict = match outcome {
+    let verdict = match outcome.map_err(Trouble::findings) {
         Ok(note) => Verdict::Passed(note),
-        Err(Trouble::Skipped(why)) => Verdict::Skipped(why),
-        Err(Trouble::Broken(mut findings)) => {
+        Err(Err(why)) => Verdict::Skipped(why),
+        Err(Ok(mut findings)) => {
             if let Some(what) = bench.last_words() {
                 findings.push(Finding { case: None, what });
             }

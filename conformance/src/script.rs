@@ -119,7 +119,9 @@ impl Script {
         let state = self.state.unwrap_or(State::Negotiated);
         let probe = match bench.probe() {
             // Before negotiation any command does, since none is carried out.
-            Err(Trouble::Broken(_)) if state == State::Fresh => "query-version".to_owned(),
+            Err(Trouble::Broken(_) | Trouble::Silent(_)) if state == State::Fresh => {
+                "query-version".to_owned()
+            }
             probe => probe?,
         };
         let mut wire = bench.wire(state)?;

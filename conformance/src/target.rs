@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::observed::Observed;
+
 /// The server under test.
 #[derive(Clone, Debug)]
 pub enum Target {
@@ -131,9 +133,9 @@ pub(crate) struct Started {
 
 impl Server {
     /// Finds the server, or starts it and waits until it listens.
-    pub(crate) fn up(target: &Target, patience: Duration) -> io::Result<Self> {
+    pub(crate) fn up(target: &Target, patience: Duration, observed: &Observed) -> io::Result<Self> {
         match target {
-            Target::Spawn(command) => Started::up(command, patience).map(Self::Started),
+            Target::Spawn(command) => Started::up(command, patience, observed).map(Self::Started),
             target => Ok(Self::There(target.clone())),
         }
     }
@@ -171,7 +173,7 @@ impl Server {
 }
 
 impl Started {
-    fn up(command: &str, patience: Duration) -> io::Result<Self> {
+    fn up(command: &str, patience: Duration, observed: &Observed) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("qmp-test-").tempdir()?;
         let socket = dir.path().join("qmp.sock");
         let command = command.replace("{socket}", &socket.to_string_lossy());
@@ -184,13 +186,14 @@ impl Started {
             .spawn()?;
         let mut started = Self { child, dir };
         started.wait_for_socket(patience)?;
-        started.knock(patience)?;
+        started.knock(patience, observed)?;
         Ok(started)
     }
 
     /// Connects until it is served. QEMU forgets some of those who come while
-    /// it starts; who serves nobody at all is for the checks to find.
-    fn knock(&mut self, patience: Duration) -> io::Result<()> {
+    /// it starts, which is for one check alone to find; so is a server that
+    /// serves nobody at all.
+    fn knock(&mut self, patience: Duration, observed: &Observed) -> io::Result<()> {
         const TIMES: u32 = 3;
         for _ in 0..TIMES {
             let mut stream = self.connect(patience)?;
@@ -198,6 +201,7 @@ impl Started {
             if matches!(io::Read::read(&mut stream, &mut [0]), Ok(1)) {
                 break;
             }
+            observed.unserved("who connects while it starts is not greeted");
         }
         Ok(())
     }

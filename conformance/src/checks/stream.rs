@@ -56,6 +56,12 @@ pub(super) const CHECKS: &[Row] = &[
         "No event comes before negotiation.",
         |bench| watched(bench, Habit::Quiet),
     ),
+    Row(
+        "stream/service",
+        "practice",
+        "Whoever connects is greeted and can negotiate, at any time.",
+        service,
+    ),
 ];
 
 fn watched(bench: &mut Bench, habit: Habit) -> Outcome {
@@ -66,6 +72,14 @@ fn watched(bench: &mut Bench, habit: Habit) -> Outcome {
         Some(breach) => Err(Trouble::broken(breach)),
         None => Ok(format!("{} messages", bench.observed.messages())),
     }
+}
+
+/// Clients that come one upon the other are the hardest to serve.
+fn service(bench: &mut Bench) -> Outcome {
+    for _ in 0..10 {
+        bench.wire(State::Fresh)?;
+    }
+    watched(bench, Habit::Service)
 }
 
 /// Gets some messages of every kind, where no other checks ran.

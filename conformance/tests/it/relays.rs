@@ -79,6 +79,18 @@ fn greets_otherwise() -> Arc<Mangle> {
     })
 }
 
+/// Forgets the fifth client.
+fn forgets_one() -> Arc<Mangle> {
+    let greetings = AtomicUsize::new(0);
+    each(move |_, line| {
+        let fifth = line.contains("\"QMP\"") && greetings.fetch_add(1, Ordering::Relaxed) == 4;
+        match fifth {
+            true => String::new(),
+            false => line.to_owned(),
+        }
+    })
+}
+
 /// Greets six times and then no more.
 fn tires() -> Arc<Mangle> {
     let greetings = AtomicUsize::new(0);
@@ -223,6 +235,7 @@ fn rows() -> Vec<Row> {
         ),
         ("oob/json", takes("{\"execute\": }")),
         ("connections/again", tires()),
+        ("stream/service", forgets_one()),
         ("connections/half-request", refuses("\"next\"")),
         ("connections/half-string", refuses("\"next\"")),
         (
