@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 
@@ -39,7 +39,8 @@ impl Agent {
                 return None;
             }
         };
-        eventually(|| socket.exists());
+        // The socket is there a moment before anybody listens.
+        eventually(|| UnixStream::connect(&socket).is_ok());
         Some(Self { child, directory })
     }
 

@@ -1,5 +1,6 @@
 //! `nbd` against `qemu-nbd`.
 
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -26,7 +27,8 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .expect("qemu-nbd runs");
-        while !socket.exists() {
+        // The socket is there a moment before anybody listens.
+        while UnixStream::connect(&socket).is_err() {
             std::thread::sleep(Duration::from_millis(2));
         }
         Self(child)
