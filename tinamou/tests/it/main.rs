@@ -17,6 +17,8 @@ mod pci;
 mod qemu_qmp;
 mod qom;
 mod qtest;
+#[path = "../../../client/tests/it/ready.rs"]
+mod ready;
 mod schema;
 mod startup;
 mod support;

@@ -10,12 +10,15 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::ready::Ready;
 
 /// How long a test waits for anything before it calls it a failure.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -51,9 +54,8 @@ pub fn installed(program: &str) -> bool {
 pub struct Vm {
     child: Child,
     dir: TempDir,
-    /// How often to connect for a greeting: QEMU forgets some of those who
-    /// come while it starts.
-    tries: u32,
+    /// QEMU is not to be connected to before it is ready.
+    ready: Mutex<Option<Ready>>,
 }
 
 impl Vm {
@@ -65,19 +67,38 @@ impl Vm {
     /// The same, waiting for another socket than QMP's to appear first.
     pub fn launch(program: &Path, arguments: &[&str], first: &str) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
+        let ready = (program == Path::new(QEMU)).then(|| Ready::listen(dir.path()));
+        Self::launch_in(dir, ready, program, arguments, first)
+    }
+
+    /// Starts `program` with no other monitor, not even one that tells when
+    /// it is ready.
+    pub fn start_alone(program: &Path, arguments: &[&str]) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        Self::launch_in(dir, None, program, arguments, "qmp.sock")
+    }
+
+    fn launch_in(
+        dir: TempDir,
+        ready: Option<Ready>,
+        program: &Path,
+        arguments: &[&str],
+        first: &str,
+    ) -> Self {
         let socket = dir.path().join("qmp.sock");
         let child = Command::new(program)
             .current_dir(dir.path())
             .args(["-display", "none", "-qmp"])
             .arg(format!("unix:{},server=on,wait=off", socket.display()))
             .args(arguments)
+            .args(ready.iter().flat_map(Ready::options))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the machine starts");
-        let tries = if program == Path::new(QEMU) { 3 } else { 1 };
-        let mut vm = Self { child, dir, tries };
+        let ready = Mutex::new(ready);
+        let mut vm = Self { child, dir, ready };
         vm.wait_for_file(first);
         vm
     }
@@ -89,9 +110,11 @@ impl Vm {
 
     /// A new connection to the QMP socket, not yet negotiated.
     pub fn connect(&self) -> Qmp {
-        let path = self.path("qmp.sock");
-        let mut greeted = (0..self.tries).map(|_| Qmp::greeted(&path, PATIENCE / self.tries));
-        greeted.find_map(|qmp| qmp).expect("a greeting")
+        let ready = self.ready.lock().expect("nobody panics here").take();
+        if let Some(ready) = ready {
+            ready.wait();
+        }
+        Qmp::connect(&self.path("qmp.sock"))
     }
 
     /// A new, negotiated QMP session.
@@ -161,11 +184,6 @@ pub struct Qmp {
 impl Qmp {
     /// Connects and reads the greeting.
     pub fn connect(path: &Path) -> Self {
-        Self::greeted(path, PATIENCE).expect("a greeting")
-    }
-
-    /// The same, unless the greeting takes too long.
-    fn greeted(path: &Path, limit: Duration) -> Option<Self> {
         let writer = connect_stream(path);
         let reader = BufReader::new(writer.try_clone().expect("clone"));
         let mut qmp = Self {
@@ -174,18 +192,8 @@ impl Qmp {
             greeting: Value::Null,
             events: VecDeque::new(),
         };
-        qmp.limit(limit);
-        // Nothing is taken out: the greeting is read like any message.
-        qmp.reader.fill_buf().ok()?;
-        qmp.limit(PATIENCE);
-        qmp.greeting = qmp.read()?;
-        Some(qmp)
-    }
-
-    fn limit(&self, time: Duration) {
-        self.writer
-            .set_read_timeout(Some(time))
-            .expect("a read timeout");
+        qmp.greeting = qmp.read().expect("a greeting");
+        qmp
     }
 
     /// Sends bytes as they are.

@@ -44,7 +44,7 @@ fn play(program: &Path, side: char, file: &Path) {
     let mut lines = text.lines().enumerate();
     let (_, options) = lines.next().expect("a command line");
     let options: Vec<&str> = options.trim_start_matches('#').split_whitespace().collect();
-    let vm = Vm::start(program, &options);
+    let vm = Vm::start_alone(program, &options);
     let mut qmp = vm.connect();
     for (number, line) in lines {
         let at = format!("{}:{}", file.display(), number + 1);
