@@ -1,9 +1,9 @@
 //! Where the server is: an address, or a command that starts one.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -23,7 +23,8 @@ pub enum Target {
     /// A TCP port, as `HOST:PORT`.
     Tcp(String),
     /// A shell command that starts a server; `{socket}` stands for the path
-    /// of the unix socket it shall listen on.
+    /// of the unix socket it shall listen on, `{ready}` for that of one it
+    /// connects another monitor to, which is waited for.
     Spawn(String),
 }
 
@@ -175,8 +176,14 @@ impl Server {
 impl Started {
     fn up(command: &str, patience: Duration, observed: &Observed) -> io::Result<Self> {
         let dir = tempfile::Builder::new().prefix("qmp-test-").tempdir()?;
-        let socket = dir.path().join("qmp.sock");
-        let command = command.replace("{socket}", &socket.to_string_lossy());
+        let [socket, ready] = ["qmp.sock", "ready.sock"].map(|name| dir.path().join(name));
+        let monitor = match command.contains("{ready}") {
+            true => Some(UnixListener::bind(&ready)?),
+            false => None,
+        };
+        let command = command
+            .replace("{socket}", &socket.to_string_lossy())
+            .replace("{ready}", &ready.to_string_lossy());
         let child = Command::new("sh")
             .arg("-c")
             .arg(format!("exec {command}"))
@@ -185,6 +192,9 @@ impl Started {
             .stderr(File::create(dir.path().join("stderr"))?)
             .spawn()?;
         let mut started = Self { child, dir };
+        if let Some(monitor) = monitor {
+            started.wait_for_monitor(&monitor, patience)?;
+        }
         started.wait_for_socket(patience)?;
         started.knock(patience, observed)?;
         Ok(started)
@@ -213,15 +223,49 @@ impl Started {
     fn wait_for_socket(&mut self, patience: Duration) -> io::Result<()> {
         let deadline = Instant::now() + patience;
         while !self.socket().exists() {
-            if let Some(status) = self.child.try_wait()? {
-                return Err(io::Error::other(self.last_words(&status.to_string())));
-            }
-            if Instant::now() > deadline {
-                let what = "the server was started, but makes no socket at {socket}";
-                return Err(io::Error::new(io::ErrorKind::TimedOut, what));
-            }
-            thread::sleep(Duration::from_millis(2));
+            let what = "the server was started, but makes no socket at {socket}";
+            self.linger(deadline, what)?;
         }
+        Ok(())
+    }
+
+    /// Waits until the server has obeyed a command on a monitor that it opens
+    /// itself: then nobody comes too early any more.
+    fn wait_for_monitor(&mut self, monitor: &UnixListener, patience: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + patience;
+        monitor.set_nonblocking(true)?;
+        let mut stream = loop {
+            match monitor.accept() {
+                Ok((stream, _)) => break stream,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let what = "the server was started, but does not connect to {ready}";
+                    self.linger(deadline, what)?;
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        stream.set_nonblocking(false)?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.write_all(b"{\"execute\": \"qmp_capabilities\"}\n")?;
+        // The greeting and perhaps an event come before the reply.
+        for line in BufReader::new(stream).lines().take(16) {
+            if line?.contains("\"return\"") {
+                return Ok(());
+            }
+        }
+        let what = "the server was started, but does not answer at {ready}";
+        Err(io::Error::other(what))
+    }
+
+    /// Waits a moment for a server that may yet come up.
+    fn linger(&mut self, deadline: Instant, what: &str) -> io::Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            return Err(io::Error::other(self.last_words(&status.to_string())));
+        }
+        if Instant::now() > deadline {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, what));
+        }
+        thread::sleep(Duration::from_millis(2));
         Ok(())
     }
 

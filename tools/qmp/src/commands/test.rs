@@ -28,7 +28,8 @@ pub struct Options {
     #[arg(value_name = "ADDR", required_unless_present_any = ["spawn", "list"])]
     address: Option<Address>,
     /// Start a server for every group of checks; `{socket}` in the command
-    /// stands for the path of the socket it shall listen on
+    /// stands for the path of the socket it shall listen on, `{ready}` for
+    /// that of one it connects another monitor to, which is waited for
     #[arg(long, value_name = "COMMAND", conflicts_with = "address")]
     spawn: Option<String>,
     /// The server may be stopped, reset and ended

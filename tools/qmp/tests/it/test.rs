@@ -8,8 +8,10 @@ use serde_json::Value;
 use crate::peers::{qmp, text, told};
 use crate::served::Served;
 
-/// Options that make a machine of any kind listen where the suite says.
-const MACHINE: &str = "-M none -nodefaults -display none -qmp unix:{socket},server=on,wait=off";
+/// Options that make a machine of any kind listen where the suite says, and
+/// tell when it is ready: QEMU must not be connected to while it starts.
+const MACHINE: &str =
+    "-M none -nodefaults -display none -qmp unix:{socket},server=on,wait=off -qmp unix:{ready}";
 
 /// The directory of the binaries.
 fn beside(program: &str) -> String {
@@ -82,7 +84,8 @@ fn qemu_passes_but_for_what_is_known() {
 
 #[test]
 fn the_storage_daemon_passes_but_for_what_is_known() {
-    let options = "--chardev socket,id=c,path={socket},server=on,wait=off --monitor chardev=c";
+    let options = "--chardev socket,id=c,path={socket},server=on,wait=off --monitor chardev=c \
+                   --chardev socket,id=r,path={ready} --monitor chardev=r";
     let Some(known) = known("qemu-storage-daemon", options) else {
         return;
     };
@@ -195,5 +198,11 @@ fn what_makes_no_sense_is_refused() {
         &["--spawn", "false {socket}"],
         3,
         "the server ended with exit status: 1",
+    );
+    let idle = "sleep 60; : {socket} {ready}";
+    check(
+        &["--spawn", idle, "--timeout", "0.1"],
+        3,
+        "does not connect to {ready}",
     );
 }
