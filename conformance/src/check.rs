@@ -117,18 +117,6 @@ impl Trouble {
     pub(crate) fn skipped(why: impl Into<String>) -> Self {
         Self::Skipped(why.into())
     }
-
-    /// In which ways the rule is broken; an error says why it was skipped.
-    pub(crate) fn findings(self) -> Result<Vec<Finding>, String> {
-        match self {
-            Self::Skipped(why) => Err(why),
-            Self::Broken(findings) => Ok(findings),
-            Self::Silent(time) => {
-                let what = WireError::Silence(time).to_string();
-                Ok(vec![Finding { case: None, what }])
-            }
-        }
-    }
 }
 
 impl From<WireError> for Trouble {

@@ -8,6 +8,7 @@ use crate::check::{Body, Check, Finding, Trouble};
 use crate::deviations::{Deviation, Version, deviations};
 use crate::lists::matches;
 use crate::target::Target;
+use crate::wire::WireError;
 use crate::{GROUPS, checks};
 
 /// What is run, and how.
@@ -138,14 +139,19 @@ fn run_check(bench: &mut Bench, check: Check, known: &[Deviation], strict: bool)
         Body::Script(script) => script.play(bench),
         Body::Code(program) => program(bench),
     };
-    let verdict = match outcome.map_err(Trouble::findings) {
+    let mut blame = |mut findings: Vec<Finding>| {
+        if let Some(what) = bench.last_words() {
+            findings.push(Finding { case: None, what });
+        }
+        judge(bench, &check, findings, known, strict)
+    };
+    let verdict = match outcome {
         Ok(note) => Verdict::Passed(note),
-        Err(Err(why)) => Verdict::Skipped(why),
-        Err(Ok(mut findings)) => {
-            if let Some(what) = bench.last_words() {
-                findings.push(Finding { case: None, what });
-            }
-            judge(bench, &check, findings, known, strict)
+        Err(Trouble::Skipped(why)) => Verdict::Skipped(why),
+        Err(Trouble::Broken(findings)) => blame(findings),
+        Err(Trouble::Silent(time)) => {
+            let what = WireError::Silence(time).to_string();
+            blame(vec![Finding { case: None, what }])
         }
     };
     Run {
